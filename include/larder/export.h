@@ -1,0 +1,11 @@
+// What the shared library exports: whatever the public headers declare, and nothing else.
+#ifndef LARDER_EXPORT_H_
+#define LARDER_EXPORT_H_
+
+#if defined(__GNUC__)
+#define LARDER_PUBLIC __attribute__((visibility("default")))
+#else
+#define LARDER_PUBLIC
+#endif
+
+#endif  // LARDER_EXPORT_H_
