@@ -1,0 +1,62 @@
+# Debian packages in one place, and how to install the missing ones. Sourced by quickstart and
+# run-tests.
+
+build_packages=(
+  g++ cmake ninja-build pkg-config ca-certificates
+  librust-blake3-dev                             # BLAKE3's C and assembly sources
+  libcli11-dev libfmt-dev nlohmann-json3-dev     # the program `larder`
+  opencl-headers ocl-icd-opencl-dev              # the OpenCL adapter
+  pocl-opencl-icd                                # OpenCL on the processor: no graphics card needed
+)
+
+test_packages=(
+  libgtest-dev
+  clang-19 libclang-rt-19-dev                    # the sanitizers' runtimes are a package of their own
+  clang-tidy-19 clang-format-19
+  python3 git
+  b3sum                                          # somebody else's BLAKE3, to be compared with ours
+  e2fsprogs xfsprogs util-linux                  # real file systems on loop devices, users, mounts
+)
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "Neither root nor sudo: run as root, or install these yourself: ${missing[*]}" >&2
+    return 1
+  fi
+}
+
+# missing_packages NAME...: fills the array `missing`.
+missing_packages() {
+  missing=()
+  local name
+  for name in "$@"; do
+    case "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" in
+      installed) ;;
+      *) missing+=("$name") ;;
+    esac
+  done
+}
+
+apt_install() {
+  as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# install_packages NAME...: installs what is missing; does not call apt-get when nothing is.
+install_packages() {
+  if ! command -v apt-get >/dev/null; then
+    echo "== packages: this is not Debian; README.md says what must be there"
+    return 0
+  fi
+  missing_packages "$@"
+  if [ "${#missing[@]}" -eq 0 ]; then
+    echo "== packages: all $# are installed"
+    return 0
+  fi
+  step "packages: installing ${missing[*]}" packages apt_install
+}

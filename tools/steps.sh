@@ -1,0 +1,33 @@
+# Visible steps with quiet insides. Sourced by quickstart and run-tests; `log_dir` must be set.
+
+# step TITLE LOG COMMAND...: runs COMMAND with its output in $log_dir/LOG.log. On failure shows the
+# end of that file and ends the script.
+step() {
+  local title=$1 log=$log_dir/$2.log began=$SECONDS
+  shift 2
+  mkdir -p "$log_dir"
+  echo "== $title"
+  if "$@" >"$log" 2>&1 </dev/null; then
+    echo "   ok, $((SECONDS - began)) s"
+    return 0
+  fi
+  tail -n 40 "$log" >&2
+  stop "$title failed. The end of $log stands above; mend what it names and start again."
+}
+
+stop() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+# Settings of the person who calls must not change what is shown or tested.
+forget_settings() {
+  local name
+  for name in "${!LARDER_@}"; do unset "$name"; done
+}
+
+build_preset() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" && cmake --build --preset "$preset" "$@"
+}
