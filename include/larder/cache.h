@@ -47,19 +47,19 @@ class Cache {
  public:
   explicit Cache(std::shared_ptr<Store> store, CacheOptions options = {});
 
-  // A verified hit, or the result of `compile(key)`, which runs once among all threads and processes
-  // that want it at the same time. `recipe(key)` is found by argument-dependent look-up, and compile
-  // receives that same object, so that it cannot quietly read what is not in the fingerprint.
-  // A broken store costs time only. Errors: compile's own; must_hit; invalid_argument for a recipe
-  // with an empty or repeated field. `compile` may throw: the exception passes through untouched and
-  // waiting callers compile for themselves.
+  // A verified hit, or the result of `compile(key)`, which runs once among all threads and
+  // processes that want it at the same time. `recipe(key)` is found by argument-dependent look-up,
+  // and compile receives that same object, so that it cannot quietly read what is not in the
+  // fingerprint. A broken store costs time only. Errors: compile's own; must_hit; invalid_argument
+  // for a recipe with an empty or repeated field. `compile` may throw: the exception passes through
+  // untouched and waiting callers compile for themselves.
   template <class Key, std::invocable<const Key&> Compile>
   Result<Artifact> get_or_compile(const Key& key, Compile&& compile) {
     const Recipe made = recipe(key);
     const Result<Fingerprint> fingerprint = made.fingerprint();
     if (!fingerprint) return std::unexpected(fingerprint.error());
-    return get_or_compile(*fingerprint, [&]() -> Result<Artifact> { return compile(key); },
-                          made.encode());
+    return get_or_compile(
+        *fingerprint, [&]() -> Result<Artifact> { return compile(key); }, made.encode());
   }
 
   // The same for callers who have a fingerprint already. `recipe` is an encoded recipe or empty.
@@ -93,14 +93,14 @@ class Cache {
 };
 
 struct OpenOptions {
-  std::optional<std::string> location = {};    // as --store takes it; else LARDER_DIR and the rest
-  std::optional<Mode> mode = {};               // else from LARDER_DISABLE, _READONLY, _MUST_HIT, _REFRESH
+  std::optional<std::string> location = {};  // as --store takes it; else LARDER_DIR and the rest
+  std::optional<Mode> mode = {};  // else from LARDER_DISABLE, _READONLY, _MUST_HIT, _REFRESH
   std::optional<std::uint64_t> max_size_bytes = {};
-  std::uint64_t memory_bytes = 64ull << 20;    // of the memory tier in front; 0: none
+  std::uint64_t memory_bytes = 64ull << 20;  // of the memory tier in front; 0: none
   Create create = Create::at_open;
-  CacheOptions cache = {};                     // its mode is overridden as said above
+  CacheOptions cache = {};  // its mode is overridden as said above
   EvictionListener on_evict = {};
-  FileSystem* file_system = nullptr;           // not owned, must outlive the cache
+  FileSystem* file_system = nullptr;  // not owned, must outlive the cache
 };
 
 // Memory over a store in the user's cache directory, as configured (config.h). The only moment the

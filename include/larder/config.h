@@ -37,11 +37,11 @@ struct Location {
 Result<Location> parse_location(std::string_view text);
 
 // The user's cache directory of a kind: $XDG_CACHE_HOME/larder (or vyre/pipelines), else under
-// $HOME/.cache. An empty or relative variable counts as unset. no_home names both when neither is set.
+// $HOME/.cache. An empty or relative variable counts as unset. no_home names both when both are.
 Result<std::string> default_directory(StoreKind kind);
 
-// "5G", "300 MiB", "2KB", "4096": K M G T and KiB .. TiB are binary, KB .. TB decimal, a bare number
-// is bytes. Suffixes in any case. invalid_argument says what is accepted.
+// "5G", "300 MiB", "2KB", "4096": K M G T and KiB .. TiB are binary, KB .. TB decimal, a bare
+// number is bytes. Suffixes in any case. invalid_argument says what is accepted.
 Result<std::uint64_t> parse_size(std::string_view text);
 
 // "250ms", "30s", "5m", "12h", "7d", "2w", in milliseconds. A bare number is refused.
@@ -51,7 +51,7 @@ Result<std::uint64_t> parse_duration_ms(std::string_view text);
 struct Setting {
   std::string key;     // "max_size"
   std::string value;   // as written; for a default, the effective value
-  std::string origin;  // "argument --store", "environment LARDER_DIR", "/etc/larder.conf:3", "default"
+  std::string origin;  // "argument --store", "environment LARDER_DIR", "/etc/larder.conf:3", ...
 };
 
 struct Config {

@@ -15,28 +15,28 @@ namespace larder LARDER_PUBLIC {
 
 // Frozen numbers: they are also the codes of the C interface. Never reuse or renumber one.
 enum class Errc : int {
-  invalid_argument = 1,     // The call itself is wrong. Mend the caller.
-  corrupt = 2,              // An entry is damaged. Compile again; the next put replaces it.
-  not_ours = 3,             // Something that Larder did not make stands in the way. Move it away.
-  too_large = 4,            // Over the payload cap of the store. Use the result without caching it.
-  no_space = 5,             // Disk or quota is full, also after eviction. Free space; nothing is lost.
-  permission_denied = 6,    // The system refused. Check owner and mode of the named path.
-  read_only = 7,            // The store was opened, or is mounted, read-only. Reads go on working.
-  io_error = 8,             // The device or file system failed. Compile; look at the system's log.
-  unsafe_directory = 9,     // Another user owns or may write the directory. Mend its owner or mode.
-  not_a_store = 10,         // A non-empty directory without a marker. Name another directory.
-  wrong_kind = 11,          // A store of another kind or layout. Name it by its own scheme.
-  unsupported_version = 12, // Written by a newer Larder. Upgrade, or name another directory.
-  no_home = 13,             // No user cache directory. Set XDG_CACHE_HOME or HOME, or pass a path.
-  must_hit = 14,            // A miss in must-hit mode. Warm the cache, or leave the mode.
-  not_durable = 15,         // A flush failed: `fingerprints` names what is lost. Put those again.
-  out_of_memory = 16,       // The artifact did not fit into memory. Use a smaller one, or free some.
-  compile_failed = 17,      // The caller's compiler said so. Show its message.
-  unsupported = 18,         // This store or file system cannot do that. Use another way.
-  timed_out = 19,           // Somebody held a lock for too long. Try again later.
-  absent = 20,              // No such file. Inside the library only: a miss is a value, not an error.
-  exists = 21,              // The name is taken. Inside the library only.
-  bad_config = 22,          // A variable or a configuration line is wrong; the message names it.
+  invalid_argument = 1,  // The call itself is wrong. Mend the caller.
+  corrupt = 2,           // An entry is damaged. Compile again; the next put replaces it.
+  not_ours = 3,          // Something that Larder did not make stands in the way. Move it away.
+  too_large = 4,         // Over the payload cap of the store. Use the result without caching it.
+  no_space = 5,          // Disk or quota is full, also after eviction. Free space; nothing is lost.
+  permission_denied = 6,  // The system refused. Check owner and mode of the named path.
+  read_only = 7,          // The store was opened, or is mounted, read-only. Reads go on working.
+  io_error = 8,           // The device or file system failed. Compile; look at the system's log.
+  unsafe_directory = 9,   // Another user owns or may write the directory. Mend its owner or mode.
+  not_a_store = 10,       // A non-empty directory without a marker. Name another directory.
+  wrong_kind = 11,        // A store of another kind or layout. Name it by its own scheme.
+  unsupported_version = 12,  // Written by a newer Larder. Upgrade, or name another directory.
+  no_home = 13,              // No user cache directory. Set XDG_CACHE_HOME or HOME, or pass a path.
+  must_hit = 14,             // A miss in must-hit mode. Warm the cache, or leave the mode.
+  not_durable = 15,          // A flush failed: `fingerprints` names what is lost. Put those again.
+  out_of_memory = 16,   // The artifact did not fit into memory. Use a smaller one, or free some.
+  compile_failed = 17,  // The caller's compiler said so. Show its message.
+  unsupported = 18,     // This store or file system cannot do that. Use another way.
+  timed_out = 19,       // Somebody held a lock for too long. Try again later.
+  absent = 20,          // No such file. Inside the library only: a miss is a value, not an error.
+  exists = 21,          // The name is taken. Inside the library only.
+  bad_config = 22,      // A variable or a configuration line is wrong; the message names it.
 };
 
 struct Error {

@@ -44,7 +44,7 @@ struct SpaceInfo {
 
 struct UserInfo {
   std::uint32_t effective = 0;
-  bool elevated = false;  // set-uid, set-gid or file capabilities: the environment is not to be trusted
+  bool elevated = false;  // set-uid, set-gid or capabilities: do not trust the environment
 };
 
 enum class OpenMode { read, read_write };
@@ -60,7 +60,7 @@ class File {
 
   virtual Result<FileInfo> info() = 0;
 
-  // Fills `into` from `offset`, in as many system calls as it takes. Less only at the end of the file.
+  // Fills `into` from `offset`, with as many calls as it takes. Less at the end of the file only.
   virtual Result<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) = 0;
 
   // Writes all pieces one after another. After an error any part of them may have been written.
@@ -80,17 +80,17 @@ class File {
   virtual Result<void> touch() = 0;
 
   // A lock on [offset, offset + length), length 0 = to the end; false while another open file
-  // description holds it. Belongs to this open file, not to the process; the kernel releases it when
-  // the last descriptor goes. exclusive needs a file opened read_write.
+  // description holds it. Belongs to this open file, not to the process; the kernel releases it
+  // when the last descriptor goes. exclusive needs a file opened read_write.
   virtual Result<bool> try_lock(LockMode mode, std::uint64_t offset, std::uint64_t length) = 0;
   virtual Result<void> unlock(std::uint64_t offset, std::uint64_t length) = 0;
 
-  // Reports what the system says at close (NFS and quotas speak only here). Call at most once, last.
+  // Reports what the system says at close (NFS and quotas speak only here). Call it once, last.
   virtual Result<void> close() = 0;
 };
 
-// An open directory. `path` arguments are relative, of one or two components; no link is followed in
-// any of them, and none leads out of the directory. New files have mode 0600, directories 0700.
+// An open directory. `path` arguments are relative, of one or two components; no link is followed
+// in any of them, and none leads out of the directory. New files have mode 0600, directories 0700.
 class Directory {
  public:
   Directory() = default;
@@ -99,7 +99,7 @@ class Directory {
   virtual ~Directory() = default;
 
   virtual Result<FileInfo> info() = 0;
-  virtual Result<FileInfo> info_at(std::string_view path) = 0;  // of a link itself, never its target
+  virtual Result<FileInfo> info_at(std::string_view path) = 0;  // of a link itself
   virtual Result<SpaceInfo> space() = 0;
 
   // Does not block on a FIFO or a device; check info().kind before reading.

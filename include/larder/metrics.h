@@ -37,10 +37,10 @@ struct Metrics {
   std::uint64_t flushes = 0;
   std::uint64_t flush_errors = 0;
 
-  std::uint64_t compiles = 0;          // runs of the caller's compiler
+  std::uint64_t compiles = 0;  // runs of the caller's compiler
   std::uint64_t compile_failures = 0;
-  std::uint64_t compile_waits = 0;     // callers that got another caller's result
-  std::uint64_t promotions = 0;        // hits copied into a faster tier
+  std::uint64_t compile_waits = 0;  // callers that got another caller's result
+  std::uint64_t promotions = 0;     // hits copied into a faster tier
 
   // Gauges, not counters: what the store holds now, as far as it knows.
   std::uint64_t bytes = 0;
@@ -63,7 +63,7 @@ struct Metrics {
 
 struct MetricField {
   std::string_view name;
-  std::uint64_t Metrics::*member;
+  std::uint64_t Metrics::* member;
   bool gauge;
 };
 

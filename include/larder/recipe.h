@@ -1,4 +1,4 @@
-// A recipe: the named fields a fingerprint is made from, kept beside the artifact to explain a miss.
+// A recipe: the named fields of a fingerprint, kept beside the artifact to explain a miss.
 #ifndef LARDER_RECIPE_H_
 #define LARDER_RECIPE_H_
 
@@ -23,16 +23,16 @@ enum class FieldType : std::uint8_t {
   unsigned_integer = 2,  // 8 bytes, little-endian
   signed_integer = 3,    // 8 bytes, little-endian, two's complement
   boolean = 4,           // one byte, 0 or 1
-  list = 5,              // each item: length (8 bytes, little-endian), then its bytes; order matters
+  list = 5,  // each item: length (8 bytes, little-endian), then its bytes; order matters
 };
 
 // One field as a kept recipe shows it. A short value is kept as it is, a long one as its digest.
 struct RecipeField {
   FieldType type = FieldType::bytes;
   std::string name;
-  std::uint64_t value_bytes = 0;             // the length of the original value
-  std::string value;                         // empty when only the digest was kept
-  std::array<std::uint8_t, 32> digest{};     // BLAKE3 of the original value
+  std::uint64_t value_bytes = 0;          // the length of the original value
+  std::string value;                      // empty when only the digest was kept
+  std::array<std::uint8_t, 32> digest{};  // BLAKE3 of the original value
   bool value_kept = false;
 
   // The value for a person: text in quotes, numbers in decimal, else "blake3:<hex> (N bytes)".

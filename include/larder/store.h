@@ -1,7 +1,7 @@
 // The contract of every store, and the stores there are.
 //
-// Stores tell the truth: a damaged entry is Errc::corrupt, a refused read is Errc::io_error. What to
-// do about it is the cache's business (cache.h), which turns both into a counted miss.
+// Stores tell the truth: a damaged entry is Errc::corrupt, a refused read is Errc::io_error. What
+// to do about it is the cache's business (cache.h), which turns both into a counted miss.
 #ifndef LARDER_STORE_H_
 #define LARDER_STORE_H_
 
@@ -38,10 +38,10 @@ struct EntryInfo {
 // An entry after its verification.
 struct EntryDetails {
   EntryInfo info;
-  std::string layout;    // "memory", "larder 1" or "vyre"
-  std::string location;  // a path; empty in memory
-  std::string codec;     // "none"
-  std::string recipe;    // encoded; empty when none was kept
+  std::string layout;          // "memory", "larder 1" or "vyre"
+  std::string location;        // a path; empty in memory
+  std::string codec;           // "none"
+  std::string recipe;          // encoded; empty when none was kept
   Fingerprint payload_digest;  // BLAKE3 of the payload
 };
 
@@ -61,7 +61,7 @@ using EvictionListener = std::function<void(const Eviction&)>;
 
 // Unset limits do not count. What was used least recently leaves first.
 struct Budget {
-  std::optional<std::uint64_t> max_bytes = {};       // on disk as `du` counts, in memory payload
+  std::optional<std::uint64_t> max_bytes = {};  // on disk as `du` counts, in memory payload
   std::optional<std::uint64_t> max_entries = {};
   std::optional<std::uint64_t> min_free_bytes = {};  // to be left free on the file system
   std::optional<std::uint64_t> max_age_s = {};       // since the entry was last used
@@ -108,7 +108,8 @@ class Store {
   virtual Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) = 0;
 
   // Copies the verified payload to the front of `into` and returns its length. too_large when it
-  // does not fit: `into` is then untouched. Other errors as get; `into` is unspecified after corrupt.
+  // does not fit: `into` is then untouched. Other errors as get; `into` is unspecified after
+  // corrupt.
   virtual Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
                                                       std::span<std::byte> into);
 
@@ -117,9 +118,9 @@ class Store {
       std::span<const Fingerprint> fingerprints);
 
   // Afterwards the entry holds these bytes: the same and good already, nothing is written; damaged
-  // or different, replaced, so that a crash leaves the old or the new entry, whole. Visible to every
-  // process when it returns; durable after the next flush. Errors: too_large, no_space, read_only,
-  // not_ours, permission_denied, io_error; the old entry, if any, is then still there.
+  // or different, replaced, so that a crash leaves the old or the new entry, whole. Visible to
+  // every process when it returns; durable after the next flush. Errors: too_large, no_space,
+  // read_only, not_ours, permission_denied, io_error; the old entry, if any, is then still there.
   virtual Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                            const PutOptions& options = {}) = 0;
 
@@ -135,8 +136,8 @@ class Store {
   virtual Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) = 0;
 
   // The durability boundary: after OK, what this object put before the call survives a power cut.
-  // not_durable names every entry that it could not make durable, now and in every later flush until
-  // the entry is put again; those entries have been taken out of the store.
+  // not_durable names every entry that it could not make durable, now and in every later flush
+  // until the entry is put again; those entries have been taken out of the store.
   virtual Result<void> flush() = 0;
 
   // Calls back once per entry, in no order, without verifying; entries put or removed meanwhile may
@@ -196,11 +197,11 @@ struct FileStoreOptions {
   Access access = Access::read_write;
   Create create = Create::at_open;
 
-  Budget budget = {};                         // kept at each put
-  std::uint64_t max_payload_bytes = 0;        // 0: the layout's own cap, which it cannot exceed
-  std::uint32_t flush_threads = 4;            // of one flush, its caller included
-  std::uint32_t stamp_interval_s = 3600;      // how often a hit renews an entry's last use
-  std::uint32_t eviction_grace_s = 60;        // entries written this recently are not evicted
+  Budget budget = {};                     // kept at each put
+  std::uint64_t max_payload_bytes = 0;    // 0: the layout's own cap, which it cannot exceed
+  std::uint32_t flush_threads = 4;        // of one flush, its caller included
+  std::uint32_t stamp_interval_s = 3600;  // how often a hit renews an entry's last use
+  std::uint32_t eviction_grace_s = 60;    // entries written this recently are not evicted
 
   EvictionListener on_evict = {};
   Logger log = {};
@@ -211,8 +212,8 @@ struct FileStoreOptions {
 inline constexpr std::uint64_t max_payload_bytes_larder = 1ull << 30;
 inline constexpr std::uint64_t max_payload_bytes_vyre = 64ull << 20;
 
-// Opens a directory as a store of one file per fingerprint. Errors: not_a_store (non-empty without a
-// marker), wrong_kind, unsupported_version, unsafe_directory, permission_denied, read_only,
+// Opens a directory as a store of one file per fingerprint. Errors: not_a_store (non-empty without
+// a marker), wrong_kind, unsupported_version, unsafe_directory, permission_denied, read_only,
 // io_error, invalid_argument; nothing on disk was changed but directories made on the way.
 Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options);
 
@@ -243,8 +244,8 @@ struct LayeredStoreOptions {
 };
 
 // A hit is promoted into every faster tier that may be written. A tier that fails is passed over;
-// the look-up reports its error only when no tier has the entry. put is OK when every `through` tier
-// has it. Metrics: the look-ups are the layered store's own, the rest is the saturating sum.
+// the look-up reports its error only when no tier has the entry. put is OK when every `through`
+// tier has it. Metrics: the look-ups are the layered store's own, the rest is the saturating sum.
 Result<std::shared_ptr<Store>> make_layered_store(const LayeredStoreOptions& options);
 
 }  // namespace larder

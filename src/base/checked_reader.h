@@ -1,5 +1,5 @@
-// A cursor over untrusted bytes. After a read past the end every further read gives zero or nothing,
-// and ok() says so: check it once, at the end, before believing any value.
+// A cursor over untrusted bytes. After a read past the end every further read gives zero or
+// nothing, and ok() says so: check it once, at the end, before believing any value.
 #ifndef LARDER_BASE_CHECKED_READER_H_
 #define LARDER_BASE_CHECKED_READER_H_
 

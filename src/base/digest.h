@@ -39,7 +39,7 @@ inline Digest blake3(std::string_view text) noexcept {
   return blake3(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-// Compares all bytes whatever they are, so that timing tells nothing about the place of a difference.
+// Compares all bytes whatever they are, so that timing does not tell where they differ.
 bool equal_constant_time(std::span<const std::byte, 32> a, const Digest& b) noexcept;
 
 }  // namespace larder

@@ -49,7 +49,8 @@ TEST(Digest, ConstantTimeComparisonSeesEveryByte) {
   const Digest digest = blake3("x");
   for (std::size_t i = 0; i < digest.size(); ++i) {
     Digest other = digest;
-    EXPECT_TRUE(equal_constant_time(std::as_bytes(std::span<const std::uint8_t, 32>(other)), digest));
+    EXPECT_TRUE(
+        equal_constant_time(std::as_bytes(std::span<const std::uint8_t, 32>(other)), digest));
     other[i] ^= 0x80;
     EXPECT_FALSE(
         equal_constant_time(std::as_bytes(std::span<const std::uint8_t, 32>(other)), digest));
