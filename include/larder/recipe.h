@@ -2,6 +2,7 @@
 #ifndef LARDER_RECIPE_H_
 #define LARDER_RECIPE_H_
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -49,9 +50,10 @@ class Recipe {
   static constexpr std::size_t max_encoded_bytes = 4096;
   static constexpr std::size_t max_kept_value_bytes = 64;
   static constexpr std::size_t max_name_bytes = 255;
+  static constexpr std::size_t max_domain_bytes = 255;
 
   // `domain` says whose fields these are, with a date: "example.org 2026-11 opencl v1". Bump it to
-  // forget every old entry. It must not be empty.
+  // forget every old entry. One to max_domain_bytes bytes.
   explicit Recipe(std::string_view domain);
 
   // Adds a field. The value is hashed at once and not referred to afterwards.
@@ -78,11 +80,12 @@ class Recipe {
     return add_signed(name, value);
   }
 
-  // invalid_argument: an empty domain, an empty, over-long or repeated field name.
+  // invalid_argument: an empty or over-long domain; an empty, over-long or repeated field name.
   Result<Fingerprint> fingerprint() const;
 
   // At most max_encoded_bytes. When the fields do not fit, values give way to their digests, the
-  // longest first; when that is not enough, the encoding says that fields were left out.
+  // longest first; when that is not enough, the encoding says that fields were left out. Empty when
+  // fingerprint() is an error.
   std::string encode() const;
 
   std::string_view domain() const noexcept { return domain_; }
