@@ -50,7 +50,7 @@ Result<std::uint64_t> parse_duration_ms(std::string_view text);
 // One setting with where it came from, for `larder config`.
 struct Setting {
   std::string key;     // "max_size"
-  std::string value;   // as written; for a default, the effective value
+  std::string value;   // as written; the effective one of a default and of `dir`
   std::string origin;  // "argument --store", "environment LARDER_DIR", "/etc/larder.conf:3", ...
 };
 
