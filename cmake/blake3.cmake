@@ -28,8 +28,9 @@ if(LARDER_BLAKE3_SOURCE_DIR)
 else()
   find_package(BLAKE3 QUIET)
   if(NOT BLAKE3_FOUND)
-    message(FATAL_ERROR "BLAKE3 not found. On Debian: apt-get install librust-blake3-dev. Elsewhere "
-      "install BLAKE3's C library, or set LARDER_BLAKE3_SOURCE_DIR to the folder with blake3.c.")
+    message(FATAL_ERROR "BLAKE3 not found. On Debian: apt-get install librust-blake3-dev. "
+      "Elsewhere install BLAKE3's C library, or set LARDER_BLAKE3_SOURCE_DIR to the "
+      "folder with blake3.c.")
   endif()
   add_library(larder_blake3 INTERFACE)
   target_link_libraries(larder_blake3 INTERFACE BLAKE3::blake3)

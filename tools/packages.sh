@@ -11,7 +11,7 @@ build_packages=(
 
 test_packages=(
   libgtest-dev
-  clang-19 libclang-rt-19-dev                    # the sanitizers' runtimes are a package of their own
+  clang-19 libclang-rt-19-dev                    # the sanitizers' runtimes are a package apart
   clang-tidy-19 clang-format-19
   python3 git
   b3sum                                          # somebody else's BLAKE3, to be compared with ours

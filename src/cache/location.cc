@@ -33,12 +33,9 @@ std::string_view place_in_cache_directory(StoreKind kind) {
 
 std::string Location::text() const {
   switch (kind) {
-    case StoreKind::file:
-      return "file:" + directory;
-    case StoreKind::vyre:
-      return "vyre:" + directory;
-    case StoreKind::automatic:
-      break;
+    case StoreKind::file: return "file:" + directory;
+    case StoreKind::vyre: return "vyre:" + directory;
+    case StoreKind::automatic: break;
   }
   return scheme_of(directory).empty() ? directory : "./" + directory;
 }

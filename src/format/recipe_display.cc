@@ -31,16 +31,11 @@ std::size_t printable_utf8(std::string_view text) {
 
 std::string escaped(std::uint8_t byte) {
   switch (byte) {
-    case '"':
-      return "\\\"";
-    case '\\':
-      return "\\\\";
-    case '\n':
-      return "\\n";
-    case '\t':
-      return "\\t";
-    default:
-      return "\\x" + to_hex(std::span(&byte, 1));
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    case '\n': return "\\n";
+    case '\t': return "\\t";
+    default: return "\\x" + to_hex(std::span(&byte, 1));
   }
 }
 
@@ -92,8 +87,7 @@ std::string RecipeField::display() const {
     case FieldType::list:
       if (const auto items = list_items(value)) return list(*items);
       break;
-    case FieldType::bytes:
-      break;
+    case FieldType::bytes: break;
   }
   return quoted(value);
 }

@@ -91,13 +91,10 @@ std::unexpected<Error> damaged(std::string_view what) {
 bool plausible_length(FieldType type, std::uint64_t value_bytes) {
   switch (type) {
     case FieldType::unsigned_integer:
-    case FieldType::signed_integer:
-      return value_bytes == 8;
-    case FieldType::boolean:
-      return value_bytes == 1;
+    case FieldType::signed_integer: return value_bytes == 8;
+    case FieldType::boolean: return value_bytes == 1;
     case FieldType::bytes:
-    case FieldType::list:
-      return true;
+    case FieldType::list: return true;
   }
   return false;
 }
