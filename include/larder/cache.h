@@ -41,6 +41,8 @@ struct CacheOptions {
   Logger log = {};
 };
 
+struct OpenOptions;
+
 // Copies share one cache. Every function may be called by any number of threads at once. The last
 // copy adds its counters to the store's statistics; it does not flush.
 class Cache {
@@ -89,6 +91,9 @@ class Cache {
 
  private:
   struct Impl;
+  friend Result<Cache> open(const OpenOptions& options);
+  explicit Cache(std::shared_ptr<Impl> impl) noexcept;
+
   std::shared_ptr<Impl> impl_;
 };
 

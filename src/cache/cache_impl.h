@@ -1,0 +1,72 @@
+// What copies of a Cache share.
+#ifndef LARDER_CACHE_CACHE_IMPL_H_
+#define LARDER_CACHE_CACHE_IMPL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "cache/single_flight.h"
+#include "larder/cache.h"
+
+namespace larder {
+
+// The look-ups and compiles of one cache. The other metrics are those of its store.
+struct CacheCounters {
+  using Counter = std::atomic<std::uint64_t>;
+  Counter lookups = 0, hits = 0, absent = 0, corrupt = 0, io_errors = 0, skipped = 0;
+  Counter hit_bytes = 0;
+  Counter compiles = 0, compile_failures = 0, compile_waits = 0;
+
+  // Replaces in `metrics` what is counted here.
+  void write_to(Metrics& metrics) const noexcept;
+};
+
+struct Cache::Impl {
+  // `kept` is the store whose puts, evictions and bytes are shown, and which keeps the statistics;
+  // with a memory tier in front, the one behind it, so that nothing counts twice.
+  Impl(std::shared_ptr<Store> store, std::shared_ptr<Store> kept, CacheOptions options);
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl();
+
+  using Compile = std::function<Result<Artifact>()>;
+  struct Request {
+    const Fingerprint& fingerprint;
+    const Compile& compile;
+    std::string_view recipe;
+    SingleFlight::Clock::time_point deadline;
+  };
+
+  bool writes() const noexcept;  // whether the mode may write
+
+  std::optional<Artifact> look_up(const Fingerprint& fingerprint);     // counted
+  std::optional<Artifact> look_again(const Fingerprint& fingerprint);  // not counted
+
+  Result<Artifact> compile_once(const Request& request);
+  Result<Artifact> lead(const Request& request);
+  std::unique_ptr<Lease> wait_for_lease(const Request& request, std::optional<Artifact>& found);
+  Result<Artifact> compile_and_put(const Request& request);
+  Result<Artifact> run(const Compile& compile);
+
+  void count_failed_look_up(const Error& error);
+  void log_once(const Error& error);
+
+  Metrics metrics() const;
+  void add_statistics();
+
+  const std::shared_ptr<Store> store;
+  const std::shared_ptr<Store> kept;
+  const CacheOptions options;
+  CacheCounters counters;
+  SingleFlight flights;
+  std::atomic<std::uint64_t> logged_codes = 0;  // one bit for each Errc
+
+  std::mutex statistics_mutex;
+  Metrics added_statistics;  // guarded by statistics_mutex
+};
+
+}  // namespace larder
+
+#endif  // LARDER_CACHE_CACHE_IMPL_H_
