@@ -177,8 +177,9 @@ struct MemoryStoreOptions {
   EvictionListener on_evict = {};
 };
 
-// Sharded, SIEVE eviction. A hit shares the artifact without copying it. flush is OK and means
-// nothing. out_of_memory when it cannot be made.
+// Sharded, SIEVE eviction. A hit shares the artifact without copying it, and without verifying
+// again what nobody else can write. Ages and last uses count from the put: SIEVE keeps one bit in
+// place of a time. flush is OK and means nothing. out_of_memory when it cannot be made.
 Result<std::shared_ptr<Store>> make_memory_store(const MemoryStoreOptions& options = {});
 
 enum class FileLayout {
