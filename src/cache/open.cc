@@ -1,0 +1,96 @@
+// Putting a cache together: configuration, the store on disk, memory in front of it.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/try.h"
+#include "cache/cache_impl.h"
+#include "larder/cache.h"
+#include "os/log_file.h"
+
+namespace larder {
+namespace {
+
+ConfigSources sources_of(const OpenOptions& options) {
+  ConfigSources sources;
+  sources.file_system = options.file_system;
+  if (options.location) sources.arguments["dir"] = *options.location;
+  if (options.max_size_bytes) {
+    sources.arguments["max_size"] = std::to_string(*options.max_size_bytes);
+  }
+  return sources;
+}
+
+// Where several are set, the most careful one counts.
+Mode configured_mode(const Config& config) {
+  if (config.disabled) return Mode::disabled;
+  if (config.must_hit) return Mode::must_hit;
+  if (config.read_only) return Mode::read_only;
+  return config.refresh ? Mode::refresh : Mode::read_write;
+}
+
+bool writes_nothing(Mode mode) { return mode != Mode::read_write && mode != Mode::refresh; }
+
+Result<std::shared_ptr<Store>> open_kept(const OpenOptions& options, const Config& config,
+                                         const CacheOptions& cache) {
+  const bool read_only = writes_nothing(cache.mode);
+  return open_store({.location = config.location,
+                     .access = read_only ? Access::read_only : Access::read_write,
+                     .create = options.create,
+                     .budget = {.max_bytes = config.max_size_bytes},
+                     .on_evict = options.on_evict,
+                     .log = cache.log,
+                     .file_system = options.file_system});
+}
+
+Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uint64_t memory_bytes,
+                                           Mode mode) {
+  if (memory_bytes == 0) return kept;
+  LARDER_TRY(auto memory, make_memory_store({.capacity_bytes = memory_bytes}));
+  const TierWrite write = writes_nothing(mode) ? TierWrite::never : TierWrite::through;
+  LayeredStoreOptions layers;
+  layers.tiers.push_back({.store = std::move(memory)});
+  layers.tiers.push_back({.store = std::move(kept), .write = write});
+  return make_layered_store(layers);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Store>> open_store(const OpenStoreOptions& options) {
+  const Location& location = options.location;
+  FileStoreOptions file{.directory = location.directory,
+                        .access = options.access,
+                        .create = options.create,
+                        .budget = options.budget,
+                        .on_evict = options.on_evict,
+                        .log = options.log,
+                        .file_system = options.file_system};
+  if (location.kind == StoreKind::vyre) file.layout = FileLayout::vyre;
+  if (file.directory.empty()) {
+    LARDER_TRY(file.directory, default_directory(location.kind));
+  }
+  return open_file_store(file);
+}
+
+Result<Cache> open(const OpenOptions& options) {
+  CacheOptions cache = options.cache;
+  cache.mode = options.mode.value_or(Mode::disabled);
+  Config config;
+  if (options.mode != Mode::disabled) {
+    LARDER_TRY(config, load_config(sources_of(options)));
+    cache.mode = options.mode.value_or(configured_mode(config));
+  }
+  if (!cache.log && !config.log.empty()) {
+    LARDER_TRY(cache.log, open_log(config.log));
+  }
+  if (cache.mode == Mode::disabled) {
+    // Nothing is looked up or put, so the smallest store will do; no directory is touched.
+    LARDER_TRY(auto unused, make_memory_store({.capacity_bytes = 1, .capacity_entries = 1}));
+    return Cache(std::move(unused), std::move(cache));
+  }
+  LARDER_TRY(auto kept, open_kept(options, config, cache));
+  LARDER_TRY(auto store, with_memory(kept, options.memory_bytes, cache.mode));
+  return Cache(std::make_shared<Cache::Impl>(std::move(store), std::move(kept), std::move(cache)));
+}
+
+}  // namespace larder

@@ -1,0 +1,19 @@
+// Where LARDER_LOG writes to.
+#ifndef LARDER_OS_LOG_FILE_H_
+#define LARDER_OS_LOG_FILE_H_
+
+#include <string>
+
+#include "larder/error.h"
+#include "larder/store.h"
+
+namespace larder {
+
+// Appends one line per message to a file, which is made with mode 0600 when there is none, or to
+// standard error when `target` is "stderr". A message that cannot be written is lost: nothing may
+// fail because a log is full.
+Result<Logger> open_log(const std::string& target);
+
+}  // namespace larder
+
+#endif  // LARDER_OS_LOG_FILE_H_
