@@ -14,20 +14,22 @@ struct Notes {
   std::vector<std::string> calls;
 
   Result<void> note(std::string_view name) {
-    calls.emplace_back(name);
+    add(name);
     return {};
   }
+
+  void add(std::string_view name) { calls.emplace_back(name); }
 };
 
 class NotingFile final : public File {
  public:
   explicit NotingFile(Notes& notes) : notes_(notes) {}
   Result<FileInfo> info() override {
-    notes_.note("file_info");
+    notes_.add("file_info");
     return FileInfo{};
   }
   Result<std::size_t> read_at(std::span<std::byte> into, std::uint64_t) override {
-    notes_.note("read_at");
+    notes_.add("read_at");
     std::ranges::fill(into, std::byte{0});
     return into.size();
   }
@@ -39,7 +41,7 @@ class NotingFile final : public File {
   Result<void> sync_data() override { return notes_.note("sync_data"); }
   Result<void> touch() override { return notes_.note("touch"); }
   Result<bool> try_lock(LockMode, std::uint64_t, std::uint64_t) override {
-    notes_.note("try_lock");
+    notes_.add("try_lock");
     return true;
   }
   Result<void> unlock(std::uint64_t, std::uint64_t) override { return notes_.note("unlock"); }
@@ -53,15 +55,15 @@ class NotingDirectory final : public Directory {
  public:
   explicit NotingDirectory(Notes& notes) : notes_(notes) {}
   Result<FileInfo> info() override {
-    notes_.note("directory_info");
+    notes_.add("directory_info");
     return FileInfo{};
   }
   Result<FileInfo> info_at(std::string_view) override {
-    notes_.note("info_at");
+    notes_.add("info_at");
     return FileInfo{};
   }
   Result<SpaceInfo> space() override {
-    notes_.note("space");
+    notes_.add("space");
     return SpaceInfo{};
   }
   Result<std::unique_ptr<File>> open_file(std::string_view, OpenMode) override {
@@ -88,7 +90,7 @@ class NotingDirectory final : public Directory {
   }
   Result<void> remove_file(std::string_view) override { return notes_.note("remove_file"); }
   Result<std::unique_ptr<Directory>> open_directory(std::string_view) override {
-    notes_.note("open_subdirectory");
+    notes_.add("open_subdirectory");
     return std::make_unique<NotingDirectory>(notes_);
   }
   Result<void> make_directory(std::string_view) override { return notes_.note("make_directory"); }
@@ -100,7 +102,7 @@ class NotingDirectory final : public Directory {
 
  private:
   Result<std::unique_ptr<File>> file(std::string_view name) {
-    notes_.note(name);
+    notes_.add(name);
     return std::make_unique<NotingFile>(notes_);
   }
   Notes& notes_;
@@ -111,20 +113,20 @@ class NotingFileSystem final : public FileSystem {
   Notes notes;
 
   Result<std::unique_ptr<Directory>> open_directory(std::string_view) override {
-    notes.note("open_directory");
+    notes.add("open_directory");
     return std::make_unique<NotingDirectory>(notes);
   }
   Result<std::string> resolve(std::string_view) override {
-    notes.note("resolve");
+    notes.add("resolve");
     return "/resolved";
   }
   Result<std::string> read_file(std::string_view, std::size_t) override {
-    notes.note("read_file");
+    notes.add("read_file");
     return "content";
   }
   UserInfo user() override { return {.effective = 7}; }
   Result<std::string> random_name() override {
-    notes.note("random_name");
+    notes.add("random_name");
     return "0123";
   }
   std::int64_t now_s() override { return 42; }
