@@ -3,8 +3,9 @@
 //
 // Errors carry the errno and a code from the list: absent (ENOENT), exists (EEXIST), no_space
 // (ENOSPC, EDQUOT), permission_denied (EACCES, EPERM), read_only (EROFS), not_ours (ELOOP, ENOTDIR,
-// EXDEV: a link, or not a directory, on the way), unsupported (EOPNOTSUPP, ENOSYS), out_of_memory
-// (ENOMEM), io_error (all else, EMFILE and ESTALE included). The message names the operation.
+// EISDIR, ENXIO, EXDEV: a link, or something else that is no file or directory), unsupported
+// (EOPNOTSUPP, ENOSYS), out_of_memory (ENOMEM), io_error (all else, EMFILE and ESTALE included).
+// The message names the operation.
 #ifndef LARDER_FILE_SYSTEM_H_
 #define LARDER_FILE_SYSTEM_H_
 
@@ -45,6 +46,7 @@ struct SpaceInfo {
 struct UserInfo {
   std::uint32_t effective = 0;
   bool elevated = false;  // set-uid, set-gid or capabilities: do not trust the environment
+  std::uint64_t descriptor_limit = 1024;  // how many descriptors this process may have open
 };
 
 enum class OpenMode { read, read_write };

@@ -61,7 +61,7 @@ using EvictionListener = std::function<void(const Eviction&)>;
 
 // Unset limits do not count. What was used least recently leaves first.
 struct Budget {
-  std::optional<std::uint64_t> max_bytes = {};  // on disk as `du` counts, in memory payload
+  std::optional<std::uint64_t> max_bytes = {};  // on disk as `du` counts, folders too
   std::optional<std::uint64_t> max_entries = {};
   std::optional<std::uint64_t> min_free_bytes = {};  // to be left free on the file system
   std::optional<std::uint64_t> max_age_s = {};       // since the entry was last used
@@ -202,7 +202,6 @@ struct FileStoreOptions {
   std::uint64_t max_payload_bytes = 0;    // 0: the layout's own cap, which it cannot exceed
   std::uint32_t flush_threads = 4;        // of one flush, its caller included
   std::uint32_t stamp_interval_s = 3600;  // how often a hit renews an entry's last use
-  std::uint32_t eviction_grace_s = 60;    // entries written this recently are not evicted
 
   EvictionListener on_evict = {};
   Logger log = {};

@@ -1,0 +1,151 @@
+#include "os/posix_file.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+
+#include "os/posix_error.h"
+
+namespace larder::os {
+namespace {
+
+FileKind kind_of(mode_t mode) noexcept {
+  if (S_ISREG(mode)) return FileKind::regular;
+  if (S_ISDIR(mode)) return FileKind::directory;
+  if (S_ISLNK(mode)) return FileKind::link;
+  return FileKind::other;
+}
+
+// Pieces that write_at takes in one call; put has four.
+constexpr std::size_t max_pieces = 8;
+
+// Drops the first `written` bytes of the vector and returns the elements that are left.
+std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
+  while (!pieces.empty() && written >= pieces.front().iov_len) {
+    written -= pieces.front().iov_len;
+    pieces = pieces.subspan(1);
+  }
+  if (!pieces.empty()) {
+    pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + written;
+    pieces.front().iov_len -= written;
+  }
+  return pieces;
+}
+
+struct flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
+  struct flock range = {};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = static_cast<off_t>(offset);
+  range.l_len = static_cast<off_t>(length);
+  return range;
+}
+
+}  // namespace
+
+FileInfo info_from(const struct stat& status) noexcept {
+  constexpr std::uint64_t block_bytes = 512;  // what st_blocks counts, whatever st_blksize says
+  return {.kind = kind_of(status.st_mode),
+          .device = status.st_dev,
+          .inode = status.st_ino,
+          .size_bytes = static_cast<std::uint64_t>(status.st_size),
+          .disk_bytes = static_cast<std::uint64_t>(status.st_blocks) * block_bytes,
+          .link_count = status.st_nlink,
+          .owner = status.st_uid,
+          .permissions = status.st_mode & 07777u,
+          .modified_s = status.st_mtim.tv_sec};
+}
+
+Result<FileInfo> info_of(int descriptor) {
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0) return failed(errno, "fstat");
+  return info_from(status);
+}
+
+Result<FileInfo> PosixFile::info() { return info_of(descriptor_.get()); }
+
+Result<std::size_t> PosixFile::read_at(std::span<std::byte> into, std::uint64_t offset) {
+  std::size_t filled = 0;
+  while (filled < into.size()) {
+    const ssize_t count = ::pread(descriptor_.get(), into.data() + filled, into.size() - filled,
+                                  static_cast<off_t>(offset + filled));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed(errno, "pread");
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  return filled;
+}
+
+Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pieces,
+                                 std::uint64_t offset) {
+  if (pieces.size() > max_pieces) return failed(EINVAL, "pwritev");
+  std::array<iovec, max_pieces> vectors;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
+  }
+  std::span<iovec> rest = advance(std::span(vectors).first(pieces.size()), 0);
+  while (!rest.empty()) {
+    const ssize_t count = ::pwritev(descriptor_.get(), rest.data(), static_cast<int>(rest.size()),
+                                    static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed(errno, "pwritev");
+    if (count == 0) return failed(EIO, "pwritev");  // no progress: never spin
+    offset += static_cast<std::uint64_t>(count);
+    rest = advance(rest, static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> PosixFile::reserve(std::uint64_t bytes) {
+  while (::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0) {
+    if (errno != EINTR) return failed(errno, "fallocate");
+  }
+  return {};
+}
+
+Result<void> PosixFile::start_writeback() {
+  if (::sync_file_range(descriptor_.get(), 0, 0, SYNC_FILE_RANGE_WRITE) != 0) {
+    return failed(errno, "sync_file_range");
+  }
+  return {};
+}
+
+Result<void> PosixFile::sync_data() {
+  if (::fdatasync(descriptor_.get()) != 0) return failed(errno, "fdatasync");
+  return {};
+}
+
+Result<void> PosixFile::touch() {
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                             {.tv_sec = 0, .tv_nsec = UTIME_NOW}};
+  if (::futimens(descriptor_.get(), times) != 0) return failed(errno, "futimens");
+  return {};
+}
+
+Result<bool> PosixFile::try_lock(LockMode mode, std::uint64_t offset, std::uint64_t length) {
+  // Open-file-description locks: not dropped when another descriptor of the file is closed, and not
+  // shared between two opens in one process.
+  struct flock range = lock_range(mode == LockMode::shared ? F_RDLCK : F_WRLCK, offset, length);
+  if (::fcntl(descriptor_.get(), F_OFD_SETLK, &range) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  return failed(errno, "fcntl(F_OFD_SETLK)");
+}
+
+Result<void> PosixFile::unlock(std::uint64_t offset, std::uint64_t length) {
+  struct flock range = lock_range(F_UNLCK, offset, length);
+  if (::fcntl(descriptor_.get(), F_OFD_SETLK, &range) != 0) {
+    return failed(errno, "fcntl(F_OFD_SETLK)");
+  }
+  return {};
+}
+
+Result<void> PosixFile::close() {
+  // Never retried on EINTR: Linux has released the descriptor by then.
+  if (::close(descriptor_.release()) != 0 && errno != EINTR) return failed(errno, "close");
+  return {};
+}
+
+}  // namespace larder::os

@@ -1,0 +1,167 @@
+// Crash model. A store is made in this order: the directory, fsync of its parent; the marker's
+// bytes, fdatasync; the marker's name, which it gets whole or not at all; fsync of the directory. A
+// crash leaves a directory that is empty but for temporaries of ours, or whose marker is empty
+// (file systems that lose data without losing names); both count as unclaimed, and the next open
+// for writing goes through all steps again. A marker with anything else in it is never replaced.
+#include "store/file/claim.h"
+
+#include <array>
+
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "format/marker.h"
+#include "store/file/new_file.h"
+
+namespace larder::file_store {
+namespace {
+
+constexpr std::uint32_t writable_by_others = 0022;
+constexpr std::uint32_t writable_by_all = 0002;
+constexpr std::uint32_t sticky = 01000;
+
+std::unexpected<Error> refuse(Errc code, std::string_view path, std::string_view why) {
+  std::string message(path);
+  message += ": ";
+  message += why;
+  return std::unexpected(Error{.code = code, .message = std::move(message)});
+}
+
+// Whoever may rename entries of a parent can put another directory in our place.
+Result<void> check_parents(FileSystem& file_system, std::string path, std::string_view root) {
+  while (path != "/") {
+    const std::size_t slash = path.rfind('/');
+    path.resize(slash == 0 || slash == std::string::npos ? 1 : slash);
+    if (slash == std::string::npos) return {};
+    auto parent = file_system.open_directory(path);
+    if (!parent) continue;  // a parent that may be entered but not read is nobody's to list
+    LARDER_TRY(const FileInfo info, (*parent)->info());
+    if ((info.permissions & writable_by_all) != 0 && (info.permissions & sticky) == 0) {
+      return refuse(Errc::unsafe_directory, root,
+                    "its parent " + path +
+                        " is writable by everybody and not sticky, so that others "
+                        "could swap the store; run: chmod o-w " +
+                        path);
+    }
+  }
+  return {};
+}
+
+Result<std::string> read_marker(Directory& root) {
+  LARDER_TRY(const auto file, root.open_file(format::marker_name, OpenMode::read));
+  LARDER_TRY(const FileInfo info, file->info());
+  if (info.kind != FileKind::regular || info.size_bytes > format::max_marker_bytes) {
+    return std::string("not a marker");
+  }
+  std::string text(info.size_bytes, '\0');
+  LARDER_TRY(const std::size_t count, file->read_at(std::as_writable_bytes(std::span(text)), 0));
+  text.resize(count);
+  return text;
+}
+
+bool left_by_creation(std::string_view name) {
+  return format::is_temporary_name(name) || name == format::marker_name ||
+         name == format::lock_name || name == format::config_name;
+}
+
+Result<Claim> examine_unmarked(Directory& root, std::string_view path) {
+  std::string foreign;
+  LARDER_CHECK_OK(root.list([&foreign](std::string_view name) {
+    if (left_by_creation(name)) return true;
+    foreign = name;
+    return false;
+  }));
+  if (foreign.empty()) return Claim::unclaimed;
+  return refuse(Errc::not_a_store, path,
+                "not a Larder store: it holds \"" + foreign +
+                    "\" and no marker file LARDER; name an empty or a new directory"
+                    " (a directory of <64 hex>.bin files is named vyre:DIR)");
+}
+
+}  // namespace
+
+Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std::string_view path) {
+  LARDER_TRY(const FileInfo info, root.info());
+  const std::uint32_t user = file_system.user().effective;
+  if (info.owner != user && info.owner != 0) {
+    return refuse(Errc::unsafe_directory, path,
+                  "belongs to user " + std::to_string(info.owner) + ", not to you (" +
+                      std::to_string(user) + "); name a directory of your own");
+  }
+  if ((info.permissions & writable_by_others) != 0) {
+    return refuse(Errc::unsafe_directory, path,
+                  "others may write into it; run: chmod go-w " + std::string(path));
+  }
+  LARDER_TRY(std::string resolved, file_system.resolve(path));
+  return check_parents(file_system, std::move(resolved), path);
+}
+
+Result<Claim> examine_claim(Directory& root, FileLayout layout, std::string_view path) {
+  auto text = read_marker(root);
+  const bool absent = !text && text.error().code == Errc::absent;
+  if (!text && text.error().code == Errc::not_ours) text = std::string("not a marker");
+  if (!text && !absent) {
+    text.error().message = std::string(path) + "/LARDER: " + text.error().message;
+    return std::unexpected(std::move(text).error());
+  }
+  if (absent && layout == FileLayout::vyre) return Claim::ours;
+  if (absent || text->empty()) return examine_unmarked(root, path);
+  auto marker = format::decode_marker(*text);
+  if (!marker) {
+    if (marker.error().code == Errc::not_a_store) {
+      return refuse(Errc::not_a_store, path,
+                    "its file LARDER is not a marker of Larder; if it was "
+                    "damaged, move the directory away, else name another one");
+    }
+    return refuse(marker.error().code, path, marker.error().message);
+  }
+  if (layout == FileLayout::vyre) {
+    return refuse(Errc::wrong_kind, path,
+                  "a Larder store of kind " + marker->kind + ", not a vyre directory; name it " +
+                      marker->kind + ":" + std::string(path));
+  }
+  if (marker->kind != "file") {
+    return refuse(
+        Errc::wrong_kind, path,
+        "a Larder store of kind \"" + marker->kind +
+            "\", which is not file; name it by its own scheme, or name another directory");
+  }
+  return Claim::ours;
+}
+
+Result<void> write_marker(FileSystem& file_system, Directory& root) {
+  LARDER_TRY(const std::string id, file_system.random_name());
+  const std::string text = format::encode_marker({.kind = "file", .id = id});
+  LARDER_TRY(NewFile file, NewFile::create(file_system, root));
+  const std::array pieces{std::as_bytes(std::span(text.data(), text.size()))};
+  LARDER_CHECK_OK(file.file().write_at(pieces, 0));
+  LARDER_CHECK_OK(file.file().sync_data());
+  auto published = file.publish(root, format::marker_name);
+  if (!published && published.error().code == Errc::exists) {
+    LARDER_TRY(const FileInfo there, root.info_at(format::marker_name));
+    if (there.kind == FileKind::regular && there.size_bytes == 0) {
+      LARDER_CHECK_OK(file.replace(root, format::marker_name));
+    }
+  } else if (!published) {
+    return published;
+  }
+  return root.sync();
+}
+
+Result<void> make_directories(FileSystem& file_system, const std::string& path) {
+  if (auto there = file_system.open_directory(path); there) return {};
+  const std::size_t end = path.find_last_not_of('/');
+  if (end == std::string::npos) return {};
+  const std::size_t slash = path.rfind('/', end);
+  const std::string parent_path = slash == std::string::npos ? "."
+                                  : slash == 0               ? "/"
+                                                             : path.substr(0, slash);
+  const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1,
+                                       end - (slash == std::string::npos ? 0 : slash + 1) + 1);
+  LARDER_CHECK_OK(make_directories(file_system, parent_path));
+  LARDER_TRY(const auto parent, file_system.open_directory(parent_path));
+  auto made = parent->make_directory(name);
+  if (!made && made.error().code != Errc::exists) return made;
+  return parent->sync();
+}
+
+}  // namespace larder::file_store

@@ -1,0 +1,253 @@
+// visit, prune, clear, and the eviction that keeps the budget.
+//
+// One process evicts at a time; a put that finds another one at it goes on. The least recently used
+// entries leave first, by a stamp (the modification time) that hits renew at most once an hour; a
+// stamp from the future counts as now. An entry is unlinked under its lock, when the name still
+// leads to the file that the scan saw and nobody has used it since. No sync: an entry that a power
+// cut brings back costs space only, and the next scan finds it.
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "store/file/file_store.h"
+#include "store/file/guarded.h"
+
+namespace larder::file_store {
+namespace {
+
+constexpr auto prune_wait = std::chrono::seconds(30);
+constexpr auto entry_wait = std::chrono::milliseconds(200);
+constexpr std::uint64_t low_water_percent = 90;  // so that not every put has to evict
+constexpr std::uint64_t rescan_fraction = 16;    // of the budget, put by this process
+
+}  // namespace
+
+// Entries of one folder. False when the visitor wants no more.
+Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, const Scan& scan) {
+  bool go_on = true;
+  LARDER_CHECK_OK(folder.list([&](std::string_view name) {
+    const auto fingerprint = format::parse_file_name(options_.layout, shard, name);
+    const auto info = folder.info_at(name);
+    if (!info) return true;  // gone meanwhile
+    if (fingerprint && info->kind == FileKind::regular && directory_.trusts(info->owner)) {
+      go_on = scan.entry({.fingerprint = *fingerprint, .info = *info}) == Visit::go_on;
+    } else if (options_.layout == FileLayout::larder) {
+      scan.other(*info);
+    }
+    return go_on;
+  }));
+  return go_on;
+}
+
+// Calls back for every entry, and for whatever else is on disk because of the store.
+Result<void> FileStore::scan(const Scan& scan) {
+  LARDER_TRY(const auto root, directory_.reader());
+  if (!root) return {};
+  if (options_.layout == FileLayout::vyre) {
+    LARDER_CHECK_OK(scan_folder(*root, {}, scan));
+    return {};
+  }
+  std::vector<std::string> shards;
+  LARDER_CHECK_OK(root->list([&](std::string_view name) {
+    if (format::is_shard_name(options_.layout, name)) {
+      shards.emplace_back(name);
+    } else if (const auto info = root->info_at(name); info && info->kind == FileKind::regular) {
+      scan.other(*info);
+    }
+    return true;
+  }));
+  for (const std::string& shard : shards) {
+    const auto folder = root->open_directory(shard);
+    if (!folder) continue;  // a link or a file of that name is not ours
+    if (const auto info = (*folder)->info()) scan.other(*info);
+    LARDER_TRY(const bool go_on, scan_folder(**folder, shard, scan));
+    if (!go_on) return {};
+  }
+  return {};
+}
+
+Result<void> FileStore::visit(const EntryVisitor& visitor) {
+  return guarded([&]() -> Result<void> {
+    return scan({.entry = [&](const Found& found) { return visitor(describe_entry(found)); },
+                 .other = [](const FileInfo&) {}});
+  });
+}
+
+// With the length that the entry's header claims.
+EntryInfo FileStore::describe_entry(const Found& found) {
+  std::array<std::byte, format::header_bytes> header;
+  std::size_t count = 0;
+  if (options_.layout == FileLayout::larder) {
+    const auto file = open_entry(found.fingerprint);
+    if (file && *file) count = (*file)->read_at(header, 0).value_or(0);
+  }
+  return {.fingerprint = found.fingerprint,
+          .payload_bytes = format::claimed_payload_bytes(
+              options_.layout, std::span(header).first(count), found.info.size_bytes),
+          .disk_bytes = found.info.disk_bytes,
+          .last_used_s = found.info.modified_s};
+}
+
+Result<PruneReport> FileStore::prune(const Budget& budget, DryRun dry_run) {
+  return guarded([&]() -> Result<PruneReport> {
+    if (dry_run == DryRun::yes) return evict_locked(budget, dry_run, 100);
+    LARDER_TRY(const auto existing, directory_.reader());
+    if (!existing) return PruneReport{};
+    LARDER_CHECK_OK(directory_.writer());
+    LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
+    return evict_locked(budget, dry_run, 100);
+  });
+}
+
+Result<PruneReport> FileStore::clear() {
+  return guarded([&]() -> Result<PruneReport> {
+    LARDER_TRY(const auto existing, directory_.reader());
+    if (!existing) return PruneReport{};
+    LARDER_CHECK_OK(directory_.writer());
+    LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
+    return evict_locked({.max_entries = 0}, DryRun::no, 100, EvictionReason::cleared);
+  });
+}
+
+// Which limit wants this entry gone, looking at what the store would still hold.
+std::optional<EvictionReason> FileStore::reason_to_evict(const Budget& budget,
+                                                         const PruneReport& held,
+                                                         std::uint64_t other_bytes,
+                                                         std::uint64_t bytes_to_free,
+                                                         std::uint64_t age_s) {
+  if (budget.max_age_s && age_s > *budget.max_age_s) return EvictionReason::age;
+  if (budget.max_entries && held.kept_entries > *budget.max_entries) {
+    return EvictionReason::entries;
+  }
+  if (budget.max_bytes && held.kept_bytes + other_bytes > *budget.max_bytes) {
+    return EvictionReason::bytes;
+  }
+  if (held.evicted_bytes < bytes_to_free) return EvictionReason::free_space;
+  return std::nullopt;
+}
+
+// With the eviction lock held, unless it is a dry run.
+Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::uint64_t percent,
+                                            std::optional<EvictionReason> as) {
+  std::vector<Found> entries;
+  std::uint64_t other_bytes = 0;
+  PruneReport report;
+  LARDER_CHECK_OK(scan({.entry =
+                            [&](const Found& found) {
+                              entries.push_back(found);
+                              report.kept_bytes += found.info.disk_bytes;
+                              return Visit::go_on;
+                            },
+                        .other = [&](const FileInfo& info) { other_bytes += info.disk_bytes; }}));
+  report.kept_entries = entries.size();
+  LARDER_TRY(const std::uint64_t bytes_to_free, missing_free_bytes(budget));
+  lower_to(budget, percent, report, other_bytes);
+  const std::int64_t now_s = directory_.file_system().now_s();
+  std::ranges::sort(entries, {}, [now_s](const Found& found) {
+    return std::pair(std::min(found.info.modified_s, now_s), found.fingerprint);
+  });
+  for (const Found& found : entries) {
+    const auto age_s =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_s - found.info.modified_s));
+    const auto reason = reason_to_evict(budget, report, other_bytes, bytes_to_free, age_s);
+    if (!reason) break;  // sorted by age: nobody after this one is older
+    if (dry_run == DryRun::no && !evict_one(found, as.value_or(*reason), age_s)) continue;
+    report.kept_entries -= 1;
+    report.kept_bytes -= found.info.disk_bytes;
+    report.evicted_entries += 1;
+    report.evicted_bytes += found.info.disk_bytes;
+  }
+  if (dry_run == DryRun::no) {
+    set_usage({.bytes = report.kept_bytes + other_bytes, .entries = report.kept_entries});
+  }
+  return report;
+}
+
+// A limit that is exceeded is gone under by some percent, so that not every put has to evict.
+void FileStore::lower_to(Budget& budget, std::uint64_t percent, const PruneReport& held,
+                         std::uint64_t other_bytes) {
+  const auto part = [percent](std::uint64_t value) {
+    return value / 100 * percent + value % 100 * percent / 100;
+  };
+  if (budget.max_bytes && held.kept_bytes + other_bytes > *budget.max_bytes) {
+    budget.max_bytes = part(*budget.max_bytes);
+  }
+  if (budget.max_entries && held.kept_entries > *budget.max_entries) {
+    budget.max_entries = part(*budget.max_entries);
+  }
+}
+
+Result<std::uint64_t> FileStore::missing_free_bytes(const Budget& budget) {
+  if (!budget.min_free_bytes) return 0;
+  LARDER_TRY(const auto root, directory_.reader());
+  if (!root) return 0;
+  LARDER_TRY(const SpaceInfo space, root->space());
+  return *budget.min_free_bytes > space.free_bytes ? *budget.min_free_bytes - space.free_bytes : 0;
+}
+
+bool FileStore::evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s) {
+  const std::string path = format::entry_path(options_.layout, found.fingerprint);
+  const auto root = directory_.reader();
+  if (!root || *root == nullptr) return false;
+  {
+    const auto held = state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait);
+    if (!held) return false;
+    const auto named = (*root)->info_at(path);
+    const bool unused =
+        named && named->same_file(found.info) && named->modified_s == found.info.modified_s;
+    if (!unused || !(*root)->remove_file(path)) return false;
+    state().pending.drop(found.fingerprint);
+  }
+  state().counters.add(&Metrics::evictions);
+  state().counters.add(&Metrics::evicted_bytes, found.info.disk_bytes);
+  if (options_.on_evict) {
+    options_.on_evict({.fingerprint = found.fingerprint,
+                       .reason = reason,
+                       .bytes = found.info.disk_bytes,
+                       .age_s = age_s});
+  }
+  return true;
+}
+
+// After a put. Other processes put too: the usage that all keep together decides; it may have
+// drifted (a kill between a put and its accounting, files deleted by hand), so that now and then
+// the files themselves are counted.
+void FileStore::keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes) {
+  const Budget& budget = options_.budget;
+  ProcessState& process = state();
+  const std::uint64_t since_scan = process.put_bytes_since_scan += put_bytes;
+  const bool first_put = !process.scanned.exchange(true);
+  const std::uint64_t rescan_at =
+      budget.max_bytes ? *budget.max_bytes / rescan_fraction : since_scan + 1;
+  const bool over = !usage || since_scan > rescan_at || (first_put && budget.max_age_s) ||
+                    (budget.max_bytes && usage->bytes > *budget.max_bytes) ||
+                    (budget.max_entries && usage->entries > *budget.max_entries) ||
+                    missing_free_bytes(budget).value_or(0) > 0;
+  if (!over) return;
+  const auto held = process.locks->try_acquire(LockOffset::eviction());
+  if (!held || !*held) return;  // another process is at it
+  process.put_bytes_since_scan = 0;
+  const auto evicted = evict_locked(budget, DryRun::no, low_water_percent);
+  if (!evicted) {
+    log(LogLevel::warning, directory_.path() + ": eviction failed: " + evicted.error().message);
+  }
+}
+
+void FileStore::set_usage(const format::Usage& usage) {
+  const auto kept = state().locks->update_statistics(
+      [&](format::Statistics& statistics) { statistics.usage = usage; });
+  if (!kept) log(LogLevel::debug, "usage not kept: " + kept.error().message);
+}
+
+void FileStore::subtract_usage(const format::Usage& gone) {
+  const auto kept = state().locks->update_statistics([&](format::Statistics& statistics) {
+    if (!statistics.usage) return;
+    statistics.usage->bytes -= std::min(statistics.usage->bytes, gone.bytes);
+    statistics.usage->entries -= std::min(statistics.usage->entries, gone.entries);
+  });
+  if (!kept) log(LogLevel::debug, "usage not kept: " + kept.error().message);
+}
+
+}  // namespace larder::file_store

@@ -1,0 +1,164 @@
+#include "store/file/file_store.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/try.h"
+#include "store/file/guarded.h"
+
+namespace larder {
+namespace file_store {
+namespace {
+
+// "At most min(128, limit / 8)": a cache must not starve its host of descriptors.
+std::size_t open_file_limit(FileSystem& file_system) {
+  return std::clamp<std::uint64_t>(file_system.user().descriptor_limit / 8, 1, 128);
+}
+
+std::uint64_t cap_of(const FileStoreOptions& options) {
+  const std::uint64_t cap =
+      options.layout == FileLayout::larder ? max_payload_bytes_larder : max_payload_bytes_vyre;
+  return options.max_payload_bytes == 0 ? cap : std::min(cap, options.max_payload_bytes);
+}
+
+class FileLease final : public Lease {
+ public:
+  explicit FileLease(LockFile::Held held) noexcept : held_(std::move(held)) {}
+
+ private:
+  LockFile::Held held_;
+};
+
+}  // namespace
+
+ProcessState::ProcessState(StoreDirectory& directory, const FileStoreOptions& options)
+    : locks(std::make_shared<LockFile>(directory)),
+      pending(directory, *locks,
+              {.threads = std::max(1u, options.flush_threads),
+               .max_open_files = open_file_limit(directory.file_system())}) {}
+
+FileStore::FileStore(FileStoreOptions options)
+    : options_(std::move(options)),
+      max_payload_bytes_(cap_of(options_)),
+      directory_(options_),
+      state_(new ProcessState(directory_, options_)) {}
+
+// A forked child that never used the store still holds the parent's copy: freeing it closes the
+// child's descriptors and touches nothing else.
+FileStore::~FileStore() { delete state_.load(); }
+
+Result<void> FileStore::open() {
+  return guarded([&]() -> Result<void> {
+    LARDER_CHECK_OK(directory_.open());
+    sweep_leftovers();
+    return {};
+  });
+}
+
+// The state of this process. In a forked child the parent's is abandoned as it stands: another
+// thread may have held any of its mutexes at the fork, so that not even freeing it would be safe.
+ProcessState& FileStore::state() const {
+  if (fork_guard_.forked()) {
+    while (adopting_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+    if (fork_guard_.forked()) {
+      state_.store(new ProcessState(directory_, options_), std::memory_order_release);
+      fork_guard_.adopt();
+    }
+    adopting_.clear(std::memory_order_release);
+  }
+  return *state_.load(std::memory_order_acquire);
+}
+
+Result<void> FileStore::flush() {
+  return guarded([&]() -> Result<void> {
+    auto flushed = state().pending.flush();
+    state().counters.add(&Metrics::flushes);
+    if (!flushed) state().counters.add(&Metrics::flush_errors);
+    return flushed;
+  });
+}
+
+Durability FileStore::durability() const { return state().pending.durability(); }
+
+Metrics FileStore::metrics() const {
+  ProcessState& process = state();
+  Metrics metrics = process.counters.snapshot();
+  const auto kept = process.locks->read_statistics();
+  if (kept && kept->usage) {
+    metrics.bytes = kept->usage->bytes;
+    metrics.entries = kept->usage->entries;
+  }
+  return metrics;
+}
+
+Result<std::unique_ptr<Lease>> FileStore::try_lease(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::unique_ptr<Lease>> {
+    LARDER_TRY(auto held, state().locks->try_acquire(LockOffset::lease_of(fingerprint)));
+    if (!held) return nullptr;
+    return std::make_unique<FileLease>(*std::move(held));
+  });
+}
+
+Result<void> FileStore::add_statistics(const Metrics& delta) {
+  return guarded([&]() -> Result<void> {
+    if (directory_.read_only()) {
+      const std::lock_guard lock(own_statistics_mutex_);
+      own_statistics_ += delta;
+      return {};
+    }
+    return state().locks->update_statistics(
+        [&delta](format::Statistics& statistics) { statistics.counters += delta; });
+  });
+}
+
+Result<Metrics> FileStore::statistics() {
+  return guarded([&]() -> Result<Metrics> {
+    LARDER_TRY(const format::Statistics kept, state().locks->read_statistics());
+    Metrics sum = kept.counters;
+    {
+      const std::lock_guard lock(own_statistics_mutex_);
+      sum += own_statistics_;
+    }
+    const format::Usage usage = kept.usage.value_or(format::Usage{});
+    sum.bytes = usage.bytes;
+    sum.entries = usage.entries;
+    return sum;
+  });
+}
+
+Result<void> FileStore::reset_statistics() {
+  return guarded([&]() -> Result<void> {
+    {
+      const std::lock_guard lock(own_statistics_mutex_);
+      own_statistics_ = {};
+    }
+    LARDER_TRY(const auto existing, directory_.reader());
+    if (!existing) return {};
+    return state().locks->update_statistics(
+        [](format::Statistics& statistics) { statistics.counters = {}; });
+  });
+}
+
+std::string FileStore::describe() const {
+  return (options_.layout == FileLayout::larder ? "file:" : "vyre:") + directory_.path();
+}
+
+void FileStore::log(LogLevel level, const std::string& line) const {
+  if (options_.log) options_.log(level, line);
+}
+
+}  // namespace file_store
+
+Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options) {
+  if (options.directory.empty()) {
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = "the directory of a store must not be empty"});
+  }
+  return file_store::guarded([&]() -> Result<std::shared_ptr<Store>> {
+    auto store = std::make_shared<file_store::FileStore>(options);
+    LARDER_CHECK_OK(store->open());
+    return store;
+  });
+}
+
+}  // namespace larder

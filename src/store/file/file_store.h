@@ -1,0 +1,154 @@
+// One file per fingerprint. The parts: store_directory (the root), lock_file (locks and kept
+// counters), new_file (files on their way), pending (flush), eviction and sweep.
+//
+// Concurrency model. A reader takes no lock: it opens a name, and what it opened is whole or fails
+// verification, since a name is given to whole files only. A put that finds the name free links its
+// file there, which fails when somebody was faster. Every other change of a name (replace, remove,
+// evict) happens under the lock of that fingerprint, so that nobody takes away or overwrites a file
+// that he did not look at under the lock.
+//
+// Crash model. Replacing: the new file is synced before it takes the name, so that a crash leaves
+// the old entry or the new one, whole, and a durable one is never traded for one that is not. New
+// names: synced by the flush; until then a crash may leave a file of any content, which fails
+// verification.
+#ifndef LARDER_STORE_FILE_FILE_STORE_H_
+#define LARDER_STORE_FILE_FILE_STORE_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "format/entry.h"
+#include "larder/store.h"
+#include "os/fork_guard.h"
+#include "store/counters.h"
+#include "store/file/lock_file.h"
+#include "store/file/pending.h"
+#include "store/file/store_directory.h"
+
+namespace larder::file_store {
+
+// What a forked child must not share with its parent: pending entries are the parent's to flush,
+// the locks belong to the parent's open file, and a mutex may have been held by a thread that the
+// child does not have.
+struct ProcessState {
+  ProcessState(StoreDirectory& directory, const FileStoreOptions& options);
+
+  std::shared_ptr<LockFile> locks;
+  Pending pending;
+  Counters counters;
+  std::atomic<std::uint64_t> put_bytes_since_scan = 0;
+  std::atomic<bool> scanned = false;
+};
+
+class FileStore final : public Store {
+ public:
+  explicit FileStore(FileStoreOptions options);
+  ~FileStore() override;
+
+  Result<void> open();
+
+  Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
+  Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                   const PutOptions& options) override;
+  Result<bool> remove(const Fingerprint& fingerprint) override;
+  Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
+  Result<void> flush() override;
+  Result<void> visit(const EntryVisitor& visitor) override;
+  Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
+  Result<PruneReport> clear() override;
+  Metrics metrics() const override;
+  Durability durability() const override;
+  Result<std::unique_ptr<Lease>> try_lease(const Fingerprint& fingerprint) override;
+  Result<void> add_statistics(const Metrics& delta) override;
+  Result<Metrics> statistics() override;
+  Result<void> reset_statistics() override;
+  std::string describe() const override;
+
+ private:
+  // What stands under a fingerprint's name, as a put must know it.
+  enum class Standing { absent, same, damaged, different };
+
+  struct Opened {
+    std::shared_ptr<File> file;
+    FileInfo info;
+    ArtifactBuffer bytes;
+    format::DecodedEntry decoded;
+  };
+
+  struct Writing;  // one put on its way
+
+  struct Found {
+    Fingerprint fingerprint;
+    FileInfo info;
+  };
+
+  struct Scan {
+    std::function<Visit(const Found&)> entry;
+    std::function<void(const FileInfo&)> other;  // directories, marker, locks: on disk all the same
+  };
+
+  ProcessState& state() const;
+
+  // read.cc
+  Result<std::optional<Opened>> read_entry(const Fingerprint& fingerprint);
+  Result<std::shared_ptr<File>> open_entry(const Fingerprint& fingerprint);
+  Result<std::optional<Opened>> read_opened(std::shared_ptr<File> file,
+                                            const Fingerprint& fingerprint) const;
+  Result<std::optional<Artifact>> get_verified(const Fingerprint& fingerprint);
+  void renew(const Opened& entry) const;
+  void remove_damaged(const Fingerprint& fingerprint, const FileInfo& seen);
+
+  // write.cc
+  Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                           const PutOptions& options);
+  Result<void> write_entry(Writing& writing);
+  Result<void> write_fresh(Writing& writing);
+  Result<Standing> examine(Writing& writing);
+  Result<void> open_folder(Writing& writing);
+  Result<bool> install(Writing& writing);
+  Result<bool> replace_entry(Writing& writing);
+  void account(const Writing& writing, const FileInfo& info);
+  Result<bool> remove_locked(Directory& root, const Fingerprint& fingerprint,
+                             const std::string& path);
+
+  // evict.cc
+  Result<void> scan(const Scan& scan);
+  Result<bool> scan_folder(Directory& folder, std::string_view shard, const Scan& scan);
+  EntryInfo describe_entry(const Found& found);
+  Result<PruneReport> evict_locked(Budget budget, DryRun dry_run, std::uint64_t percent,
+                                   std::optional<EvictionReason> as = std::nullopt);
+  static std::optional<EvictionReason> reason_to_evict(const Budget& budget,
+                                                       const PruneReport& held,
+                                                       std::uint64_t other_bytes,
+                                                       std::uint64_t bytes_to_free,
+                                                       std::uint64_t age_s);
+  static void lower_to(Budget& budget, std::uint64_t percent, const PruneReport& held,
+                       std::uint64_t other_bytes);
+  Result<std::uint64_t> missing_free_bytes(const Budget& budget);
+  bool evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s);
+  void keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes);
+  void set_usage(const format::Usage& usage);
+  void subtract_usage(const format::Usage& gone);
+
+  // sweep.cc
+  void sweep_leftovers();
+  void sweep_one(Directory& root, std::string_view name);
+
+  void log(LogLevel level, const std::string& line) const;
+
+  const FileStoreOptions options_;
+  std::mutex own_statistics_mutex_;
+  Metrics own_statistics_;  // guarded by it: of a store that may not write
+  const std::uint64_t max_payload_bytes_;
+  mutable StoreDirectory directory_;
+
+  mutable os::ForkGuard fork_guard_;
+  mutable std::atomic_flag adopting_;
+  mutable std::atomic<ProcessState*> state_;  // owned; a child leaks its parent's
+};
+
+}  // namespace larder::file_store
+
+#endif  // LARDER_STORE_FILE_FILE_STORE_H_

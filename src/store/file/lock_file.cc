@@ -1,0 +1,110 @@
+#include "store/file/lock_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <thread>
+
+#include "base/byte_order.h"
+#include "base/try.h"
+#include "format/entry_name.h"
+
+namespace larder::file_store {
+namespace {
+
+constexpr auto statistics_wait = std::chrono::milliseconds(500);
+
+std::uint64_t number_from(const Fingerprint& fingerprint) {
+  std::array<std::byte, 8> bytes;
+  std::memcpy(bytes.data(), fingerprint.bytes.data() + 16, bytes.size());
+  return load_little<std::uint64_t>(bytes.data());
+}
+
+}  // namespace
+
+LockOffset LockOffset::change_of(const Fingerprint& fingerprint) {
+  return {(std::uint64_t{1} << 33) + (number_from(fingerprint) >> 34)};
+}
+
+LockOffset LockOffset::lease_of(const Fingerprint& fingerprint) {
+  return {(std::uint64_t{1} << 60) + (number_from(fingerprint) >> 16)};
+}
+
+LockFile::Held::~Held() {
+  if (file_) file_->release(offset_);
+}
+
+Result<std::shared_ptr<File>> LockFile::file() {
+  const std::lock_guard lock(mutex_);
+  if (file_) return file_;
+  LARDER_TRY(const auto root, directory_.writer());
+  LARDER_TRY(std::shared_ptr<File> opened, root->open_or_create_file(format::lock_name));
+  LARDER_TRY(const FileInfo info, opened->info());
+  if (info.kind != FileKind::regular || !directory_.trusts(info.owner)) {
+    return std::unexpected(Error{.code = Errc::not_ours,
+                                 .message = directory_.path() + "/" +
+                                            std::string(format::lock_name) +
+                                            ": not a file of yours; move it away"});
+  }
+  file_ = std::move(opened);
+  return file_;
+}
+
+Result<std::optional<LockFile::Held>> LockFile::try_acquire(LockOffset offset) {
+  LARDER_TRY(const auto opened, file());
+  const std::lock_guard lock(mutex_);
+  if (held_.contains(offset.value)) return std::nullopt;
+  LARDER_TRY(const bool locked, opened->try_lock(LockMode::exclusive, offset.value, 1));
+  if (!locked) return std::nullopt;
+  held_.insert(offset.value);
+  return std::optional<Held>(std::in_place, shared_from_this(), offset);
+}
+
+Result<LockFile::Held> LockFile::acquire(LockOffset offset, std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  auto pause = std::chrono::microseconds(20);
+  for (;;) {
+    LARDER_TRY(auto held, try_acquire(offset));
+    if (held) return *std::move(held);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return std::unexpected(
+          Error{.code = Errc::timed_out,
+                .message = directory_.path() + ": another process holds a lock; try again later"});
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::microseconds(2000));
+  }
+}
+
+void LockFile::release(LockOffset offset) noexcept {
+  const std::lock_guard lock(mutex_);
+  // It cannot fail on a descriptor that took the lock; the kernel would drop it with the file.
+  if (file_) (void)file_->unlock(offset.value, 1);
+  held_.erase(offset.value);
+}
+
+Result<format::Statistics> LockFile::read_statistics() {
+  LARDER_TRY(const auto root, directory_.reader());
+  if (!root) return format::Statistics{};
+  auto opened = root->open_file(format::lock_name, OpenMode::read);
+  if (!opened && opened.error().code == Errc::absent) return format::Statistics{};
+  if (!opened) return std::unexpected(std::move(opened).error());
+  format::StatisticsBlock block;
+  LARDER_TRY(const std::size_t count, (*opened)->read_at(block, 0));
+  return format::decode_statistics(std::span(block).first(count)).value_or(format::Statistics{});
+}
+
+Result<void> LockFile::update_statistics(const std::function<void(format::Statistics&)>& change) {
+  LARDER_TRY(const auto held, acquire(LockOffset::statistics(), statistics_wait));
+  LARDER_TRY(const auto opened, file());
+  format::StatisticsBlock block;
+  LARDER_TRY(const std::size_t count, opened->read_at(block, 0));
+  auto statistics =
+      format::decode_statistics(std::span(block).first(count)).value_or(format::Statistics{});
+  change(statistics);
+  block = format::encode_statistics(statistics);
+  const std::array<std::span<const std::byte>, 1> pieces{block};
+  return opened->write_at(pieces, 0);
+}
+
+}  // namespace larder::file_store

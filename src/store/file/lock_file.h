@@ -1,0 +1,78 @@
+// The hidden lock file of a store: byte-range locks among processes and threads, and, at its front,
+// the counters that outlive a process.
+//
+// Locks belong to the open file description, so that the kernel releases them with the process, and
+// equal pids in two containers do no harm. Threads share one description: a set of the offsets held
+// here keeps them apart. In a forked child the whole object must be made anew (file_store.h).
+#ifndef LARDER_STORE_FILE_LOCK_FILE_H_
+#define LARDER_STORE_FILE_LOCK_FILE_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "format/statistics.h"
+#include "larder/file_system.h"
+#include "larder/fingerprint.h"
+#include "store/file/store_directory.h"
+
+namespace larder::file_store {
+
+// Bytes of the file that stand for something; none but the first block is ever written.
+struct LockOffset {
+  std::uint64_t value = 0;
+
+  static LockOffset statistics() { return {std::uint64_t{1} << 32}; }
+  static LockOffset eviction() { return {(std::uint64_t{1} << 32) + 1}; }
+  // Held while a named entry is replaced or removed. Two fingerprints may share a byte: they then
+  // wait for each other for some microseconds.
+  static LockOffset change_of(const Fingerprint& fingerprint);
+  // Held while somebody compiles. 2^48 bytes: sharing one is not going to happen.
+  static LockOffset lease_of(const Fingerprint& fingerprint);
+};
+
+class LockFile : public std::enable_shared_from_this<LockFile> {
+ public:
+  explicit LockFile(StoreDirectory& directory) : directory_(directory) {}
+
+  class Held {
+   public:
+    Held(std::shared_ptr<LockFile> file, LockOffset offset) noexcept
+        : file_(std::move(file)), offset_(offset) {}
+    Held(Held&&) noexcept = default;
+    Held& operator=(Held&&) = delete;
+    ~Held();
+
+   private:
+    std::shared_ptr<LockFile> file_;
+    LockOffset offset_;
+  };
+
+  // nullopt while another thread or process holds it.
+  Result<std::optional<Held>> try_acquire(LockOffset offset);
+
+  // Waits in small sleeps; timed_out after `limit`.
+  Result<Held> acquire(LockOffset offset, std::chrono::milliseconds limit);
+
+  // Reads, changes and writes the block under its lock. A block that does not verify is empty.
+  Result<void> update_statistics(const std::function<void(format::Statistics&)>& change);
+
+  // Empty when there is no lock file or no good block. Never creates anything.
+  Result<format::Statistics> read_statistics();
+
+ private:
+  Result<std::shared_ptr<File>> file();
+  void release(LockOffset offset) noexcept;
+
+  StoreDirectory& directory_;
+  std::mutex mutex_;
+  std::shared_ptr<File> file_;    // guarded by mutex_
+  std::set<std::uint64_t> held_;  // guarded by mutex_: by threads of this process
+};
+
+}  // namespace larder::file_store
+
+#endif  // LARDER_STORE_FILE_LOCK_FILE_H_

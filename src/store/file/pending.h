@@ -1,0 +1,88 @@
+// What was put and is not durable yet, and the flush that makes it so.
+//
+// Crash model. A put leaves an open descriptor here: the one that wrote the file, because only that
+// one is certain to hear of a failed write-back. A flush takes all entries at once, starts their
+// write-back, calls fdatasync once on each descriptor, then fsync on each folder and on the root.
+// Only after all of that does it say so. Nothing is synced a second time after an error, since the
+// kernel marks failed pages clean: the entry is taken out of the store, its fingerprint is
+// remembered as lost, and every flush says so until the fingerprint is put anew, from fresh bytes.
+#ifndef LARDER_STORE_FILE_PENDING_H_
+#define LARDER_STORE_FILE_PENDING_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "larder/store.h"
+#include "store/file/lock_file.h"
+#include "store/file/store_directory.h"
+
+namespace larder::file_store {
+
+class Pending {
+ public:
+  struct Options {
+    std::uint32_t threads = 4;           // of one flush
+    std::size_t max_open_files = 128;    // above it the oldest half is synced at the next put
+    std::size_t max_entries = 1u << 14;  // above it a put flushes, so that memory is bounded
+  };
+
+  Pending(StoreDirectory& directory, LockFile& locks, Options options)
+      : directory_(directory), locks_(locks), options_(options) {}
+
+  // An entry written from fresh bytes, by the descriptor that wrote it.
+  void add(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity);
+
+  // An entry that was found good, by a descriptor opened on it. False when a flush has failed for
+  // it: then only fresh bytes will do, and the caller writes them.
+  bool join(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity);
+
+  // The entry left by removal or eviction: there is nothing to make durable any more.
+  void drop(const Fingerprint& fingerprint);
+
+  Result<void> flush();
+  Durability durability() const;
+
+ private:
+  struct Entry {
+    Fingerprint fingerprint;
+    std::shared_ptr<File> file;  // null: its data is synced, its name is not
+    FileInfo identity;
+    std::uint64_t order = 0;
+    bool failed = false;
+  };
+  using Entries = std::map<Fingerprint, Entry>;
+
+  void insert(Entry entry);
+  void make_room();
+  void settle_oldest();
+  void flush_batch(std::span<Entry> batch);
+  void sync_files(std::span<Entry> entries) const;
+  void sync_folders(std::span<Entry> entries);
+  bool root_is_there();
+  void give_up(const Entry& entry);
+  bool mark_lost(const Entry& entry);
+  Result<void> verdict() const;
+
+  StoreDirectory& directory_;
+  LockFile& locks_;
+  const Options options_;
+
+  std::mutex flush_mutex_;  // one flush at a time; taken before mutex_
+  mutable std::mutex mutex_;
+  Entries entries_;               // guarded by mutex_
+  std::set<Fingerprint> lost_;    // guarded by mutex_: failed, and not written again
+  std::size_t open_files_ = 0;    // guarded by mutex_
+  std::uint64_t next_order_ = 0;  // guarded by mutex_
+  std::size_t flushing_ = 0;      // guarded by mutex_: entries that a running flush has taken
+  bool flush_runs_ = false;       // guarded by mutex_
+};
+
+}  // namespace larder::file_store
+
+#endif  // LARDER_STORE_FILE_PENDING_H_

@@ -1,0 +1,150 @@
+// get and inspect: open without following anything, look at what was opened, read it into private
+// memory, verify it there. Nothing is mapped, so that a file that shrinks is a miss and not a
+// signal.
+#include <cerrno>
+
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "store/file/file_store.h"
+#include "store/file/guarded.h"
+
+namespace larder::file_store {
+namespace {
+
+constexpr auto removal_wait = std::chrono::milliseconds(200);
+
+std::unexpected<Error> fail(Errc code, const std::string& path, std::string_view why) {
+  return std::unexpected(Error{.code = code, .message = path + ": " + std::string(why)});
+}
+
+}  // namespace
+
+// Null when there is no entry.
+Result<std::shared_ptr<File>> FileStore::open_entry(const Fingerprint& fingerprint) {
+  const std::string path = format::entry_path(options_.layout, fingerprint);
+  for (int attempt = 0;; ++attempt) {
+    LARDER_TRY(const auto root, directory_.reader());
+    if (!root) return nullptr;
+    auto opened = root->open_file(path, OpenMode::read);
+    if (opened) return std::shared_ptr<File>(*std::move(opened));
+    if (opened.error().code == Errc::absent) return nullptr;
+    if (opened.error().os_error != ESTALE || attempt > 0) {
+      opened.error().message = directory_.path() + "/" + path + ": " + opened.error().message;
+      return std::unexpected(std::move(opened).error());
+    }
+    directory_.forget();
+  }
+}
+
+// nullopt: see the verdict of what was read; errors: it was not read.
+Result<std::optional<FileStore::Opened>> FileStore::read_opened(
+    std::shared_ptr<File> file, const Fingerprint& fingerprint) const {
+  LARDER_TRY(const FileInfo info, file->info());
+  const std::string path =
+      directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+  if (info.kind != FileKind::regular) return fail(Errc::not_ours, path, "not a regular file");
+  if (!directory_.trusts(info.owner)) return fail(Errc::not_ours, path, "belongs to another user");
+  if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {
+    return fail(Errc::too_large, path, "larger than any entry of this store; not read");
+  }
+  LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(info.size_bytes));
+  LARDER_TRY(const std::size_t count, file->read_at(bytes.bytes(), 0));
+  Opened opened{.file = std::move(file), .info = info, .bytes = std::move(bytes), .decoded = {}};
+  // Fewer bytes than the file had a moment ago: cut while it was read.
+  if (count == info.size_bytes) {
+    opened.decoded = format::decode_entry(options_.layout, opened.bytes.bytes(), fingerprint);
+  }
+  return opened;
+}
+
+Result<std::optional<FileStore::Opened>> FileStore::read_entry(const Fingerprint& fingerprint) {
+  LARDER_TRY(auto file, open_entry(fingerprint));
+  if (!file) return std::nullopt;
+  return read_opened(std::move(file), fingerprint);
+}
+
+Result<std::optional<Artifact>> FileStore::get_verified(const Fingerprint& fingerprint) {
+  LARDER_TRY(auto entry, read_entry(fingerprint));
+  if (!entry) return std::nullopt;
+  if (entry->decoded.verdict == format::Verdict::good) {
+    renew(*entry);
+    const auto& decoded = entry->decoded;
+    return std::move(entry->bytes).share(decoded.payload_offset, decoded.payload_bytes);
+  }
+  if (entry->decoded.verdict == format::Verdict::damaged) remove_damaged(fingerprint, entry->info);
+  return fail(Errc::corrupt,
+              directory_.path() + "/" + format::entry_path(options_.layout, fingerprint),
+              "damaged; compile again, the next put replaces it");
+}
+
+// The time of last use, by which eviction chooses. A hint: a failure costs an earlier eviction.
+void FileStore::renew(const Opened& entry) const {
+  if (directory_.read_only()) return;
+  const std::int64_t now = directory_.file_system().now_s();
+  const std::int64_t age = now - entry.info.modified_s;
+  if (age >= 0 && age < std::int64_t{options_.stamp_interval_s}) return;
+  (void)entry.file->touch();
+}
+
+// Under the lock of the fingerprint, and only when the name still leads to the file that was read:
+// an entry that another process has just repaired stays.
+void FileStore::remove_damaged(const Fingerprint& fingerprint, const FileInfo& seen) {
+  if (directory_.read_only()) return;
+  const std::string path = format::entry_path(options_.layout, fingerprint);
+  const auto root = directory_.reader();
+  if (!root || *root == nullptr) return;
+  const auto held = state().locks->acquire(LockOffset::change_of(fingerprint), removal_wait);
+  if (!held) return;
+  const auto named = (*root)->info_at(path);
+  if (!named || !named->same_file(seen)) return;
+  if (const auto removed = (*root)->remove_file(path); !removed) {
+    log(LogLevel::warning, directory_.path() + "/" + path +
+                               ": damaged and cannot be removed: " + removed.error().message);
+    return;
+  }
+  state().pending.drop(fingerprint);
+  state().counters.add(&Metrics::removals);
+}
+
+Result<std::optional<Artifact>> FileStore::get(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<Artifact>> {
+    auto found = get_verified(fingerprint);
+    Counters& counters = state().counters;
+    if (!found) {
+      counters.count_lookup(lookup_outcome(found.error().code));
+    } else if (!*found) {
+      counters.count_lookup(&Metrics::absent);
+    } else {
+      counters.count_lookup(&Metrics::hits);
+      counters.add(&Metrics::hit_bytes, (*found)->size());
+    }
+    return found;
+  });
+}
+
+Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<EntryDetails>> {
+    LARDER_TRY(auto entry, read_entry(fingerprint));
+    if (!entry) return std::nullopt;
+    const std::string path =
+        directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+    const format::DecodedEntry& decoded = entry->decoded;
+    const auto bytes = entry->bytes.bytes();
+    if (decoded.verdict != format::Verdict::good) return fail(Errc::corrupt, path, "damaged");
+    if (!format::recipe_is_good(bytes, decoded)) {
+      return fail(Errc::corrupt, path, "its recipe is damaged, its payload is good");
+    }
+    const auto payload = bytes.subspan(decoded.payload_offset, decoded.payload_bytes);
+    return EntryDetails{.info = {.fingerprint = fingerprint,
+                                 .payload_bytes = decoded.payload_bytes,
+                                 .disk_bytes = entry->info.disk_bytes,
+                                 .last_used_s = entry->info.modified_s},
+                        .layout = options_.layout == FileLayout::larder ? "larder 1" : "vyre",
+                        .location = path,
+                        .codec = "none",
+                        .recipe = std::string(decoded.recipe),
+                        .payload_digest = {blake3(payload)}};
+  });
+}
+
+}  // namespace larder::file_store

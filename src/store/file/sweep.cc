@@ -1,0 +1,44 @@
+// Leftovers: named temporaries whose writer is gone. Whether he is, his lock on the file tells,
+// which the kernel drops with him; no clock and no process number can.
+#include "format/entry_name.h"
+#include "store/file/file_store.h"
+
+namespace larder::file_store {
+
+void FileStore::sweep_leftovers() {
+  const auto root = directory_.reader();
+  if (directory_.read_only() || !root || *root == nullptr) return;
+  std::vector<std::string> names;
+  const auto listed = (*root)->list([&names](std::string_view name) {
+    if (format::is_temporary_name(name)) names.emplace_back(name);
+    return true;
+  });
+  if (!listed) {
+    log(LogLevel::warning, directory_.path() + ": cannot be listed: " + listed.error().message);
+  }
+  for (const std::string& name : names) sweep_one(**root, name);
+}
+
+void FileStore::sweep_one(Directory& root, std::string_view name) {
+  const std::string path = directory_.path() + "/" + std::string(name);
+  const auto warn = [&](const std::string& why) {
+    log(LogLevel::warning, path + ": a leftover that cannot be removed: " + why + "; remove it");
+  };
+  auto file = root.open_file(name, OpenMode::read_write);
+  if (!file) {
+    if (file.error().code != Errc::absent) warn(file.error().message);
+    return;
+  }
+  const auto info = (*file)->info();
+  if (!info) return warn(info.error().message);
+  if (info->kind != FileKind::regular || !directory_.trusts(info->owner)) {
+    return warn("not a file of yours");
+  }
+  const auto locked = (*file)->try_lock(LockMode::exclusive, 0, 0);
+  if (!locked) return warn(locked.error().message);
+  if (!*locked) return;  // its writer lives
+  const auto removed = root.remove_file(name);
+  if (!removed && removed.error().code != Errc::absent) warn(removed.error().message);
+}
+
+}  // namespace larder::file_store

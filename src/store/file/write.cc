@@ -1,0 +1,254 @@
+// put and remove. The order of every step is told in file_store.h.
+#include <algorithm>
+
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "store/file/file_store.h"
+#include "store/file/guarded.h"
+#include "store/file/new_file.h"
+
+namespace larder::file_store {
+namespace {
+
+constexpr auto change_wait = std::chrono::milliseconds(2000);
+constexpr int put_attempts = 8;                           // each lost to another process's change
+constexpr std::uint64_t reserve_from_bytes = 128u << 10;  // below it one write is the early answer
+constexpr std::uint64_t folder_bytes = 4096;
+
+std::string in_the_way(const std::string& path) {
+  return path + ": not an entry of yours stands in the way; move it away";
+}
+
+}  // namespace
+
+struct FileStore::Writing {
+  const Fingerprint& fingerprint;
+  std::span<const std::byte> payload;
+  format::EncodedEntry encoded;
+  std::string path;  // for messages
+  std::shared_ptr<Directory> root;
+  std::shared_ptr<Directory> folder;
+  bool made_folder = false;
+  std::optional<NewFile> fresh;
+  std::shared_ptr<File> seen_file;
+  FileInfo seen = {};
+};
+
+Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                            const PutOptions& options) {
+  return guarded([&]() -> Result<void> {
+    auto done = put_checked(fingerprint, payload, options);
+    const bool may_evict = options_.layout == FileLayout::larder || options_.budget.max_bytes ||
+                           options_.budget.max_entries || options_.budget.min_free_bytes;
+    if (!done && done.error().code == Errc::no_space && may_evict) {
+      // A full disk: give back as much as this entry needs, once, and try once more.
+      const std::uint64_t needed = payload.size() + 2 * reserve_from_bytes;
+      const std::uint64_t held = metrics().bytes;
+      (void)prune({.max_bytes = held > needed ? held - needed : 0}, DryRun::no);
+      done = put_checked(fingerprint, payload, options);
+    }
+    if (!done) state().counters.add(put_rejection(done.error().code));
+    return done;
+  });
+}
+
+Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
+                                    std::span<const std::byte> payload, const PutOptions& options) {
+  const std::string path =
+      directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+  if (payload.size() > max_payload_bytes_) {
+    return std::unexpected(
+        Error{.code = Errc::too_large,
+              .message = path + ": the payload has " + std::to_string(payload.size()) +
+                         " bytes, the cap of this store is " + std::to_string(max_payload_bytes_) +
+                         "; use the result without caching it"});
+  }
+  if (options.recipe.size() > Recipe::max_encoded_bytes) {
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = path + ": the recipe is over 4096 bytes; pass what "
+                                                   "Recipe::encode returns"});
+  }
+  LARDER_TRY(auto root, directory_.writer());
+  Writing writing{
+      .fingerprint = fingerprint,
+      .payload = payload,
+      .encoded = format::encode_entry(options_.layout, fingerprint, payload, options.recipe),
+      .path = path,
+      .root = std::move(root),
+      .folder = {},
+      .fresh = {},
+      .seen_file = {}};
+  auto written = write_entry(writing);
+  if (!written && !written.error().message.starts_with(path)) {
+    written.error().message = path + ": " + written.error().message;
+  }
+  return written;
+}
+
+Result<void> FileStore::write_entry(Writing& writing) {
+  ProcessState& process = state();
+  for (int attempt = 0; attempt < put_attempts; ++attempt) {
+    LARDER_TRY(const Standing standing, examine(writing));
+    if (standing == Standing::same &&
+        process.pending.join(writing.fingerprint, writing.seen_file, writing.seen)) {
+      process.counters.add(&Metrics::puts_unchanged);
+      return {};
+    }
+    if (!writing.fresh) LARDER_CHECK_OK(write_fresh(writing));
+    LARDER_TRY(const bool installed,
+               standing == Standing::absent ? install(writing) : replace_entry(writing));
+    if (!installed) continue;
+    const std::shared_ptr<File> file = writing.fresh->take();
+    LARDER_TRY(const FileInfo info, file->info());
+    process.pending.add(writing.fingerprint, file, info);
+    process.counters.add(&Metrics::puts);
+    process.counters.add(&Metrics::put_bytes, writing.payload.size());
+    account(writing, info);
+    return {};
+  }
+  return std::unexpected(Error{
+      .code = Errc::timed_out,
+      .message = writing.path + ": other processes keep changing this entry; try again later"});
+}
+
+Result<void> FileStore::write_fresh(Writing& writing) {
+  LARDER_TRY(NewFile fresh, NewFile::create(directory_.file_system(), *writing.root));
+  const std::uint64_t bytes = writing.encoded.file_bytes();
+  if (bytes > reserve_from_bytes) {
+    auto reserved = fresh.file().reserve(bytes);
+    if (!reserved && reserved.error().code != Errc::unsupported) return reserved;
+  }
+  LARDER_CHECK_OK(fresh.file().write_at(writing.encoded.pieces(), 0));
+  writing.fresh.emplace(std::move(fresh));
+  return {};
+}
+
+Result<FileStore::Standing> FileStore::examine(Writing& writing) {
+  writing.seen_file.reset();
+  LARDER_TRY(auto file, open_entry(writing.fingerprint));
+  if (!file) return Standing::absent;
+  LARDER_TRY(writing.seen, file->info());
+  if (writing.seen.kind != FileKind::regular || !directory_.trusts(writing.seen.owner)) {
+    return std::unexpected(Error{.code = Errc::not_ours, .message = in_the_way(writing.path)});
+  }
+  writing.seen_file = file;
+  const auto read = read_opened(std::move(file), writing.fingerprint);
+  // What cannot be read is replaced like what is damaged: by a file that is synced first.
+  if (!read || (*read)->decoded.verdict == format::Verdict::damaged) return Standing::damaged;
+  if ((*read)->decoded.verdict != format::Verdict::good) return Standing::different;
+  const auto& decoded = (*read)->decoded;
+  ArtifactBuffer bytes = (*read)->bytes;
+  const auto payload = bytes.bytes().subspan(decoded.payload_offset, decoded.payload_bytes);
+  return std::ranges::equal(payload, writing.payload) ? Standing::same : Standing::different;
+}
+
+// The folder of the entry, made if need be, unless it is open already.
+Result<void> FileStore::open_folder(Writing& writing) {
+  if (writing.folder) return {};
+  const std::string shard = format::shard_name(options_.layout, writing.fingerprint);
+  if (shard.empty()) {
+    writing.folder = writing.root;
+    return {};
+  }
+  auto opened = writing.root->open_directory(shard);
+  if (!opened && opened.error().code == Errc::absent) {
+    auto made = writing.root->make_directory(shard);
+    if (!made && made.error().code != Errc::exists) {
+      return std::unexpected(std::move(made).error());
+    }
+    writing.made_folder = made.has_value();
+    opened = writing.root->open_directory(shard);
+  }
+  if (!opened && opened.error().code == Errc::not_ours) {
+    opened.error().message = in_the_way(directory_.path() + "/" + shard);
+  }
+  if (!opened) return std::unexpected(std::move(opened).error());
+  writing.folder = *std::move(opened);
+  return {};
+}
+
+// False when the name was taken, or the folder deleted, in between.
+Result<bool> FileStore::install(Writing& writing) {
+  LARDER_CHECK_OK(open_folder(writing));
+  auto published = writing.fresh->publish(*writing.folder,
+                                          format::file_name(options_.layout, writing.fingerprint));
+  if (published) return true;
+  if (published.error().code == Errc::exists) return false;
+  if (published.error().code != Errc::absent) return std::unexpected(std::move(published).error());
+  writing.folder.reset();
+  return false;
+}
+
+// False when the name no longer leads to what examine saw.
+Result<bool> FileStore::replace_entry(Writing& writing) {
+  LARDER_CHECK_OK(writing.fresh->file().sync_data());
+  LARDER_TRY(const auto held,
+             state().locks->acquire(LockOffset::change_of(writing.fingerprint), change_wait));
+  const std::string path = format::entry_path(options_.layout, writing.fingerprint);
+  const auto named = writing.root->info_at(path);
+  if (!named && named.error().code == Errc::absent) return false;
+  if (!named) return std::unexpected(named.error());
+  if (!named->same_file(writing.seen)) return false;
+  LARDER_CHECK_OK(open_folder(writing));
+  LARDER_CHECK_OK(writing.fresh->replace(*writing.folder,
+                                         format::file_name(options_.layout, writing.fingerprint)));
+  return true;
+}
+
+// Adds the entry to the usage that all processes keep together, and evicts when it is too much.
+void FileStore::account(const Writing& writing, const FileInfo& info) {
+  const bool replaced = writing.seen_file != nullptr;
+  const std::uint64_t before = replaced ? writing.seen.disk_bytes : 0;
+  const std::uint64_t added = info.disk_bytes + (writing.made_folder ? folder_bytes : 0);
+  std::optional<format::Usage> usage;
+  const auto kept = state().locks->update_statistics([&](format::Statistics& statistics) {
+    if (!statistics.usage) return;
+    const std::uint64_t sum = statistics.usage->bytes + added;
+    statistics.usage->bytes = sum > before ? sum - before : 0;
+    if (!replaced) ++statistics.usage->entries;
+    usage = statistics.usage;
+  });
+  if (!kept) log(LogLevel::debug, "usage not kept: " + kept.error().message);
+  keep_budget(usage, info.disk_bytes);
+}
+
+Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<bool> {
+    const std::string path = format::entry_path(options_.layout, fingerprint);
+    LARDER_TRY(const auto existing, directory_.reader());
+    if (!existing) return false;
+    if (const auto there = existing->info_at(path); !there && there.error().code == Errc::absent) {
+      return false;
+    }
+    LARDER_TRY(const auto root, directory_.writer());
+    LARDER_TRY(const auto held,
+               state().locks->acquire(LockOffset::change_of(fingerprint), change_wait));
+    LARDER_TRY(const bool removed, remove_locked(*root, fingerprint, path));
+    if (removed) state().counters.add(&Metrics::removals);
+    return removed;
+  });
+}
+
+Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& fingerprint,
+                                      const std::string& path) {
+  const auto there = root.info_at(path);
+  if (!there && there.error().code == Errc::absent) return false;
+  if (!there) return std::unexpected(there.error());
+  if (there->kind != FileKind::regular || !directory_.trusts(there->owner)) {
+    return std::unexpected(
+        Error{.code = Errc::not_ours, .message = in_the_way(directory_.path() + "/" + path)});
+  }
+  LARDER_CHECK_OK(root.remove_file(path));
+  state().pending.drop(fingerprint);
+  subtract_usage({.bytes = there->disk_bytes, .entries = 1});
+  const std::string shard = format::shard_name(options_.layout, fingerprint);
+  if (shard.empty()) {
+    LARDER_CHECK_OK(root.sync());
+  } else {
+    LARDER_TRY(const auto folder, root.open_directory(shard));
+    LARDER_CHECK_OK(folder->sync());
+  }
+  return true;
+}
+
+}  // namespace larder::file_store
