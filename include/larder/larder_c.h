@@ -25,6 +25,8 @@ extern "C" {
 #define LARDER_C_NOEXCEPT
 #endif
 
+/* NOLINTBEGIN(modernize-use-using): C has no other way to name a type. */
+
 typedef int larder_code;
 enum {
   LARDER_MISS = -1, /* no good entry: compile */
@@ -240,6 +242,8 @@ typedef struct larder_metrics {
 
 LARDER_PUBLIC larder_code larder_read_metrics(larder_cache* cache, larder_metrics* metrics,
                                               larder_error* error) LARDER_C_NOEXCEPT;
+
+/* NOLINTEND(modernize-use-using) */
 
 #ifdef __cplusplus
 }

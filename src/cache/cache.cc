@@ -110,8 +110,10 @@ void Cache::Impl::add_statistics() {
   if (kept->add_statistics(delta)) added_statistics = now;
 }
 
-Cache::Cache(std::shared_ptr<Store> store, CacheOptions options)
-    : impl_(std::make_shared<Impl>(store, store, std::move(options))) {}
+Cache::Cache(std::shared_ptr<Store> store, CacheOptions options) {
+  auto kept = store;
+  impl_ = std::make_shared<Impl>(std::move(store), std::move(kept), std::move(options));
+}
 
 Cache::Cache(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 

@@ -10,6 +10,8 @@
 #include "larder/cache.h"
 
 struct larder_cache {
+  explicit larder_cache(larder::Cache opened) : cache(std::move(opened)) {}
+
   larder::Cache cache;
 };
 
@@ -62,7 +64,7 @@ larder_code larder_open(const larder_options* options, larder_cache** cache,
     if (cache == nullptr) return larder::null_argument("cache");
     LARDER_TRY(const larder::OpenOptions open_options, larder::options_from_c(options));
     LARDER_TRY(larder::Cache opened, larder::open(open_options));
-    *cache = new larder_cache{std::move(opened)};
+    *cache = std::make_unique<larder_cache>(std::move(opened)).release();
     return LARDER_OK;
   });
 }

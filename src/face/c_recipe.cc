@@ -1,4 +1,5 @@
 // Recipes for C.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -6,6 +7,8 @@
 #include "larder/recipe.h"
 
 struct larder_recipe {
+  explicit larder_recipe(const char* domain) : recipe(domain) {}
+
   larder::Recipe recipe;
 };
 
@@ -31,7 +34,7 @@ larder_code larder_recipe_new(const char* domain, larder_recipe** recipe,
   return larder::guarded(error, [&]() -> larder::Result<larder_code> {
     if (domain == nullptr) return larder::null_argument("domain");
     if (recipe == nullptr) return larder::null_argument("recipe");
-    *recipe = new larder_recipe{larder::Recipe(domain)};
+    *recipe = std::make_unique<larder_recipe>(domain).release();
     return LARDER_OK;
   });
 }
@@ -87,7 +90,8 @@ larder_code larder_recipe_field_list(larder_recipe* recipe, const char* name,
                                      larder_error* error) noexcept {
   return add_field(recipe, name, error,
                    [&](larder::Recipe& to, std::string_view key) -> larder::Result<larder_code> {
-                     if (larder::missing(items, item_count)) return larder::null_argument("items");
+                     if (larder::missing(static_cast<const void*>(items), item_count))
+                       return larder::null_argument("items");
                      std::vector<std::string> copies;
                      for (size_t i = 0; i < item_count; ++i) {
                        if (items[i] == nullptr) return larder::null_argument("items[i]");

@@ -156,6 +156,7 @@ std::optional<std::vector<std::string_view>> list_items(std::string_view value) 
 std::string Recipe::encode() const {
   if (!problem_.empty()) return {};
   std::vector<Planned> plan;
+  plan.reserve(fields_.size());
   for (const auto& [name, field] : fields_) plan.push_back({&field, field.value_kept});
   fit(plan, max_encoded_bytes - header_bytes(domain_));
   const auto left_out = std::ranges::count_if(plan, &Planned::left_out);

@@ -233,7 +233,7 @@ BANNED = {
 }
 BANNED_WORDS = re.compile(r"(?<![A-Za-z])(" + "|".join(BANNED) + r")")
 IF_ZERO = re.compile(r"^\s*#\s*if\s+" r"0\b")
-LINT = re.compile(r"NO" r"LINT(?:NEXTLINE|BEGIN)?(\([^)]*\))?(: \S.*)?")
+LINT = re.compile(r"NO" r"LINT(?:NEXTLINE|BEGIN|END)?(\([^)]*\))?(: \S.*)?")
 
 
 def banned(tree: Tree) -> Iterator[Finding]:
