@@ -101,6 +101,7 @@ class FileStore final : public Store {
   void remove_damaged(const Fingerprint& fingerprint, const FileInfo& seen);
 
   // write.cc
+  bool may_evict() const noexcept;
   Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                            const PutOptions& options);
   Result<void> write_entry(Writing& writing);

@@ -36,7 +36,9 @@ LockFile::Held::~Held() {
 
 Result<std::shared_ptr<File>> LockFile::file() {
   const std::lock_guard lock(mutex_);
-  if (file_) return file_;
+  // Locks in a directory that is gone bind nobody.
+  const std::uint64_t generation = directory_.generation();
+  if (file_ && generation_ == generation) return file_;
   LARDER_TRY(const auto root, directory_.writer());
   LARDER_TRY(std::shared_ptr<File> opened, root->open_or_create_file(format::lock_name));
   LARDER_TRY(const FileInfo info, opened->info());
@@ -47,6 +49,7 @@ Result<std::shared_ptr<File>> LockFile::file() {
                                             ": not a file of yours; move it away"});
   }
   file_ = std::move(opened);
+  generation_ = generation;
   return file_;
 }
 

@@ -70,6 +70,7 @@ class LockFile : public std::enable_shared_from_this<LockFile> {
   StoreDirectory& directory_;
   std::mutex mutex_;
   std::shared_ptr<File> file_;    // guarded by mutex_
+  std::uint64_t generation_ = 0;  // guarded by mutex_: of the directory that file_ was opened in
   std::set<std::uint64_t> held_;  // guarded by mutex_: by threads of this process
 };
 

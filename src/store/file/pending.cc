@@ -61,6 +61,7 @@ bool Pending::join(const Fingerprint& fingerprint, std::shared_ptr<File> file,
 // With mutex_ held.
 void Pending::insert(Entry entry) {
   entry.order = next_order_++;
+  entry.generation = directory_.generation();
   Entry& place = entries_[entry.fingerprint];
   if (!place.file) ++open_files_;
   place = std::move(entry);
@@ -152,9 +153,11 @@ void Pending::flush_batch(std::span<Entry> batch) {
   if (batch.empty()) return;
   sync_files(batch);
   sync_folders(batch);
-  const bool there = root_is_there();
+  // A sync of files in a directory that somebody has deleted succeeds, and means nothing.
+  const bool there = directory_.is_at_its_path();
+  const std::uint64_t generation = directory_.generation();
   for (Entry& entry : batch) {
-    if (!there) entry.failed = true;
+    if (!there || entry.generation != generation) entry.failed = true;
     if (entry.failed) give_up(entry);
   }
 }
@@ -193,16 +196,6 @@ void Pending::sync_folders(std::span<Entry> entries) {
     const std::string name = format::shard_name(directory_.layout(), entry.fingerprint);
     if (!root_synced || (!name.empty() && !folders[name])) entry.failed = true;
   }
-}
-
-// A sync of files in a directory that somebody has deleted succeeds, and means nothing.
-bool Pending::root_is_there() {
-  const auto root = directory_.reader();
-  if (!root || *root == nullptr) return false;
-  const auto held = (*root)->info();
-  if (held && held->link_count != 0) return true;
-  directory_.forget();
-  return false;
 }
 
 // False when fresh bytes were put meanwhile: then the loss of the old ones means nothing. Somebody

@@ -54,6 +54,7 @@ class Pending {
     std::shared_ptr<File> file;  // null: its data is synced, its name is not
     FileInfo identity;
     std::uint64_t order = 0;
+    std::uint64_t generation = 0;  // of the directory it was put into
     bool failed = false;
   };
   using Entries = std::map<Fingerprint, Entry>;
@@ -64,7 +65,6 @@ class Pending {
   void flush_batch(std::span<Entry> batch);
   void sync_files(std::span<Entry> entries) const;
   void sync_folders(std::span<Entry> entries);
-  bool root_is_there();
   void give_up(const Entry& entry);
   bool mark_lost(const Entry& entry);
   Result<void> verdict() const;

@@ -86,6 +86,18 @@ void StoreDirectory::forget() {
   const std::lock_guard lock(mutex_);
   root_.reset();
   claimed_ = false;
+  ++generation_;
+}
+
+bool StoreDirectory::is_at_its_path() {
+  const auto held = current();
+  if (!held) return false;
+  const auto held_info = held->info();
+  const auto there = file_system_.open_directory(path_);
+  const auto there_info = there ? (*there)->info() : std::unexpected(there.error());
+  if (held_info && there_info && held_info->same_file(*there_info)) return true;
+  forget();
+  return false;
 }
 
 Result<std::shared_ptr<Directory>> StoreDirectory::open_existing() {

@@ -26,9 +26,15 @@ class StoreDirectory {
   // The open root for writing, made if need be. read_only when the store is.
   Result<std::shared_ptr<Directory>> writer();
 
-  // Forgets the handle after ESTALE (a network file system's server came back), so that the next
-  // call opens the path anew.
+  // Forgets the handle when it leads nowhere any more (the directory was deleted or moved away, or
+  // a network file system's server lost it), so that the next call opens the path anew.
   void forget();
+
+  // How often the handle was forgotten: an entry put under another number is not in this directory.
+  std::uint64_t generation() const noexcept { return generation_.load(); }
+
+  // Whether the path still leads to the open directory. Forgets it if not.
+  bool is_at_its_path();
 
   FileSystem& file_system() const noexcept { return file_system_; }
   FileLayout layout() const noexcept { return layout_; }
@@ -50,6 +56,7 @@ class StoreDirectory {
   const Create create_;
   const std::string path_;
 
+  std::atomic<std::uint64_t> generation_ = 0;
   mutable std::mutex mutex_;
   std::shared_ptr<Directory> root_;  // guarded by mutex_
   bool claimed_ = false;             // guarded by mutex_: the marker has been seen or made

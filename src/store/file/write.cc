@@ -15,6 +15,16 @@ constexpr int put_attempts = 8;                           // each lost to anothe
 constexpr std::uint64_t reserve_from_bytes = 128u << 10;  // below it one write is the early answer
 constexpr std::uint64_t folder_bytes = 4096;
 
+std::string_view remedy(Errc code) {
+  switch (code) {
+    case Errc::no_space: return "; free some space, or name a store on another disk";
+    case Errc::read_only: return "; name a store that may be written";
+    case Errc::permission_denied: return "; check the owner and mode of the store's directory";
+    case Errc::io_error: return "; look at the system's log, and at the limit of open files";
+    default: return "";
+  }
+}
+
 std::string in_the_way(const std::string& path) {
   return path + ": not an entry of yours stands in the way; move it away";
 }
@@ -38,18 +48,30 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
                             const PutOptions& options) {
   return guarded([&]() -> Result<void> {
     auto done = put_checked(fingerprint, payload, options);
-    const bool may_evict = options_.layout == FileLayout::larder || options_.budget.max_bytes ||
-                           options_.budget.max_entries || options_.budget.min_free_bytes;
-    if (!done && done.error().code == Errc::no_space && may_evict) {
+    if (!done && done.error().code == Errc::no_space && may_evict()) {
       // A full disk: give back as much as this entry needs, once, and try once more.
       const std::uint64_t needed = payload.size() + 2 * reserve_from_bytes;
       const std::uint64_t held = metrics().bytes;
       (void)prune({.max_bytes = held > needed ? held - needed : 0}, DryRun::no);
       done = put_checked(fingerprint, payload, options);
+    } else if (!done && done.error().code == Errc::absent) {
+      // Somebody deleted the directory under us: make it anew, once.
+      directory_.forget();
+      done = put_checked(fingerprint, payload, options);
     }
-    if (!done) state().counters.add(put_rejection(done.error().code));
+    if (done) return done;
+    if (done.error().code == Errc::absent) done.error().code = Errc::io_error;
+    done.error().message += remedy(done.error().code);
+    state().counters.add(put_rejection(done.error().code));
     return done;
   });
+}
+
+// Without a budget the files of a vyre directory are nobody's to evict.
+bool FileStore::may_evict() const noexcept {
+  const Budget& budget = options_.budget;
+  return options_.layout == FileLayout::larder || budget.max_bytes || budget.max_entries ||
+         budget.min_free_bytes;
 }
 
 Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
