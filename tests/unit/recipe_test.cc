@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "base/hex.h"
 
@@ -66,6 +68,32 @@ TEST(Recipe, MatchesTheGoldenVectors) {
     EXPECT_EQ(kept->domain, recipe.domain());
     EXPECT_EQ(kept->fingerprint().value().hex(), expected);
   }
+}
+
+// The bytes of a dump: hex pairs, up to two blanks in a row, on each line.
+std::string dumped(std::string_view dump) {
+  std::string hex;
+  std::istringstream lines{std::string(dump)};
+  for (std::string line; std::getline(lines, line);) {
+    line.resize(std::min(line.size(), line.find("  ")));
+    std::erase(line, ' ');
+    hex += line;
+  }
+  return from_hex(hex);
+}
+
+TEST(Recipe, ExampleOfTheFormatDescriptionIsTrue) {
+  std::ifstream file(LARDER_SOURCE_DIR "/docs/FORMAT.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t dump = text.find("```\n4c 52 43") + 4;
+  const std::size_t sentence = text.find("Its fingerprint is `");
+  ASSERT_TRUE(dump != std::string::npos + 4 && sentence != std::string::npos);
+  const std::string encoded =
+      dumped(std::string_view(text).substr(dump, text.find("```", dump) - dump));
+  const Recipe recipe =
+      Recipe("example.org 2026-11 opencl v1").field("options", Items{"-I", "-O2"});
+  EXPECT_EQ(hex_of(encoded), hex_of(recipe.encode()));
+  EXPECT_EQ(text.substr(sentence + 20, 64), made(recipe).hex());
 }
 
 TEST(Recipe, BoundariesBetweenValuesMatter) {
