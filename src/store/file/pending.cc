@@ -32,6 +32,24 @@ void in_parallel(std::size_t count, std::size_t threads, const Work& work) {
   run();
 }
 
+// On a thread of its own, where nobody else would catch what is thrown.
+bool sync_folder(Directory& root, const std::string& name) noexcept {
+  try {
+    const auto folder = root.open_directory(name);
+    return folder && (*folder)->sync();
+  } catch (...) {
+    return false;
+  }
+}
+
+bool sync_file(File& file) noexcept {
+  try {
+    return file.sync_data().has_value();
+  } catch (...) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void Pending::add(const Fingerprint& fingerprint, std::shared_ptr<File> file,
@@ -169,28 +187,25 @@ void Pending::sync_files(std::span<Entry> entries) const {
   }
   in_parallel(entries.size(), options_.threads, [entries](std::size_t i) {
     Entry& entry = entries[i];
-    try {
-      if (entry.file && !entry.file->sync_data()) entry.failed = true;
-    } catch (...) {  // on a thread of its own, where nobody else would catch it
-      entry.failed = true;
-    }
+    if (entry.file && !sync_file(*entry.file)) entry.failed = true;
   });
 }
 
 // One fsync for each folder that has an entry, then the root: another process may have made a
 // folder and not synced it yet, and this flush vouches for the whole path.
 void Pending::sync_folders(std::span<Entry> entries) {
+  const auto root = directory_.reader();
+  const bool root_open = root && *root != nullptr;
   std::map<std::string, bool> folders;  // name -> synced
   for (const Entry& entry : entries) {
     folders.try_emplace(format::shard_name(directory_.layout(), entry.fingerprint), false);
   }
-  const auto root = directory_.reader();
-  const bool root_open = root && *root != nullptr;
-  for (auto& [name, synced] : folders) {
-    if (!root_open || name.empty()) continue;
-    auto folder = (*root)->open_directory(name);
-    synced = folder && (*folder)->sync();
+  std::vector<std::pair<const std::string, bool>*> work;
+  for (auto& folder : folders) {
+    if (root_open && !folder.first.empty()) work.push_back(&folder);
   }
+  in_parallel(work.size(), options_.threads,
+              [&](std::size_t i) { work[i]->second = sync_folder(**root, work[i]->first); });
   const bool root_synced = root_open && (*root)->sync();
   for (Entry& entry : entries) {
     const std::string name = format::shard_name(directory_.layout(), entry.fingerprint);
