@@ -218,9 +218,13 @@ inline constexpr std::uint64_t max_payload_bytes_vyre = 64ull << 20;
 Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options);
 
 enum class TierWrite {
-  through,  // put returns after this tier has it; its error is the put's error
-  behind,   // written by the next flush, from a bounded queue; a full queue writes at once
-  never,    // read only, also by promotion
+  // put returns after this tier has it; its error is the put's error.
+  through,
+  // Written by the next flush, from a bounded queue that look-ups see; a full queue writes at once.
+  // A failure is told by flush alone: it names the entries that the tier did not get.
+  behind,
+  // Read only: no put, promotion, remove, prune, clear or lease reaches it.
+  never,
 };
 
 struct Promotion {
@@ -245,7 +249,12 @@ struct LayeredStoreOptions {
 
 // A hit is promoted into every faster tier that may be written. A tier that fails is passed over;
 // the look-up reports its error only when no tier has the entry. put is OK when every `through`
-// tier has it. Metrics: the look-ups are the layered store's own, the rest is the saturating sum.
+// tier has it, but for those that find it too large, as long as one tier took it; a tier that
+// refuses does not keep the others from having it. An entry that flush names is taken out of the
+// tier that lost it and of all faster ones. Leases come from the slowest tier that gives them,
+// statistics from the slowest that may be written. Metrics: the look-ups are the layered store's
+// own, the rest is the saturating sum. The destructor writes what is still queued.
+// invalid_argument: no tier, or one without a store. out_of_memory when it cannot be made.
 Result<std::shared_ptr<Store>> make_layered_store(const LayeredStoreOptions& options);
 
 }  // namespace larder

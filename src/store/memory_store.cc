@@ -24,6 +24,7 @@
 #include "larder/recipe.h"
 #include "os/wall_clock.h"
 #include "store/catch_out_of_memory.h"
+#include "store/counters.h"
 
 namespace larder {
 namespace {
@@ -89,10 +90,7 @@ Result<void> MemoryStore::put(const Fingerprint& fingerprint, std::span<const st
     insert(fingerprint, entry);
     return {};
   });
-  if (!done) {
-    const bool too_large = done.error().code == Errc::too_large;
-    shard.count(too_large ? &Metrics::rejected_too_large : &Metrics::rejected_io);
-  }
+  if (!done) shard.count(put_rejection(done.error().code));
   return done;
 }
 

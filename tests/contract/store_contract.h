@@ -33,9 +33,52 @@ inline Result<std::shared_ptr<Store>> open_memory(const std::filesystem::path&) 
   return make_memory_store();
 }
 
+inline Result<std::shared_ptr<Store>> open_memory_over_memory(const std::filesystem::path&) {
+  auto fast = make_memory_store();
+  auto slow = make_memory_store();
+  if (!fast || !slow) return slow;
+  return make_layered_store({.tiers = {{*fast}, {*slow}}});
+}
+
+inline Result<std::shared_ptr<Store>> open_memory_before_queue(const std::filesystem::path&) {
+  auto fast = make_memory_store();
+  auto slow = make_memory_store();
+  if (!fast || !slow) return slow;
+  return make_layered_store({.tiers = {{*fast}, {*slow, TierWrite::behind}}});
+}
+
+inline Result<std::shared_ptr<Store>> open_file(const std::filesystem::path& directory) {
+  return open_file_store({.directory = directory.string()});
+}
+
+inline Result<std::shared_ptr<Store>> open_vyre(const std::filesystem::path& directory) {
+  return open_file_store({.directory = directory.string(), .layout = FileLayout::vyre});
+}
+
+inline Result<std::shared_ptr<Store>> open_memory_over_file(
+    const std::filesystem::path& directory) {
+  auto fast = make_memory_store();
+  auto slow = open_file(directory);
+  if (!fast || !slow) return slow;
+  return make_layered_store({.tiers = {{*fast}, {*slow}}});
+}
+
+inline Result<std::shared_ptr<Store>> open_queue_before_file(
+    const std::filesystem::path& directory) {
+  auto slow = open_file(directory);
+  if (!slow) return slow;
+  return make_layered_store({.tiers = {{*slow, TierWrite::behind}}});
+}
+
 inline std::vector<StoreFactory> store_factories() {
   return {
       {.name = "memory", .open = open_memory},
+      {.name = "memory_over_memory", .open = open_memory_over_memory},
+      {.name = "memory_before_queue", .open = open_memory_before_queue},
+      {.name = "file", .open = open_file, .persistent = true},
+      {.name = "vyre", .open = open_vyre, .persistent = true, .keeps_recipes = false},
+      {.name = "memory_over_file", .open = open_memory_over_file, .persistent = true},
+      {.name = "queue_before_file", .open = open_queue_before_file, .persistent = true},
   };
 }
 
