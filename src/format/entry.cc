@@ -135,6 +135,12 @@ DecodedEntry decode_entry(FileLayout layout, std::span<const std::byte> file,
   return layout == FileLayout::larder ? decode_larder(file, fingerprint) : decode_vyre(file);
 }
 
+bool header_is_plausible(FileLayout layout, std::span<const std::byte> header,
+                         std::uint64_t file_bytes) noexcept {
+  if (layout == FileLayout::vyre) return true;
+  return header.size() >= header_bytes && header_is_sound(header.data(), file_bytes);
+}
+
 bool recipe_is_good(std::span<const std::byte> file, const DecodedEntry& entry) noexcept {
   if (entry.payload_offset == 0) return entry.recipe.empty();
   const auto expected = file.subspan(at_recipe_digest).first<32>();
@@ -144,7 +150,7 @@ bool recipe_is_good(std::span<const std::byte> file, const DecodedEntry& entry) 
 std::uint64_t claimed_payload_bytes(FileLayout layout, std::span<const std::byte> header,
                                     std::uint64_t file_bytes) noexcept {
   if (layout == FileLayout::vyre) return file_bytes < tag_bytes ? 0 : file_bytes - tag_bytes;
-  if (header.size() < header_bytes || !header_is_sound(header.data(), file_bytes)) return 0;
+  if (!header_is_plausible(layout, header, file_bytes)) return 0;
   return load_little<std::uint64_t>(header.data() + at_raw_bytes);
 }
 

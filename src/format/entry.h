@@ -61,6 +61,11 @@ struct DecodedEntry {
 DecodedEntry decode_entry(FileLayout layout, std::span<const std::byte> file,
                           const Fingerprint& fingerprint) noexcept;
 
+// Whether the first header_bytes of a file of this length can belong to a good entry: tells garbage
+// before much of it is read. Always true in the vyre layout.
+bool header_is_plausible(FileLayout layout, std::span<const std::byte> header,
+                         std::uint64_t file_bytes) noexcept;
+
 // Whether the recipe of a good entry is the one that was put. It is not read on a hit: hashing it
 // would double the cost of a small one.
 bool recipe_is_good(std::span<const std::byte> file, const DecodedEntry& entry) noexcept;

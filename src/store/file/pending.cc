@@ -132,7 +132,9 @@ void Pending::settle_oldest() {
   std::ranges::nth_element(batch, batch.begin() + static_cast<std::ptrdiff_t>(half), {},
                            &Entry::order);
   batch.resize(half);
-  sync_files(batch);
+  std::vector<Entry*> oldest;
+  for (Entry& entry : batch) oldest.push_back(&entry);
+  sync_files(oldest);
   for (const Entry& entry : batch) {
     if (entry.failed) {
       give_up(entry);
@@ -148,17 +150,20 @@ void Pending::settle_oldest() {
 
 Result<void> Pending::flush() {
   const std::lock_guard flushing(flush_mutex_);
-  std::vector<Entry> batch;
+  Entries batch;
   {
     const std::lock_guard lock(mutex_);
-    batch.reserve(entries_.size());
-    for (auto& [fingerprint, entry] : entries_) batch.push_back(std::move(entry));
-    entries_.clear();
+    batch.swap(entries_);
     open_files_ = 0;
     flushing_ = batch.size();
     flush_runs_ = true;
   }
-  flush_batch(batch);
+  try {
+    flush_batch(batch);
+  } catch (...) {
+    put_back(batch);  // no memory: nothing is durable that was not before
+    throw;
+  }
   {
     const std::lock_guard lock(mutex_);
     flushing_ = 0;
@@ -167,38 +172,50 @@ Result<void> Pending::flush() {
   return verdict();
 }
 
-void Pending::flush_batch(std::span<Entry> batch) {
+void Pending::put_back(Entries& batch) noexcept {
+  const std::lock_guard lock(mutex_);
+  entries_.merge(batch);  // moves nodes, allocates nothing; what was put meanwhile stays
+  open_files_ = static_cast<std::size_t>(std::ranges::count_if(
+      entries_, [](const auto& each) { return each.second.file != nullptr; }));
+  flushing_ = 0;
+  flush_runs_ = false;
+}
+
+void Pending::flush_batch(Entries& batch) {
   if (batch.empty()) return;
-  sync_files(batch);
-  sync_folders(batch);
+  std::vector<Entry*> entries;
+  entries.reserve(batch.size());
+  for (auto& [fingerprint, entry] : batch) entries.push_back(&entry);
+  sync_files(entries);
+  sync_folders(entries);
   // A sync of files in a directory that somebody has deleted succeeds, and means nothing.
   const bool there = directory_.is_at_its_path();
   const std::uint64_t generation = directory_.generation();
-  for (Entry& entry : batch) {
-    if (!there || entry.generation != generation) entry.failed = true;
-    if (entry.failed) give_up(entry);
+  for (Entry* entry : entries) {
+    if (!there || entry->generation != generation) entry->failed = true;
+    if (entry->failed) give_up(*entry);
   }
 }
 
-void Pending::sync_files(std::span<Entry> entries) const {
-  for (const Entry& entry : entries) {
+void Pending::sync_files(std::span<Entry* const> entries) const {
+  for (const Entry* entry : entries) {
     // All write-back under way at once; whatever fails here fails in the sync as well.
-    if (entry.file) (void)entry.file->start_writeback();
+    if (entry->file) (void)entry->file->start_writeback();
   }
   in_parallel(entries.size(), options_.threads, [entries](std::size_t i) {
-    Entry& entry = entries[i];
-    if (entry.file && !sync_file(*entry.file)) entry.failed = true;
+    Entry& entry = *entries[i];
+    if (entry.file && !entry.failed && !sync_file(*entry.file)) entry.failed = true;
   });
 }
 
 // One fsync for each folder that has an entry, then the root: another process may have made a
 // folder and not synced it yet, and this flush vouches for the whole path.
-void Pending::sync_folders(std::span<Entry> entries) {
+void Pending::sync_folders(std::span<Entry* const> entries) {
   const auto root = directory_.reader();
   const bool root_open = root && *root != nullptr;
   std::map<std::string, bool> folders;  // name -> synced
-  for (const Entry& entry : entries) {
-    folders.try_emplace(format::shard_name(directory_.layout(), entry.fingerprint), false);
+  for (const Entry* entry : entries) {
+    folders.try_emplace(format::shard_name(directory_.layout(), entry->fingerprint), false);
   }
   std::vector<std::pair<const std::string, bool>*> work;
   for (auto& folder : folders) {
@@ -207,9 +224,9 @@ void Pending::sync_folders(std::span<Entry> entries) {
   in_parallel(work.size(), options_.threads,
               [&](std::size_t i) { work[i]->second = sync_folder(**root, work[i]->first); });
   const bool root_synced = root_open && (*root)->sync();
-  for (Entry& entry : entries) {
-    const std::string name = format::shard_name(directory_.layout(), entry.fingerprint);
-    if (!root_synced || (!name.empty() && !folders[name])) entry.failed = true;
+  for (Entry* entry : entries) {
+    const std::string name = format::shard_name(directory_.layout(), entry->fingerprint);
+    if (!root_synced || (!name.empty() && !folders[name])) entry->failed = true;
   }
 }
 
@@ -219,12 +236,11 @@ void Pending::sync_folders(std::span<Entry> entries) {
 bool Pending::mark_lost(const Entry& entry) {
   const std::lock_guard lock(mutex_);
   const auto newer = entries_.find(entry.fingerprint);
-  if (newer != entries_.end()) {
-    if (!newer->second.identity.same_file(entry.identity)) return false;
-    if (newer->second.file) --open_files_;
-    entries_.erase(newer);
-  }
+  const bool there = newer != entries_.end();
+  if (there && !newer->second.identity.same_file(entry.identity)) return false;
   lost_.insert(entry.fingerprint);
+  if (there && newer->second.file) --open_files_;
+  if (there) entries_.erase(newer);
   return true;
 }
 

@@ -55,16 +55,17 @@ class Pending {
     FileInfo identity;
     std::uint64_t order = 0;
     std::uint64_t generation = 0;  // of the directory it was put into
-    bool failed = false;
+    bool failed = false;           // never synced again
   };
   using Entries = std::map<Fingerprint, Entry>;
 
   void insert(Entry entry);
   void make_room();
   void settle_oldest();
-  void flush_batch(std::span<Entry> batch);
-  void sync_files(std::span<Entry> entries) const;
-  void sync_folders(std::span<Entry> entries);
+  void flush_batch(Entries& batch);
+  void put_back(Entries& batch) noexcept;
+  void sync_files(std::span<Entry* const> entries) const;
+  void sync_folders(std::span<Entry* const> entries);
   void give_up(const Entry& entry);
   bool mark_lost(const Entry& entry);
   Result<void> verdict() const;

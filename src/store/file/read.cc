@@ -1,6 +1,7 @@
 // get and inspect: open without following anything, look at what was opened, read it into private
 // memory, verify it there. Nothing is mapped, so that a file that shrinks is a miss and not a
 // signal.
+#include <array>
 #include <cerrno>
 
 #include "base/try.h"
@@ -12,6 +13,7 @@ namespace larder::file_store {
 namespace {
 
 constexpr auto removal_wait = std::chrono::milliseconds(200);
+constexpr std::uint64_t look_first_from_bytes = 1u << 20;
 
 std::unexpected<Error> fail(Errc code, const std::string& path, std::string_view why) {
   return std::unexpected(Error{.code = code, .message = path + ": " + std::string(why)});
@@ -46,6 +48,15 @@ Result<std::optional<FileStore::Opened>> FileStore::read_opened(
   if (!directory_.trusts(info.owner)) return fail(Errc::not_ours, path, "belongs to another user");
   if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {
     return fail(Errc::too_large, path, "larger than any entry of this store; not read");
+  }
+  if (info.size_bytes > look_first_from_bytes) {
+    // A huge file of garbage shall not cost its size in memory.
+    std::array<std::byte, format::header_bytes> header;
+    LARDER_TRY(const std::size_t head, file->read_at(header, 0));
+    if (!format::header_is_plausible(options_.layout, std::span(header).first(head),
+                                     info.size_bytes)) {
+      return Opened{.file = std::move(file), .info = info, .bytes = {}, .decoded = {}};
+    }
   }
   LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(info.size_bytes));
   LARDER_TRY(const std::size_t count, file->read_at(bytes.bytes(), 0));
