@@ -32,6 +32,20 @@ Result<std::unique_ptr<File>> as_new_file(int descriptor, std::string_view opera
   return std::make_unique<PosixFile>(std::move(owned));
 }
 
+// A new directory gets its mode whatever the umask took away, by a descriptor, so that whoever
+// swaps the name for a link gains nothing.
+Result<void> make_private(int parent, std::string_view name) {
+  const Descriptor made(open_beneath(parent, name, O_PATH | O_DIRECTORY));
+  if (!made.valid()) return failed(errno, "openat");
+  struct stat status;
+  if (::fstat(made.get(), &status) != 0) return failed(errno, "fstat");
+  if ((status.st_mode & 0777) == private_directory) return {};
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", made.get());
+  if (::chmod(path, private_directory) != 0) return failed(errno, "chmod");
+  return {};
+}
+
 // A path of one or two components as an open parent and the last name: the calls that act on a name
 // have no RESOLVE flags, so that the way to it is walked by open_beneath.
 struct LastName {
@@ -74,7 +88,12 @@ Result<std::unique_ptr<File>> PosixDirectory::open_file(std::string_view path, O
 }
 
 Result<std::unique_ptr<File>> PosixDirectory::open_or_create_file(std::string_view name) {
-  return as_file(open_beneath(descriptor_.get(), name, O_RDWR | O_CREAT, private_file), "openat");
+  for (;;) {
+    auto opened = as_file(open_beneath(descriptor_.get(), name, O_RDWR), "openat");
+    if (opened || opened.error().code != Errc::absent) return opened;
+    auto created = create_file(name);
+    if (created || created.error().code != Errc::exists) return created;
+  }
 }
 
 Result<std::unique_ptr<File>> PosixDirectory::create_anonymous() {
@@ -145,7 +164,7 @@ Result<void> PosixDirectory::make_directory(std::string_view name) {
   if (::mkdirat(descriptor_.get(), text.c_str(), private_directory) != 0) {
     return failed(errno, "mkdirat");
   }
-  return {};
+  return make_private(descriptor_.get(), name);
 }
 
 Result<void> PosixDirectory::list(const std::function<bool(std::string_view)>& each) {

@@ -2,7 +2,10 @@
 // bytes, fdatasync; the marker's name, which it gets whole or not at all; fsync of the directory. A
 // crash leaves a directory that is empty but for temporaries of ours, or whose marker is empty
 // (file systems that lose data without losing names); both count as unclaimed, and the next open
-// for writing goes through all steps again. A marker with anything else in it is never replaced.
+// for writing goes through all steps again, the fsync of the parent of a directory that exists
+// included: whoever made it may have been stopped just before. A vyre directory has no marker to
+// tell, so that its parent is synced by every open for writing. A marker with anything else in it
+// is never replaced.
 #include "store/file/claim.h"
 
 #include <array>
@@ -33,7 +36,9 @@ Result<void> check_parents(FileSystem& file_system, std::string path, std::strin
     path.resize(slash == 0 || slash == std::string::npos ? 1 : slash);
     if (slash == std::string::npos) return {};
     auto parent = file_system.open_directory(path);
-    if (!parent) continue;  // a parent that may be entered but not read is nobody's to list
+    // A parent that may be entered but not read is nobody's to list.
+    if (!parent && parent.error().code == Errc::permission_denied) continue;
+    if (!parent) return std::unexpected(std::move(parent).error());
     LARDER_TRY(const FileInfo info, (*parent)->info());
     if ((info.permissions & writable_by_all) != 0 && (info.permissions & sticky) == 0) {
       return refuse(Errc::unsafe_directory, root,
@@ -147,8 +152,16 @@ Result<void> write_marker(FileSystem& file_system, Directory& root) {
   return root.sync();
 }
 
+Result<void> sync_parent(FileSystem& file_system, const std::string& path) {
+  const auto parent = file_system.open_directory(path + "/..");
+  // What stands in a directory that we may not read was made by somebody else.
+  if (!parent && parent.error().code == Errc::permission_denied) return {};
+  if (!parent) return std::unexpected(parent.error());
+  return (*parent)->sync();
+}
+
 Result<void> make_directories(FileSystem& file_system, const std::string& path) {
-  if (auto there = file_system.open_directory(path); there) return {};
+  if (auto there = file_system.open_directory(path); there) return sync_parent(file_system, path);
   const std::size_t end = path.find_last_not_of('/');
   if (end == std::string::npos) return {};
   const std::size_t slash = path.rfind('/', end);

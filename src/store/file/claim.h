@@ -23,6 +23,9 @@ Result<Claim> examine_claim(Directory& root, FileLayout layout, std::string_view
 // Makes the marker of an unclaimed directory, durably, or finds that another process just did.
 Result<void> write_marker(FileSystem& file_system, Directory& root);
 
+// Makes the name of `path` durable: of the directory itself, wherever a link may have led.
+Result<void> sync_parent(FileSystem& file_system, const std::string& path);
+
 // Makes `path` and what is missing above it, each durable in its parent before the next.
 Result<void> make_directories(FileSystem& file_system, const std::string& path);
 

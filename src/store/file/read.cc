@@ -65,6 +65,10 @@ Result<std::optional<FileStore::Opened>> FileStore::read_opened(
   if (count == info.size_bytes) {
     opened.decoded = format::decode_entry(options_.layout, opened.bytes.bytes(), fingerprint);
   }
+  // The size of the file leaves room for a recipe; the cap is on the payload.
+  if (opened.decoded.payload_bytes > max_payload_bytes_) {
+    return fail(Errc::too_large, path, "larger than any payload of this store");
+  }
   return opened;
 }
 

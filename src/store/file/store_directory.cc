@@ -112,10 +112,18 @@ Result<std::shared_ptr<Directory>> StoreDirectory::open_existing() {
 }
 
 Result<std::shared_ptr<Directory>> StoreDirectory::create() {
-  LARDER_CHECK_OK(make_directories(file_system_, path_));
-  LARDER_TRY(std::shared_ptr<Directory> root, file_system_.open_directory(path_));
+  auto opened = file_system_.open_directory(path_);
+  if (!opened && opened.error().code == Errc::absent) {
+    LARDER_CHECK_OK(make_directories(file_system_, path_));
+    opened = file_system_.open_directory(path_);
+  }
+  if (!opened) return std::unexpected(std::move(opened).error());
+  std::shared_ptr<Directory> root = *std::move(opened);
   LARDER_CHECK_OK(check_owner_and_mode(file_system_, *root, path_));
   LARDER_TRY(const Claim claim, examine_claim(*root, layout_, path_));
+  if (claim == Claim::unclaimed || layout_ == FileLayout::vyre) {
+    LARDER_CHECK_OK(sync_parent(file_system_, path_));
+  }
   if (claim == Claim::unclaimed) LARDER_CHECK_OK(write_marker(file_system_, *root));
   return root;
 }
