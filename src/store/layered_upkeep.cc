@@ -138,15 +138,19 @@ Durability LayeredStore::durability() const {
 // The slowest tier is the one that most processes share. A tier that cannot lease, by its nature or
 // for the moment, is passed over: a lease saves work, nothing is wrong without it.
 Result<std::unique_ptr<Lease>> LayeredStore::try_lease(const Fingerprint& fingerprint) {
-  Error failure{.code = Errc::unsupported,
-                .message = "no tier of the store may be written; go on without a lease"};
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    if (!layers_[i]->writable()) continue;
-    auto lease = layers_[i]->store().try_lease(fingerprint);
-    if (lease) return lease;
-    failure = std::move(lease).error();
-  }
-  return std::unexpected(std::move(failure));
+  return catch_out_of_memory([&]() -> Result<std::unique_ptr<Lease>> {
+    std::optional<Error> failure;
+    for (std::size_t i = layers_.size(); i-- > 0;) {
+      if (!layers_[i]->writable()) continue;
+      auto lease = layers_[i]->store().try_lease(fingerprint);
+      if (lease) return lease;
+      failure = std::move(lease).error();
+    }
+    if (failure) return std::unexpected(*std::move(failure));
+    return std::unexpected(
+        Error{.code = Errc::unsupported,
+              .message = "no tier of the store may be written; go on without a lease"});
+  });
 }
 
 Store* LayeredStore::statistics_keeper() const noexcept {

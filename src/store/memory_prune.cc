@@ -49,11 +49,11 @@ MemoryPrunePlan everything_kept(const std::vector<MemoryListing>& entries) noexc
 MemoryPrunePlan plan_prune(std::vector<MemoryListing> entries, const Budget& budget) {
   MemoryPrunePlan plan = everything_kept(entries);
   const Budget by_age{.max_age_s = budget.max_age_s};
-  std::ranges::sort(entries, leaves_before);
   // The old ones go first, whatever their place: they may make room enough for all others.
-  const auto young = std::ranges::stable_partition(entries, [&](const MemoryListing& entry) {
+  const auto young = std::ranges::partition(entries, [&](const MemoryListing& entry) {
     return reason_to_leave(by_age, plan.report, entry).has_value();
   });
+  std::ranges::sort(young, leaves_before);
   for (auto entry = entries.begin(); entry != young.begin(); ++entry) {
     add_victim(plan, *entry, EvictionReason::age);
   }
