@@ -101,7 +101,9 @@ Result<std::unique_ptr<Lease>> FileStore::try_lease(const Fingerprint& fingerpri
 
 Result<void> FileStore::add_statistics(const Metrics& delta) {
   return guarded([&]() -> Result<void> {
-    if (directory_.read_only()) {
+    // Counting a miss is no reason to make a directory.
+    LARDER_TRY(const auto existing, directory_.reader());
+    if (directory_.read_only() || !existing) {
       const std::lock_guard lock(own_statistics_mutex_);
       own_statistics_ += delta;
       return {};

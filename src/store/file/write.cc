@@ -49,15 +49,14 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
   return guarded([&]() -> Result<void> {
     auto done = put_checked(fingerprint, payload, options);
     if (!done && done.error().code == Errc::no_space && may_evict()) {
-      // A full disk: give back as much as this entry needs, once, and try once more.
+      // A full disk: give back as much as this entry needs, once, and try once more. When all
+      // entries together hold less than that, their loss would be for nothing.
       const std::uint64_t needed = payload.size() + 2 * reserve_from_bytes;
       const std::uint64_t held = metrics().bytes;
-      (void)prune({.max_bytes = held > needed ? held - needed : 0}, DryRun::no);
-      done = put_checked(fingerprint, payload, options);
-    } else if (!done && done.error().code == Errc::absent) {
-      // Somebody deleted the directory under us: make it anew, once.
-      directory_.forget();
-      done = put_checked(fingerprint, payload, options);
+      if (held >= needed) {
+        (void)prune({.max_bytes = held - needed}, DryRun::no);
+        done = put_checked(fingerprint, payload, options);
+      }
     }
     if (done) return done;
     if (done.error().code == Errc::absent) done.error().code = Errc::io_error;

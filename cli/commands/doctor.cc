@@ -1,0 +1,256 @@
+// Checks what a store needs, one line each. Never changes anything but for one probe entry, which
+// it removes again.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "commands/commands.h"
+#include "descriptor.h"
+#include "document.h"
+#include "terminal.h"
+#include "text.h"
+
+namespace larder::cli {
+namespace {
+
+enum class Health { ok, warn, fail };
+
+struct Check {
+  Health health = Health::ok;
+  std::string name;
+  std::string finding;  // and the remedy, when there is something to mend
+};
+
+std::string_view word_of(Health health) {
+  switch (health) {
+    case Health::ok: return "ok";
+    case Health::warn: return "warn";
+    case Health::fail: break;
+  }
+  return "fail";
+}
+
+Colour colour_of(Health health) {
+  if (health == Health::ok) return Colour::green;
+  return health == Health::warn ? Colour::yellow : Colour::red;
+}
+
+Check check_home() {
+  for (const char* name : {"XDG_CACHE_HOME", "HOME"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value == '/') {
+      return {Health::ok, "home", fmt::format("{} is {}", name, value)};
+    }
+  }
+  return {Health::warn, "home",
+          "neither XDG_CACHE_HOME nor HOME is an absolute path; every store must be named"};
+}
+
+Check check_settings(const Config& config) {
+  std::string finding;
+  for (const auto& [key, value, origin] : config.settings) {
+    if (origin == "default") continue;
+    finding += fmt::format("{}{} = {} ({})", finding.empty() ? "" : ", ", key, value, origin);
+  }
+  const bool idle = config.disabled;
+  if (idle) return {Health::warn, "settings", finding + "; the cache is off, unset `disable`"};
+  return {Health::ok, "settings", finding.empty() ? "all default" : finding};
+}
+
+Check check_directory(const std::string& directory) {
+  struct stat info{};
+  if (::stat(directory.c_str(), &info) != 0) {
+    if (errno == ENOENT) {
+      return {Health::warn, "directory", directory + " does not exist; the first put makes it"};
+    }
+    return {Health::fail, "directory", fmt::format("{}: {}", directory, std::strerror(errno))};
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return {Health::fail, "directory", directory + " is no directory; name another one"};
+  }
+  if (info.st_uid != ::geteuid()) {
+    return {
+        Health::fail, "directory",
+        fmt::format("{} belongs to user {}; name a directory of your own", directory, info.st_uid)};
+  }
+  const unsigned mode = info.st_mode & 07777u;
+  if ((mode & 0022u) != 0) {
+    return {
+        Health::fail, "directory",
+        fmt::format("{} may be written by others (mode {:04o}); chmod 0700 it", directory, mode)};
+  }
+  if ((mode & 0077u) != 0) {
+    return {
+        Health::warn, "directory",
+        fmt::format("{} may be read by others (mode {:04o}); chmod 0700 it unless that is meant",
+                    directory, mode)};
+  }
+  return {Health::ok, "directory", fmt::format("{} (mode {:04o})", directory, mode)};
+}
+
+struct KnownFileSystem {
+  std::uint32_t magic;
+  const char* name;
+  Health health;
+};
+
+// The numbers of statfs(2); linux/magic.h lacks some of them.
+constexpr KnownFileSystem known_file_systems[] = {
+    {0xEF53, "ext4", Health::ok},        {0x58465342, "xfs", Health::ok},
+    {0x9123683E, "btrfs", Health::ok},   {0x2FC12FC1, "zfs", Health::ok},
+    {0x794C7630, "overlay", Health::ok}, {0xF2F52010, "f2fs", Health::ok},
+    {0x01021994, "tmpfs", Health::warn}, {0x6969, "nfs", Health::warn},
+    {0xFF534D42, "cifs", Health::warn},  {0xFE534D42, "smb", Health::warn},
+    {0x65735546, "fuse", Health::warn},  {0x01021997, "9p", Health::warn},
+};
+
+Check check_file_system(const std::string& directory) {
+  struct statfs info{};
+  if (::statfs(directory.c_str(), &info) != 0) {
+    return {Health::fail, "file system", fmt::format("{}: {}", directory, std::strerror(errno))};
+  }
+  for (const auto& [magic, name, health] : known_file_systems) {
+    if (static_cast<std::uint32_t>(info.f_type) != magic) continue;
+    if (health == Health::ok) return {health, "file system", name};
+    const bool in_memory = std::string_view(name) == "tmpfs";
+    return {
+        health, "file system",
+        fmt::format("{}: {}", name,
+                    in_memory ? "what it holds is gone after a restart; put a store that should "
+                                "last on a disk"
+                              : "a network file system is slow, and its flush may promise less; "
+                                "prefer a local disk")};
+  }
+  return {Health::ok, "file system",
+          fmt::format("type {:#x}", static_cast<std::uint32_t>(info.f_type))};
+}
+
+Check check_anonymous_files(const std::string& directory) {
+  const Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file) return {Health::ok, "temporaries", "files without a name (O_TMPFILE) are supported"};
+  return {Health::warn, "temporaries",
+          fmt::format("no files without a name here ({}); a crash may leave temporary files, which "
+                      "the next open removes",
+                      std::strerror(errno))};
+}
+
+Check check_space(const std::string& directory, const Context& context, std::uint64_t held_bytes) {
+  struct statvfs info{};
+  if (::statvfs(directory.c_str(), &info) != 0) {
+    return {Health::fail, "space", fmt::format("{}: {}", directory, std::strerror(errno))};
+  }
+  const std::uint64_t free_bytes = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+  const std::string free_text = human_bytes(free_bytes) + " free";
+  if (!context.config.max_size_bytes) return {Health::ok, "space", free_text + ", no size limit"};
+  const std::uint64_t limit = *context.config.max_size_bytes;
+  const std::uint64_t to_come = limit - std::min(limit, held_bytes);
+  if (free_bytes >= to_come) {
+    return {Health::ok, "space", fmt::format("{}, limit {}", free_text, human_bytes(limit))};
+  }
+  return {Health::warn, "space",
+          fmt::format("{}, but the store may still grow by {}; lower max_size or free space",
+                      free_text, human_bytes(to_come))};
+}
+
+Fingerprint random_fingerprint() {
+  Fingerprint fingerprint;
+  if (::getrandom(fingerprint.bytes.data(), fingerprint.bytes.size(), 0) < 0) return {};
+  return fingerprint;
+}
+
+Result<void> probe(Store& store, const Fingerprint& fingerprint) {
+  const auto bytes = std::as_bytes(std::span(fingerprint.bytes));
+  if (auto stored = store.put(fingerprint, bytes); !stored) return stored;
+  if (auto flushed = store.flush(); !flushed) return flushed;
+  auto found = store.get(fingerprint);
+  if (!found) return std::unexpected(std::move(found).error());
+  const bool same = found->has_value() && std::ranges::equal((*found)->bytes(), bytes);
+  if (!same) {
+    return std::unexpected(Error{.code = Errc::corrupt,
+                                 .message = "what was put did not come back; this disk or memory "
+                                            "cannot be trusted"});
+  }
+  return {};
+}
+
+Check check_probe(Store& store) {
+  const Fingerprint fingerprint = random_fingerprint();
+  const auto probed = probe(store, fingerprint);
+  const auto removed = store.remove(fingerprint);
+  if (!probed) return {Health::fail, "probe", probed.error().message};
+  if (!removed) return {Health::fail, "probe", removed.error().message};
+  return {Health::ok, "probe", "an entry was put, flushed, read back and removed"};
+}
+
+std::uint64_t held_by(Store& store) {
+  std::uint64_t bytes = 0;
+  const auto visited = store.visit([&](const EntryInfo& entry) {
+    bytes += entry.disk_bytes;
+    return Visit::go_on;
+  });
+  return visited ? bytes : 0;
+}
+
+void check_store(const Context& context, std::vector<Check>& checks) {
+  auto store = open_for_writing(context);
+  if (!store) {
+    checks.push_back({Health::fail, "store", store.error().message});
+    return;
+  }
+  const std::string& directory = context.config.location.directory;
+  checks.push_back({Health::ok, "store", (*store)->describe()});
+  if (::access(directory.c_str(), F_OK) != 0) return;
+  checks.push_back(check_file_system(directory));
+  checks.push_back(check_anonymous_files(directory));
+  checks.push_back(check_space(directory, context, held_by(**store)));
+  if (context.config.read_only) {
+    checks.push_back({Health::ok, "probe", "left out: the settings say read-only"});
+  } else {
+    checks.push_back(check_probe(**store));
+  }
+}
+
+void print(const Context& context, const std::vector<Check>& checks) {
+  if (context.options.format == Format::json) {
+    Document list = Document::list();
+    for (const auto& [health, name, finding] : checks) {
+      list.append(Document::object()
+                      .set("check", name)
+                      .set("state", word_of(health))
+                      .set("finding", finding));
+    }
+    list.print();
+    return;
+  }
+  for (const auto& [health, name, finding] : checks) {
+    fmt::print("{}{:<{}}{:<13}{}\n", coloured(colour_of(health), word_of(health)), "",
+               6 - word_of(health).size(), name, printable(finding));
+  }
+}
+
+}  // namespace
+
+int run_doctor(const Context& context) {
+  std::vector<Check> checks = {check_home(), check_settings(context.config),
+                               check_directory(context.config.location.directory)};
+  check_store(context, checks);
+  print(context, checks);
+  const auto failed = std::ranges::count(checks, Health::fail, &Check::health);
+  if (failed == 0) return exit_ok;
+  return fail(exit_refused, fmt::format("{} of {} checks failed; each one says above what to do",
+                                        failed, checks.size()));
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,33 @@
+// What the verbs about one entry share.
+#ifndef LARDER_CLI_COMMANDS_ENTRY_H_
+#define LARDER_CLI_COMMANDS_ENTRY_H_
+
+#include <optional>
+
+#include "context.h"
+#include "larder/recipe.h"
+
+namespace larder::cli {
+
+// The verified artifact, counted as a look-up; otherwise the exit code, with the reason said.
+struct Found {
+  std::optional<Artifact> artifact;
+  ExitCode code = exit_ok;
+};
+Found find(Cache& cache, const Fingerprint& fingerprint);
+
+// The same for a description, which is not counted.
+struct Described {
+  std::optional<EntryDetails> details;
+  ExitCode code = exit_ok;
+};
+Described describe(Store& store, const Fingerprint& fingerprint);
+
+// Says why a look-up of a fingerprint failed. Exit code 4 for whatever is no good entry, 1 when the
+// system did not let us know.
+ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error);
+ExitCode fail_absent(const Fingerprint& fingerprint);
+
+}  // namespace larder::cli
+
+#endif  // LARDER_CLI_COMMANDS_ENTRY_H_

@@ -1,0 +1,145 @@
+// Serve OUT from the cache, or let COMMAND make it, once among all processes that ask. The cache's
+// get_or_compile does the hard part; COMMAND is the compiler. Whatever the cache does, a COMMAND
+// that ran decides about the exit status.
+#include <fmt/format.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands/commands.h"
+#include "commands/entry.h"
+#include "file_io.h"
+#include "process.h"
+
+namespace larder::cli {
+namespace {
+
+// What is known once COMMAND was started, or could not be.
+struct Outcome {
+  int exit_status = exit_ok;
+  std::string message;  // for standard error; empty when COMMAND has spoken for itself
+};
+
+class CompileOnce {
+ public:
+  explicit CompileOnce(const Context& context)
+      : command_(context.options.command), out_(*context.options.output) {}
+
+  const std::optional<Outcome>& outcome() const { return outcome_; }
+
+  // An error for the cache is one more way of saying: nothing to store.
+  Result<Artifact> operator()() {
+    if (const auto removed = remove_old_output(out_); !removed) {
+      return nothing({exit_refused, removed.error().message});
+    }
+    const CommandResult result = run_command(command_);
+    if (!result.problem.empty()) return nothing({result.exit_status, result.problem});
+    if (result.exit_status != 0) return nothing({result.exit_status, {}});
+    return collect();
+  }
+
+ private:
+  std::unexpected<Error> nothing(Outcome outcome) {
+    outcome_ = std::move(outcome);
+    return std::unexpected(Error{.code = Errc::compile_failed, .message = outcome_->message});
+  }
+
+  Result<Artifact> collect() {
+    auto made = read_made_file(out_, max_payload_bytes_larder);
+    if (made) {
+      outcome_ = Outcome{};
+      return made;
+    }
+    switch (made.error().code) {
+      case Errc::absent:
+        return nothing({exit_refused, fmt::format("{} succeeded but did not write {}; -o must name "
+                                                  "the file that it writes",
+                                                  command_[0], out_)});
+      case Errc::not_ours:
+        return nothing(
+            {exit_refused, fmt::format("{} made {}, which is not a regular file; nothing "
+                                       "was stored",
+                                       command_[0], out_)});
+      default:  // OUT is there and as good as COMMAND made it
+        warn(fmt::format("{}; nothing was stored", made.error().message));
+        return nothing({});
+    }
+  }
+
+  const std::vector<std::string>& command_;
+  const std::string& out_;
+  std::optional<Outcome> outcome_;
+};
+
+int exit_with(const Outcome& outcome) {
+  if (!outcome.message.empty()) fail(exit_refused, outcome.message);
+  return outcome.exit_status;
+}
+
+int run_without_cache(CompileOnce& compile, const Error& why) {
+  warn(fmt::format("going on without the cache: {}", why.message));
+  const auto made = compile();
+  return exit_with(*compile.outcome());
+}
+
+// The reason why a put failed comes by the log alone: the caller of a cache gets its artifact
+// anyway.
+struct LastWarning {
+  std::mutex mutex;
+  std::string text;
+};
+
+Logger listen(const Logger& log, const std::shared_ptr<LastWarning>& last) {
+  return [log, last](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) {
+      const std::lock_guard lock(last->mutex);
+      last->text = message;
+    }
+    if (log) log(level, message);
+  };
+}
+
+// COMMAND ran and OUT is there: what is left can only be warned about.
+int store_durably(Cache& cache, LastWarning& last) {
+  const bool writes = cache.mode() == Mode::read_write || cache.mode() == Mode::refresh;
+  if (!writes) return exit_ok;
+  const auto flushed = cache.flush();
+  if (!flushed) {
+    warn(fmt::format("the result was not stored: {}", flushed.error().message));
+    return exit_ok;
+  }
+  const Metrics metrics = cache.metrics();
+  if (metrics.puts + metrics.puts_unchanged == 0) {
+    const std::lock_guard lock(last.mutex);
+    warn(fmt::format("the result was not stored: {}",
+                     last.text.empty() ? "the store refused it" : last.text));
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+int run_once(const Context& context) {
+  CompileOnce compile(context);
+  auto store = open_for_reading(context);
+  if (!store) return run_without_cache(compile, store.error());
+
+  const auto last_warning = std::make_shared<LastWarning>();
+  Cache cache(*store, {.mode = mode_of(context.config), .log = listen(context.log, last_warning)});
+  const Fingerprint& fingerprint = context.options.fingerprint;
+  const auto result = cache.get_or_compile(fingerprint, std::ref(compile));
+
+  if (compile.outcome()) {  // COMMAND ran here, and made OUT
+    return result ? store_durably(cache, *last_warning) : exit_with(*compile.outcome());
+  }
+  if (!result) return fail_look_up(fingerprint, result.error());
+  const auto written = write_output(*context.options.output, result->bytes());
+  return written ? exit_ok : fail(written.error());
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,79 @@
+// prune and clear. What Larder does not recognise as its own is not touched; the store sees to it.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "commands/commands.h"
+#include "document.h"
+#include "terminal.h"
+#include "text.h"
+
+namespace larder::cli {
+namespace {
+
+void print(const Context& context, const PruneReport& report, std::string_view verb) {
+  if (context.options.format == Format::json) {
+    Document::object()
+        .set("evicted_entries", report.evicted_entries)
+        .set("evicted_bytes", report.evicted_bytes)
+        .set("kept_entries", report.kept_entries)
+        .set("kept_bytes", report.kept_bytes)
+        .set("dry_run", context.options.dry_run)
+        .print();
+    return;
+  }
+  fmt::print("{} {} entries ({}), kept {} ({})\n", verb, report.evicted_entries,
+             human_bytes(report.evicted_bytes), report.kept_entries,
+             human_bytes(report.kept_bytes));
+}
+
+// An age is counted in whole seconds; rounding up never evicts what is younger than asked for.
+std::optional<std::uint64_t> whole_seconds(std::optional<std::uint64_t> duration_ms) {
+  if (!duration_ms) return std::nullopt;
+  return *duration_ms / 1000 + (*duration_ms % 1000 == 0 ? 0 : 1);
+}
+
+Budget budget_of(const Context& context) {
+  const Options& options = context.options;
+  Budget budget{.max_bytes = options.max_size_bytes,
+                .max_age_s = whole_seconds(options.older_than_ms)};
+  const bool nothing_asked = !budget.max_bytes && !budget.max_age_s;
+  if (nothing_asked) budget.max_bytes = context.config.max_size_bytes;
+  return budget;
+}
+
+// The statistics are those of every process: what left here is to be found there.
+void keep_statistics(Store& store) {
+  Metrics counted = store.metrics();
+  counted.bytes = 0;
+  counted.entries = 0;
+  const auto added = store.add_statistics(counted);
+  if (!added) warn(fmt::format("the counters were not kept: {}", added.error().message));
+}
+
+}  // namespace
+
+int run_prune(const Context& context) {
+  Progress progress("evicting");
+  auto store = open_for_writing(context, [&](const Eviction&) { progress.step(); });
+  if (!store) return fail(store.error());
+  const bool dry_run = context.options.dry_run;
+  const auto report = (*store)->prune(budget_of(context), dry_run ? DryRun::yes : DryRun::no);
+  if (!report) return fail(report.error());
+  if (!dry_run) keep_statistics(**store);
+  print(context, *report, dry_run ? "would evict" : "evicted");
+  return exit_ok;
+}
+
+int run_clear(const Context& context) {
+  Progress progress("evicting");
+  auto store = open_for_writing(context, [&](const Eviction&) { progress.step(); });
+  if (!store) return fail(store.error());
+  const auto report = (*store)->clear();
+  if (!report) return fail(report.error());
+  keep_statistics(**store);
+  print(context, *report, "evicted");
+  return exit_ok;
+}
+
+}  // namespace larder::cli

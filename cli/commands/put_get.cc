@@ -1,0 +1,68 @@
+// put, get, exists, rm, flush.
+#include <fmt/format.h>
+
+#include "commands/commands.h"
+#include "commands/entry.h"
+#include "file_io.h"
+
+namespace larder::cli {
+
+// The program ends here, and nobody would call flush later: exit code 0 means durable.
+int run_put(const Context& context) {
+  auto store = open_for_writing(context);
+  if (!store) return fail(store.error());
+  Cache cache = make_cache(context, *store);
+  const auto payload = read_payload(context.options.file, max_payload_bytes_larder);
+  if (!payload) return fail(payload.error());
+  const auto stored = cache.put(context.options.fingerprint, payload->bytes());
+  if (!stored) return fail(exit_refused, stored.error().message);
+  const auto flushed = cache.flush();
+  return flushed ? exit_ok : fail(flushed.error());
+}
+
+int run_get(const Context& context) {
+  auto store = open_for_reading(context);
+  if (!store) return fail(store.error());
+  Cache cache = make_cache(context, *store);
+  const Found found = find(cache, context.options.fingerprint);
+  if (!found.artifact) return found.code;
+  const auto bytes = found.artifact->bytes();
+  const auto written = context.options.output ? write_output(*context.options.output, bytes)
+                                              : write_standard_output(bytes);
+  return written ? exit_ok : fail(written.error());
+}
+
+int run_exists(const Context& context) {
+  auto store = open_for_reading(context);
+  if (!store) return fail(store.error());
+  Cache cache = make_cache(context, *store);
+  return find(cache, context.options.fingerprint).code;
+}
+
+// What is no good entry was not there to be removed, so that a damaged one gives 4 as an absent one
+// does; but it is gone afterwards.
+int run_rm(const Context& context) {
+  auto store = open_for_writing(context);
+  if (!store) return fail(store.error());
+  Cache cache = make_cache(context, *store);
+  const Fingerprint& fingerprint = context.options.fingerprint;
+  const auto before = (*store)->inspect(fingerprint);
+  const auto removed = cache.remove(fingerprint);
+  if (!removed) return fail_look_up(fingerprint, removed.error());
+  if (!*removed) return fail_absent(fingerprint);
+  if (!before) {
+    return fail(exit_not_found,
+                fmt::format("the entry {} was damaged; it has been removed", fingerprint.hex()));
+  }
+  return exit_ok;
+}
+
+int run_flush(const Context& context) {
+  auto store = open_for_writing(context);
+  if (!store) return fail(store.error());
+  Cache cache = make_cache(context, *store);
+  const auto flushed = cache.flush();
+  return flushed ? exit_ok : fail(flushed.error());
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,38 @@
+// What every verb starts from: the words typed, the settings, and a way to the store.
+#ifndef LARDER_CLI_CONTEXT_H_
+#define LARDER_CLI_CONTEXT_H_
+
+#include <memory>
+
+#include "larder/cache.h"
+#include "larder/config.h"
+#include "larder/store.h"
+#include "options.h"
+
+namespace larder::cli {
+
+struct Context {
+  Options options;
+  Config config;
+  Logger log;
+};
+
+// The settings under the words typed. Errors as load_config.
+Result<Context> make_context(Options options);
+
+Mode mode_of(const Config& config);
+
+// The configured store, for a verb that writes. Nothing is made before the first put.
+Result<std::shared_ptr<Store>> open_for_writing(const Context& context,
+                                                EvictionListener on_evict = {});
+
+// The configured store, for a verb that reads. A place that may not be written is read all the
+// same.
+Result<std::shared_ptr<Store>> open_for_reading(const Context& context);
+
+// The policy on top, in the configured mode.
+Cache make_cache(const Context& context, std::shared_ptr<Store> store);
+
+}  // namespace larder::cli
+
+#endif  // LARDER_CLI_CONTEXT_H_

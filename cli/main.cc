@@ -1,0 +1,60 @@
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <iterator>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "commands/commands.h"
+#include "context.h"
+#include "exit_code.h"
+#include "options.h"
+
+namespace larder::cli {
+namespace {
+
+struct Verb {
+  std::string_view name;
+  int (*run)(const Context&);
+};
+
+constexpr Verb verbs[] = {
+    {"put", run_put},         {"get", run_get},         {"exists", run_exists},
+    {"rm", run_rm},           {"flush", run_flush},     {"list", run_list},
+    {"inspect", run_inspect}, {"explain", run_explain}, {"diff", run_diff},
+    {"once", run_once},       {"stats", run_stats},     {"zero-stats", run_zero_stats},
+    {"verify", run_verify},   {"prune", run_prune},     {"clear", run_clear},
+    {"config", run_config},   {"doctor", run_doctor},
+};
+
+int run(int argc, char** argv) {
+  auto parsed = parse_options(argc, argv);
+  if (const ExitCode* code = std::get_if<ExitCode>(&parsed)) return *code;
+  auto& options = std::get<Options>(parsed);
+  if (options.verb == "fingerprint") return run_fingerprint(options);
+
+  const auto verb = std::ranges::find(verbs, options.verb, &Verb::name);
+  if (verb == std::end(verbs)) return fail(exit_usage, "unknown verb; see `larder --help`");
+  auto context = make_context(std::move(options));
+  if (!context) return fail(context.error());
+  return verb->run(*context);
+}
+
+// A full disk behind a redirected standard output must not look like success.
+int finish(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  const int refused = fail(exit_refused, "standard output cannot be written");
+  return code == exit_ok ? refused : code;
+}
+
+}  // namespace
+}  // namespace larder::cli
+
+int main(int argc, char** argv) {
+  try {
+    return larder::cli::finish(larder::cli::run(argc, argv));
+  } catch (const std::exception& error) {
+    return larder::cli::fail(larder::cli::exit_refused, error.what());
+  }
+}

@@ -1,0 +1,210 @@
+// The only file that includes CLI11: it costs seconds to compile.
+#include "options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "larder/config.h"
+
+namespace larder::cli {
+namespace {
+
+constexpr const char* examples = R"(Examples:
+  larder put $FP kernel.bin                      keep a file
+  larder get $FP -o kernel.bin                   fetch it, verified
+  larder once $FP -o k.spv -- glslc k.comp -o k.spv
+                                                 compile once among all processes
+  larder fingerprint --domain "example.org 2026-11" --field options=-O2 --file source=k.cl
+  larder --store /var/cache/gpu stats --format json
+  larder prune --max-size 2G --older-than 30d
+
+Exit codes: 0 ok, 1 the machine refused, 2 usage, 3 verify found damage, 4 not found.
+`once` returns COMMAND's own exit status. docs/CLI.md tells the rest.)";
+
+// What CLI11 fills in, before it is checked.
+struct Words {
+  std::optional<std::string> store;
+  std::optional<std::string> fingerprint;
+  std::optional<std::string> other;
+  std::optional<std::string> output;
+  std::optional<std::string> max_size;
+  std::optional<std::string> older_than;
+  std::vector<std::string> fields;
+  std::vector<std::string> files;
+};
+
+struct Usage {
+  std::string message;
+};
+
+Fingerprint to_fingerprint(const std::string& text) {
+  const auto fingerprint = Fingerprint::from_hex(text);
+  if (!fingerprint) {
+    throw Usage{fmt::format("`{}` is no fingerprint; write 64 lower-case hex digits", text)};
+  }
+  return *fingerprint;
+}
+
+std::vector<NamedText> to_named(const std::vector<std::string>& words, std::string_view option) {
+  std::vector<NamedText> named;
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Usage{fmt::format("{} `{}` is not of the form name=value", option, word)};
+    }
+    named.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  return named;
+}
+
+std::uint64_t value_or_throw(const Result<std::uint64_t>& parsed, std::string_view option) {
+  if (!parsed) throw Usage{fmt::format("{}: {}", option, parsed.error().message)};
+  return *parsed;
+}
+
+// `once FINGERPRINT -o OUT -- COMMAND ...`: COMMAND's words are not ours to read, whatever they
+// look like. Cuts them off `arguments`.
+std::vector<std::string> cut_command(std::vector<std::string>& arguments) {
+  auto verb = arguments.begin();
+  while (verb != arguments.end() && verb->starts_with("-")) {
+    const bool takes_value = *verb == "--store" || *verb == "--format";
+    verb += takes_value && verb + 1 != arguments.end() ? 2 : 1;
+  }
+  if (verb == arguments.end() || *verb != "once") return {};
+  const auto dashes = std::find(verb, arguments.end(), "--");
+  if (dashes == arguments.end()) return {};
+  std::vector<std::string> command(dashes + 1, arguments.end());
+  arguments.erase(dashes, arguments.end());
+  return command;
+}
+
+void add_fingerprint(CLI::App* verb, Words& words) {
+  verb->add_option("FINGERPRINT", words.fingerprint, "64 lower-case hex digits")->required();
+}
+
+void add_entry_verbs(CLI::App& app, Options& options, Words& words) {
+  auto* put = app.add_subcommand("put", "Keep a file under a fingerprint, durably");
+  add_fingerprint(put, words);
+  put->add_option("FILE", options.file, "the file; - is standard input")->required();
+
+  auto* get = app.add_subcommand("get", "Fetch an artifact, verified");
+  add_fingerprint(get, words);
+  get->add_option("-o,--output", words.output, "where to; standard output otherwise");
+
+  add_fingerprint(app.add_subcommand("exists", "Say by the exit code whether there is one"), words);
+  add_fingerprint(app.add_subcommand("rm", "Remove an entry"), words);
+  add_fingerprint(app.add_subcommand("inspect", "Verify and describe an entry"), words);
+  add_fingerprint(app.add_subcommand("explain", "Show what a fingerprint was made from"), words);
+
+  auto* diff = app.add_subcommand("diff", "Show in which fields two entries differ");
+  diff->add_option("A", words.fingerprint, "64 lower-case hex digits")->required();
+  diff->add_option("B", words.other, "64 lower-case hex digits")->required();
+  app.add_subcommand("list", "List the entries");
+}
+
+void add_compile_verbs(CLI::App& app, Options& options, Words& words) {
+  auto* once = app.add_subcommand("once", "Serve OUT from the cache, or let COMMAND make it, once");
+  add_fingerprint(once, words);
+  once->add_option("-o,--output", words.output, "the file that COMMAND writes")->required();
+  once->footer("Then: -- COMMAND [ARGUMENT ...]");
+
+  auto* fingerprint = app.add_subcommand("fingerprint", "Make a fingerprint from named fields");
+  fingerprint->add_option("--domain", options.domain, "whose fields these are, with a date")
+      ->required();
+  fingerprint->add_option("--field", words.fields, "name=text; any number of times")
+      ->allow_extra_args(false);
+  fingerprint
+      ->add_option("--file", words.files, "name=PATH: the content of a file; any number of times")
+      ->allow_extra_args(false);
+}
+
+void add_care_verbs(CLI::App& app, Options& options, Words& words) {
+  app.add_subcommand("stats", "Show the counters and what the store holds");
+  app.add_subcommand("zero-stats", "Set the counters to zero");
+  auto* verify = app.add_subcommand("verify", "Read and verify every entry");
+  verify->add_flag("--repair", options.repair, "remove damaged entries");
+
+  auto* prune = app.add_subcommand("prune", "Evict what was used least recently");
+  prune->add_option("--max-size", words.max_size, "down to this size, e.g. 2G (default: max_size)");
+  prune->add_option("--older-than", words.older_than, "what was not used for so long, e.g. 30d");
+  prune->add_flag("--dry-run", options.dry_run, "say what would leave; touch nothing");
+
+  app.add_subcommand("clear", "Evict every entry");
+  app.add_subcommand("flush", "Make what was put durable");
+  app.add_subcommand("config", "Show each setting and where it comes from");
+  app.add_subcommand("doctor", "Check the store and its surroundings");
+}
+
+void add_everything(CLI::App& app, Options& options, Words& words) {
+  const std::map<std::string, Format> formats = {
+      {"text", Format::text}, {"json", Format::json}, {"prometheus", Format::prometheus}};
+  app.set_version_flag("--version", "larder " LARDER_VERSION);
+  app.add_option("--store", words.store, "file:DIR, vyre:DIR or DIR (default: LARDER_DIR)");
+  app.add_option("--format", options.format, "text, json or prometheus")
+      ->transform(CLI::CheckedTransformer(formats))
+      ->type_name("FORMAT");
+  add_entry_verbs(app, options, words);
+  add_compile_verbs(app, options, words);
+  add_care_verbs(app, options, words);
+  app.require_subcommand(1);
+  app.footer(examples);
+  for (CLI::App* verb : app.get_subcommands({})) verb->fallthrough();
+}
+
+void check_format(const Options& options) {
+  if (options.format == Format::prometheus && options.verb != "stats") {
+    throw Usage{fmt::format("`{}` has no prometheus format; only stats has", options.verb)};
+  }
+}
+
+void check(const CLI::App& app, const Words& words, Options& options) {
+  options.verb = app.get_subcommands().front()->get_name();
+  check_format(options);
+  options.store = words.store;
+  options.output = words.output;
+  if (words.fingerprint) options.fingerprint = to_fingerprint(*words.fingerprint);
+  if (words.other) options.other = to_fingerprint(*words.other);
+  options.fields = to_named(words.fields, "--field");
+  options.files = to_named(words.files, "--file");
+  if (words.max_size)
+    options.max_size_bytes = value_or_throw(parse_size(*words.max_size), "--max-size");
+  if (words.older_than) {
+    options.older_than_ms = value_or_throw(parse_duration_ms(*words.older_than), "--older-than");
+  }
+  if (options.verb == "once" && options.command.empty()) {
+    throw Usage{"once: no COMMAND; write it after `--`"};
+  }
+}
+
+}  // namespace
+
+std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
+  Options options;
+  Words words;
+  CLI::App app("Larder keeps what GPU compilers cooked: a verified, crash-safe cache of artifacts.",
+               "larder");
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  options.command = cut_command(arguments);
+  try {
+    add_everything(app, options, words);
+    std::ranges::reverse(arguments);  // as CLI11 wants them
+    app.parse(arguments);
+    check(app, words, options);
+    return options;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // help or version
+      app.exit(error);
+      return exit_ok;
+    }
+    return fail(exit_usage, fmt::format("{}; see `larder --help`", error.what()));
+  } catch (const Usage& usage) {
+    return fail(exit_usage, usage.message);
+  }
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,268 @@
+"""stats, verify, prune, clear, flush, doctor, explain, diff: looking after a store."""
+
+import json
+import os
+import pty
+import subprocess
+import time
+import unittest
+
+from program import (A, B, C, CORRUPT, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
+                     both_layouts)
+
+MAKE_ENTRIES = os.environ["LARDER_MAKE_ENTRIES"]
+
+
+@both_layouts
+class Care(ProgramTest):
+    def counters(self) -> dict:
+        return json.loads(self.larder("stats", "--format", "json"))
+
+    def test_counters_of_all_processes(self) -> None:
+        self.put(A, b"12345")
+        self.put(A, b"12345")
+        for _ in range(3):
+            self.larder("get", A)
+        self.refused(NOT_FOUND, "get", B)
+        self.put(B, b"x" * 100)
+        self.flip_a_bit(B)
+        self.refused(NOT_FOUND, "get", B)
+        counters = self.counters()
+        expected = {"lookups": 5, "hits": 3, "absent": 1, "corrupt": 1, "io_errors": 0,
+                    "skipped": 0, "hit_bytes": 15, "puts": 2, "puts_unchanged": 1, "entries": 1,
+                    "hit_rate_ppm": 600_000}
+        self.assertEqual({name: counters[name] for name in expected}, expected)
+        self.assertIn(self.store, counters["store"])
+        self.assertEqual(counters["layout"], {"file": "larder"}.get(self.layout, self.layout))
+
+    def test_zero_stats(self) -> None:
+        self.put(A, b"x")
+        self.larder("get", A)
+        self.larder("zero-stats")
+        counters = self.counters()
+        self.assertEqual((counters["lookups"], counters["puts"], counters["entries"]), (0, 0, 1))
+        self.assertEqual(self.larder("get", A), b"x")
+
+    def test_stats_in_text(self) -> None:
+        self.put(A, b"x")
+        self.larder("get", A)
+        self.refused(NOT_FOUND, "get", B)
+        text = self.larder("stats").decode()
+        self.assertRegex(text, r"Entries +1\n")
+        self.assertRegex(text, r"  Hits +1 / 2 \(50\.00%\)\n")
+        self.assertRegex(text, r"  Hit rate +50\.00%\n")
+        limit = r"/ 5\.0 GiB" if self.layout == "file" else "no limit"
+        self.assertRegex(text, r"Size +.*" + limit)
+
+    def test_stats_for_prometheus(self) -> None:
+        self.put(A, b"x")
+        self.larder("get", A)
+        text = self.larder("stats", "--format", "prometheus").decode()
+        families = set()
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                families.add(line.split()[2])
+            elif not line.startswith("#"):
+                self.assertRegex(line, r'^larder_\w+(\{\w+="\w+"\})? \d+$')
+                self.assertIn(line.split("{")[0].split()[0], families)
+        self.assertIn('larder_lookups_total{result="hit"} 1\n', text)
+        self.assertIn("larder_puts_total 1\n", text)
+        self.assertIn("larder_entries 1\n", text)
+        self.assertEqual("larder_size_limit_bytes" in text, self.layout == "file")
+
+    def test_rejected_puts_are_counted_by_reason(self) -> None:
+        if self.layout == "file":
+            self.put(A, b"x")
+            os.unlink(self.entry_path(A))
+            os.mkdir(self.entry_path(A))
+            self.refused(REFUSED, "put", A, "-", given=b"x")
+            self.assertEqual(self.counters()["rejected_not_ours"], 1)
+        else:
+            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
+            self.put(A, b"x")
+            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
+            self.assertGreaterEqual(self.counters()["rejected_too_large"], 1)
+
+    def test_verify(self) -> None:
+        self.put(A, b"a" * 100)
+        self.put(B, b"b" * 100)
+        self.assertIn(b"2 good", self.larder("verify"))
+        self.flip_a_bit(B)
+        result = self.run_words(self.command("verify"))
+        self.expect_line(result, CORRUPT, "--repair")
+        self.assertIn(B.encode(), result.stdout)
+        self.assertTrue(os.path.exists(self.entry_path(B)))
+        report = json.loads(self.run_words(self.command("verify", "--format", "json")).stdout)
+        self.assertEqual((report["good"], [d["fingerprint"] for d in report["damaged"]]), (1, [B]))
+        self.larder("verify", "--repair")
+        self.assertFalse(os.path.exists(self.entry_path(B)))
+        self.assertIn(b"1 good", self.larder("verify"))
+        self.assertEqual(self.larder("get", A), b"a" * 100)
+
+    def test_verify_finds_every_truncation(self) -> None:
+        self.put(A, b"a" * 100)
+        whole = self.read(self.entry_path(A))
+        for length in (0, 1, 31, 32, len(whole) // 2, len(whole) - 1):
+            with open(self.entry_path(A), "wb") as file:
+                file.write(whole[:length])
+            self.refused(CORRUPT, "verify")
+
+    def age(self, fingerprint: str, seconds: int) -> None:
+        then = time.time() - seconds
+        os.utime(self.entry_path(fingerprint), (then, then))
+
+    def fill(self) -> None:
+        for days, fingerprint in ((10, A), (5, B), (1, C)):
+            self.put(fingerprint, os.urandom(100_000))
+            self.age(fingerprint, days * 86400)
+
+    def left(self) -> list[str]:
+        return [line.split()[0] for line in self.larder("list").decode().splitlines()]
+
+    def test_prune_by_age(self) -> None:
+        self.fill()
+        self.assertIn(b"would evict 1 entries", self.larder("prune", "--older-than", "7d",
+                                                            "--dry-run"))
+        self.assertEqual(self.left(), [A, B, C])
+        self.assertIn(b"evicted 1 entries", self.larder("prune", "--older-than", "7d"))
+        self.assertEqual(self.left(), [B, C])
+
+    def test_prune_by_size_evicts_the_least_recently_used_first(self) -> None:
+        self.fill()
+        report = json.loads(self.larder("prune", "--max-size", "150K", "--format", "json"))
+        self.assertEqual((report["evicted_entries"], report["kept_entries"]), (2, 1))
+        self.assertEqual(self.left(), [C])
+        self.assertEqual(self.counters()["evictions"], 2)
+
+    def test_prune_without_a_limit_keeps_the_configured_one(self) -> None:
+        self.fill()
+        self.larder("prune")
+        self.assertEqual(self.left(), [A, B, C])
+        self.larder("prune", LARDER_MAX_SIZE="250K")
+        self.assertEqual(self.left(), [B, C])
+
+    def test_clear(self) -> None:
+        self.fill()
+        self.assertIn(b"evicted 3 entries", self.larder("clear"))
+        self.assertEqual(self.left(), [])
+        self.put(A, b"x")
+        self.assertEqual(self.left(), [A])
+
+    def test_flush(self) -> None:
+        self.put(A, b"x")
+        self.assertEqual(self.larder("flush"), b"")
+
+    def test_doctor(self) -> None:
+        self.put(A, b"x")
+        before = set(self.tree(self.store))
+        text = self.larder("doctor").decode()
+        self.assertRegex(text, r"(?m)^ok +probe ")
+        self.assertNotIn("fail", text)
+        self.assertLessEqual(set(self.larder("list").split()), set(self.larder("list").split()))
+        self.assertEqual(self.left(), [A])
+        self.assertTrue(before <= set(self.tree(self.store)))
+        checks = json.loads(self.larder("doctor", "--format", "json"))
+        self.assertTrue({"directory", "store", "probe", "space"} <= {c["check"] for c in checks})
+
+    def test_doctor_finds_what_is_wrong(self) -> None:
+        self.put(A, b"x")
+        os.chmod(self.store, 0o777)
+        result = self.run_words(self.command("doctor"))
+        self.expect_line(result, REFUSED, "failed")
+        self.assertRegex(result.stdout.decode(), r"(?m)^fail +directory .*chmod 0700")
+
+    def test_colours_are_for_terminals_alone(self) -> None:
+        self.put(A, b"x")
+        self.assertNotIn(b"\x1b", self.larder("doctor", TERM="xterm"))
+        self.assertIn(b"\x1b[32m", self.on_a_terminal("doctor", TERM="xterm"))
+        self.assertNotIn(b"\x1b", self.on_a_terminal("doctor", TERM="xterm", NO_COLOR="1"))
+        self.assertNotIn(b"\x1b", self.on_a_terminal("doctor", TERM="dumb"))
+
+    def on_a_terminal(self, *words: str, **variables: str) -> bytes:
+        master, slave = pty.openpty()
+        process = subprocess.Popen(self.command(*words), stdout=slave, stderr=slave,
+                                   env={**self.environment, **variables})
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(master, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(master)
+        self.assertEqual(process.wait(), OK, shown)
+        return shown
+
+
+class Fingerprints(ProgramTest):
+    def fingerprint(self, *words: str) -> str:
+        return self.larder("fingerprint", "--domain", "test 2026-11", *words).decode().strip()
+
+    def test_fields_decide(self) -> None:
+        made = self.fingerprint("--field", "options=-O2", "--field", "device=x")
+        self.assertRegex(made, "^[0-9a-f]{64}$")
+        self.assertEqual(made, self.fingerprint("--field", "device=x", "--field", "options=-O2"))
+        others = [self.fingerprint(), self.fingerprint("--field", "options=-O2"),
+                  self.fingerprint("--field", "options=-O3", "--field", "device=x"),
+                  self.fingerprint("--field", "options=-O2device", "--field", "=x"[1:] + "=x")]
+        self.assertEqual(len({made, *others}), 5)
+
+    def test_a_file_is_its_content(self) -> None:
+        path = self.write("kernel.cl", b"content\n")
+        self.assertEqual(self.fingerprint("--file", f"source={path}"),
+                         self.fingerprint("--field", "source=content\n"))
+        self.refused(REFUSED, "fingerprint", "--domain", "d", "--file", "source=/nowhere",
+                     says="/nowhere")
+
+    def test_values_may_look_like_anything(self) -> None:
+        values = ["[a,b]", "{a}", "--help", "a=b", "a,b", "'a b'", '"', ""]
+        made = {self.fingerprint("--field", f"k={value}") for value in values}
+        self.assertEqual(len(made), len(values))
+
+    def test_it_is_the_librarys_fingerprint(self) -> None:
+        subprocess.run([MAKE_ENTRIES, self.store], check=True)
+        made = self.larder("fingerprint", "--domain", "example.org 2026-11 test v1", "--field",
+                           "options=-O2", "--field", "source=kernel").decode().strip()
+        self.assertEqual(self.larder("get", made), b"one")
+
+
+class Recipes(ProgramTest):
+    def setUp(self) -> None:
+        super().setUp()
+        made = subprocess.run([MAKE_ENTRIES, self.store], check=True, capture_output=True)
+        self.one, self.two = made.stdout.decode().split()
+
+    def test_explain(self) -> None:
+        text = self.larder("explain", self.one).decode()
+        self.assertRegex(text, r"domain +example\.org 2026-11 test v1\n")
+        self.assertRegex(text, r"recomputed +matches\n")
+        self.assertRegex(text, r'options +"-O2"\n')
+        explained = json.loads(self.larder("explain", self.two, "--format", "json"))
+        self.assertEqual(explained["fields"]["options"], '"-O3"')
+
+    def test_explain_without_a_recipe_or_with_a_wrong_one(self) -> None:
+        self.put(A, b"x")
+        self.assertIn(b"no recipe was kept", self.larder("explain", A))
+        self.assertIn(b"does not match", self.larder("explain", C))
+
+    def test_diff(self) -> None:
+        text = self.larder("diff", self.one, self.two).decode()
+        self.assertEqual(text, 'options\n  A  "-O2"\n  B  "-O3"\nversion\n  A  (absent)\n  B  7\n')
+        found = json.loads(self.larder("diff", self.one, self.two, "--format", "json"))
+        self.assertEqual(found, [{"field": "options", "a": '"-O2"', "b": '"-O3"'},
+                                 {"field": "version", "a": None, "b": "7"}])
+        self.assertEqual(self.larder("diff", self.one, self.one), b"no field differs\n")
+
+    def test_whatever_is_no_good_entry_is_not_found(self) -> None:
+        self.refused(NOT_FOUND, "explain", A, says=A)
+        self.refused(NOT_FOUND, "diff", self.one, A, says=A)
+        self.flip_a_bit(self.two)
+        self.refused(NOT_FOUND, "explain", self.two, says=self.two)
+        self.refused(NOT_FOUND, "diff", self.one, self.two, says=self.two)
+
+
+if __name__ == "__main__":
+    unittest.main()

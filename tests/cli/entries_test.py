@@ -1,0 +1,177 @@
+"""put, get, exists, rm, list, inspect: one entry at a time, in both layouts."""
+
+import json
+import os
+import stat
+import subprocess
+import unittest
+
+from program import A, B, C, CORRUPT, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts
+
+
+@both_layouts
+class Entries(ProgramTest):
+    def test_round_trips(self) -> None:
+        for number, size in enumerate((0, 1, 64 << 10, 64 << 20)):
+            content = os.urandom(min(size, 1 << 16)) * max(1, size >> 16)
+            content = content[:size]
+            fingerprint = f"{number:064x}"
+            self.larder("put", fingerprint, self.write("in", content))
+            self.assertEqual(self.larder("get", fingerprint), content)
+            self.larder("get", fingerprint, "-o", self.path("out"))
+            self.assertEqual(self.read(self.path("out")), content)
+
+    def test_put_reads_standard_input(self) -> None:
+        self.put(A, b"piped")
+        self.assertEqual(self.larder("get", A), b"piped")
+
+    def test_put_replaces(self) -> None:
+        self.put(A, b"old")
+        self.put(A, b"new")
+        self.assertEqual(self.larder("get", A), b"new")
+
+    def test_an_output_file_has_the_mode_of_any_new_file(self) -> None:
+        self.put(A, b"x")
+        out = self.path("out")
+        self.larder("get", A, "-o", out)
+        umask = os.umask(0)
+        os.umask(umask)
+        self.assertEqual(stat.S_IMODE(os.stat(out).st_mode), 0o666 & ~umask)
+
+    def test_output_goes_through_a_link_and_into_a_device(self) -> None:
+        self.put(A, b"x")
+        real = self.write("real", b"old")
+        os.symlink(real, self.path("link"))
+        self.larder("get", A, "-o", self.path("link"))
+        self.assertTrue(os.path.islink(self.path("link")))
+        self.assertEqual(self.read(real), b"x")
+        self.assertEqual(self.larder("get", A, "-o", "/dev/stdout"), b"x")
+        self.larder("get", A, "-o", "/dev/null")
+        self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+
+    def test_a_miss_leaves_no_file_and_the_old_one_untouched(self) -> None:
+        self.refused(NOT_FOUND, "get", A, "-o", "out", says=A)
+        self.assertFalse(os.path.exists(self.path("out")))
+        old = self.write("out", b"old")
+        self.refused(NOT_FOUND, "get", A, "-o", "out")
+        self.assertEqual(self.read(old), b"old")
+
+    def test_reading_an_absent_store_makes_nothing(self) -> None:
+        for words in (("get", A), ("exists", A), ("rm", A), ("inspect", A)):
+            self.refused(NOT_FOUND, *words, says=A)
+        for verb in ("list", "stats", "verify", "prune", "clear", "flush", "config", "doctor"):
+            self.larder(verb)
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_put_makes_the_store_with_parents_for_this_user_alone(self) -> None:
+        self.store = self.path("a/b/store")
+        self.put(A, b"x")
+        for folder in ("a", "a/b", "a/b/store"):
+            self.assertEqual(stat.S_IMODE(os.stat(self.path(folder)).st_mode), 0o700)
+        self.assertEqual(stat.S_IMODE(os.stat(self.entry_path(A)).st_mode), 0o600)
+
+    def test_exists_and_rm(self) -> None:
+        self.put(A, b"x")
+        self.assertEqual(self.larder("exists", A), b"")
+        self.larder("rm", A)
+        self.refused(NOT_FOUND, "exists", A)
+        self.refused(NOT_FOUND, "rm", A)
+        self.assertFalse(os.path.exists(self.entry_path(A)))
+
+    def test_a_damaged_entry_is_not_found_by_any_verb(self) -> None:
+        for verb in ("get", "exists", "inspect", "rm"):
+            self.put(A, b"x" * 100)
+            self.flip_a_bit(A)
+            self.refused(NOT_FOUND, verb, A, says="damaged" if verb != "inspect" else A)
+        self.assertFalse(os.path.exists(self.entry_path(A)))
+
+    def test_what_is_no_regular_file_is_not_found_and_stays(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"y")
+        os.rename(self.entry_path(B), self.path("elsewhere"))
+        os.symlink(self.path("elsewhere"), self.entry_path(B))
+        os.unlink(self.entry_path(A))
+        os.mkdir(self.entry_path(A))
+        for fingerprint in (A, B):
+            for verb in ("get", "exists", "inspect", "rm"):
+                self.refused(NOT_FOUND, verb, fingerprint)
+        self.assertTrue(os.path.isdir(self.entry_path(A)))
+        self.assertTrue(os.path.islink(self.entry_path(B)))
+        self.assertTrue(os.path.exists(self.path("elsewhere")))
+
+    def test_list(self) -> None:
+        self.assertEqual(self.larder("list"), b"")
+        self.put(B, b"12345")
+        self.put(A, b"1")
+        lines = self.larder("list").decode().splitlines()
+        self.assertEqual([line.split()[:2] for line in lines], [[A, "1"], [B, "5"]])
+        entries = json.loads(self.larder("list", "--format", "json"))
+        self.assertEqual([e["fingerprint"] for e in entries], [A, B])
+        self.assertEqual([e["payload_bytes"] for e in entries], [1, 5])
+
+    def test_inspect(self) -> None:
+        self.put(A, b"12345")
+        entry = json.loads(self.larder("--format", "json", "inspect", A))
+        self.assertEqual(entry["fingerprint"], A)
+        self.assertEqual(entry["payload_bytes"], 5)
+        self.assertEqual(entry["location"], self.entry_path(A))
+        digest = subprocess.run(["b3sum", "--no-names"], input=b"12345", capture_output=True,
+                                check=True).stdout.decode().strip()
+        self.assertEqual(entry["payload_blake3"], digest)
+        text = self.larder("inspect", A).decode()
+        self.assertIn(digest, text)
+        self.assertRegex(text, r"state +good")
+
+
+class OversizedEntry(ProgramTest):
+    layout = "vyre"
+
+    def test_it_is_not_found_and_not_read(self) -> None:
+        self.put(A, b"x")
+        with open(self.entry_path(A), "r+b") as file:
+            file.truncate(1 << 40)  # sparse; reading it into memory would not end well
+        for verb in ("get", "exists", "inspect"):
+            self.refused(NOT_FOUND, verb, A)
+
+
+class Swapped(ProgramTest):
+    def test_two_swapped_entries_are_two_corrupt_misses_and_the_next_put_mends_them(self) -> None:
+        first, second = "1" * 64, "1" * 63 + "2"
+        self.put(first, b"first")
+        self.put(second, b"second")
+        os.rename(self.entry_path(first), self.path("aside"))
+        os.rename(self.entry_path(second), self.entry_path(first))
+        os.rename(self.path("aside"), self.entry_path(second))
+        self.larder("zero-stats")
+        for fingerprint in (first, second):
+            self.refused(NOT_FOUND, "get", fingerprint, says="damaged")
+        counters = json.loads(self.larder("stats", "--format", "json"))
+        self.assertEqual((counters["lookups"], counters["corrupt"], counters["hits"]), (2, 2, 0))
+        self.put(first, b"first")
+        self.put(second, b"second")
+        self.assertEqual(self.larder("get", first), b"first")
+        self.assertEqual(self.larder("get", second), b"second")
+
+
+class ReferenceLayout(ProgramTest):
+    layout = "vyre"
+
+    def b3sum(self, content: bytes) -> bytes:
+        return subprocess.run(["b3sum", "--raw"], input=content, capture_output=True,
+                              check=True).stdout
+
+    def test_a_file_made_by_others_is_read(self) -> None:
+        content = os.urandom(5000)
+        os.mkdir(self.store, 0o700)
+        self.write(f"store/{A}.bin", content + self.b3sum(content))
+        self.assertEqual(self.larder("get", A), content)
+
+    def test_a_file_of_ours_is_read_by_others(self) -> None:
+        for content in (b"", b"x", os.urandom(70000)):
+            self.put(C, content)
+            stored = self.read(self.entry_path(C))
+            self.assertEqual(stored, content + self.b3sum(content))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,196 @@
+"""once: COMMAND runs once among all processes, and decides about the exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from program import A, B, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts, is_running, kill
+
+# Notes that it ran, takes its time, then writes what it was told to the file it was told.
+SLOW = 'echo $$ >> ran; sleep "$0"; printf made > "$1"'
+
+
+class Once(ProgramTest):
+    def once(self, out: str, *command: str, code: int = OK, **variables: str) -> None:
+        self.larder("once", A, "-o", out, "--", *command, code=code, **variables)
+
+    def runs(self) -> int:
+        path = self.path("ran")
+        return len(self.read(path).splitlines()) if os.path.exists(path) else 0
+
+    def start_slow(self, seconds: str, out: str) -> subprocess.Popen:
+        return self.start("once", A, "-o", out, "--", "sh", "-c", SLOW, seconds, out)
+
+    def wait_for_runs(self, count: int) -> list[int]:
+        deadline = time.monotonic() + 30
+        while self.runs() < count:
+            self.assertLess(time.monotonic(), deadline, "COMMAND was not started")
+            time.sleep(0.01)
+        return [int(line) for line in self.read(self.path("ran")).split()]
+
+    def test_the_second_time_it_is_served(self) -> None:
+        self.once("one", "sh", "-c", SLOW, "0", "one")
+        self.once("two", "sh", "-c", SLOW, "0", "two")
+        self.assertEqual(self.runs(), 1)
+        self.assertEqual(self.read(self.path("two")), b"made")
+
+    def test_an_old_output_is_replaced_by_a_hit_and_removed_before_command(self) -> None:
+        self.write("out", b"stale")
+        self.once("out", "sh", "-c", "test ! -e out && printf made > out")
+        self.write("out", b"stale")
+        self.once("out", "false")
+        self.assertEqual(self.read(self.path("out")), b"made")
+
+    def test_commands_words_pass_unchanged(self) -> None:
+        words = ["--foo", "-o", "x", "--", "--store", "y", "", "a b", "--help"]
+        self.once("out", "sh", "-c", 'printf "%s|" "$@" > out', "sh", *words)
+        self.assertEqual(self.read(self.path("out")).decode(), "|".join(words) + "|")
+
+    def test_the_commands_own_status_is_returned_and_nothing_is_stored(self) -> None:
+        self.once("out", "sh", "-c", "printf bad > out; exit 7", code=7)
+        self.once("out", "sh", "-c", "kill -TERM $$", code=128 + signal.SIGTERM)
+        self.once("out", "sh", "-c", "kill -KILL $$", code=128 + signal.SIGKILL)
+        self.refused(NOT_FOUND, "exists", A)
+
+    def test_a_command_that_does_not_run(self) -> None:
+        self.refused(127, "once", A, "-o", "out", "--", "no-such-command", says="no-such-command")
+        text = self.write("text", b"no program")
+        self.refused(126, "once", A, "-o", "out", "--", text, says=text)
+
+    def test_an_output_that_is_missing_after_success(self) -> None:
+        self.refused(REFUSED, "once", A, "-o", "out", "--", "true", says="out")
+        self.refused(NOT_FOUND, "exists", A)
+
+    def test_an_output_that_is_no_regular_file_is_not_stored(self) -> None:
+        self.write("secret", b"secret")
+        for make in ("ln -s secret out", "mkfifo out", "mkdir out"):
+            self.refused(REFUSED, "once", A, "-o", "out", "--", "sh", "-c", make, says="out")
+            self.run_words(["rm", "-rf", "out"])
+        self.refused(NOT_FOUND, "exists", A)
+
+    def test_a_directory_in_the_way_stays(self) -> None:
+        self.write("out/precious", b"x")
+        self.refused(REFUSED, "once", A, "-o", "out", "--", "true", says="out")
+        self.assertEqual(self.read(self.path("out/precious")), b"x")
+
+    def test_no_command_is_a_usage_error(self) -> None:
+        self.refused(USAGE, "once", A, "-o", "out", says="COMMAND")
+        self.refused(USAGE, "once", A, "-o", "out", "--", says="COMMAND")
+        self.refused(USAGE, "once", A, "--", "true", says="--output")
+
+    def test_sixteen_processes_run_it_once(self) -> None:
+        started = [self.start_slow("0.5", f"out{number}") for number in range(16)]
+        for process in started:
+            self.assertEqual(process.wait(60), OK, process.stderr.read())
+            process.communicate()
+        self.assertEqual(self.runs(), 1)
+        for number in range(16):
+            self.assertEqual(self.read(self.path(f"out{number}")), b"made")
+
+    def test_a_killed_owner_is_taken_over_at_once_and_its_command_is_dead(self) -> None:
+        owner = self.start("once", A, "-o", "out0", "--", "sh", "-c",
+                           "echo $$ >> ran; exec sleep 60")
+        [first] = self.wait_for_runs(1)
+        waiter = self.start_slow("0", "out1")
+        time.sleep(0.3)
+        self.assertEqual(self.runs(), 1)
+        self.assertIsNone(waiter.poll())
+        kill(owner.pid)
+        began = time.monotonic()
+        self.assertEqual(waiter.wait(20), OK)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(self.runs(), 2)
+        self.assertFalse(is_running(first))
+        self.assertEqual(self.larder("get", A), b"made")
+        for process in (owner, waiter):
+            process.communicate()
+
+    def test_a_failed_owner_lets_the_next_one_try(self) -> None:
+        fails = self.start("once", A, "-o", "out0", "--", "sh", "-c",
+                           "echo $$ >> ran; sleep 0.3; exit 9")
+        self.wait_for_runs(1)
+        self.once("out1", "sh", "-c", SLOW, "0", "out1")
+        fails.communicate()
+        self.assertEqual(fails.returncode, 9)
+        self.assertEqual(self.runs(), 2)
+
+    def test_signals_are_passed_on(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process = self.start("once", A, "-o", "out", "--", "sh", "-c",
+                                 "echo $$ >> ran; exec sleep 60")
+            pids = self.wait_for_runs(self.runs() + 1)
+            process.send_signal(number)
+            process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 128 + number)
+            self.assertFalse(is_running(pids[-1]))
+
+    def test_command_inherits_no_descriptor_of_ours(self) -> None:
+        self.once("out", "sh", "-c", "ls -l /proc/self/fd > out")
+        self.assertNotIn(self.store, self.read(self.path("out")).decode())
+
+    def test_command_gets_the_descriptors_that_we_were_given(self) -> None:
+        reading, writing = os.pipe()
+        os.set_inheritable(writing, True)
+        process = self.start("once", A, "-o", "out", "--", "sh", "-c",
+                             f"echo kept >&{writing}; printf made > out", close_fds=False)
+        os.close(writing)
+        process.communicate()
+        self.assertEqual(process.returncode, OK)
+        with os.fdopen(reading, "rb") as file:
+            self.assertEqual(file.read(), b"kept\n")
+
+    def test_standard_streams_are_the_commands(self) -> None:
+        result = self.run_words(self.command("once", A, "-o", "out", "--", "sh", "-c",
+                                             "cat; echo err >&2; printf made > out"), b"given")
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (OK, b"given", b"err\n"))
+
+    def test_a_broken_store_does_not_keep_command_from_running(self) -> None:
+        file = self.write("file", b"not a store")
+        for store, statuses in ((file, (OK, 5)), ("/proc/nowhere", (OK,))):
+            for status in statuses:
+                result = self.run_words(self.command(
+                    "once", A, "-o", "out", "--", "sh", "-c", f"printf made > out; exit {status}",
+                    store=store))
+                self.assertEqual(result.returncode, status)
+                self.assertIn(b"larder: warning: ", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+                self.assertEqual(self.read(self.path("out")), b"made")
+        self.assertEqual(self.read(self.path("file")), b"not a store")
+
+    def test_a_result_over_the_cap_is_the_callers_all_the_same(self) -> None:
+        result = self.run_words(self.command("once", A, "-o", "out", "--", "truncate", "-s",
+                                             "65M", "out", store=f"vyre:{self.store}"))
+        self.assertEqual(result.returncode, OK, result.stderr)
+        self.assertIn(b"not stored", result.stderr)
+        self.assertEqual(os.path.getsize(self.path("out")), 65 << 20)
+
+    def test_modes(self) -> None:
+        self.refused(NOT_FOUND, "once", A, "-o", "out", "--", "sh", "-c", SLOW, "0", "out",
+                     says="must-hit", LARDER_MUST_HIT="1")
+        self.assertEqual(self.runs(), 0)
+        for variable in ("LARDER_DISABLE", "LARDER_READONLY"):
+            self.once("out", "sh", "-c", SLOW, "0", "out", **{variable: "1"})
+            self.assertFalse(os.path.exists(self.store))
+        self.assertEqual(self.runs(), 2)
+        for _ in range(2):
+            self.once("out", "sh", "-c", SLOW, "0", "out", LARDER_REFRESH="1")
+        self.assertEqual(self.runs(), 4)
+        self.once("out", "false", LARDER_MUST_HIT="1")
+        self.once("out", "false", LARDER_READONLY="1")
+        self.once("out", "sh", "-c", SLOW, "0", "out", LARDER_DISABLE="1")
+        self.assertEqual(self.runs(), 5)
+
+    def test_it_is_counted(self) -> None:
+        for _ in range(3):
+            self.once("out", "sh", "-c", "printf made > out")
+        counters = json.loads(self.larder("stats", "--format", "json"))
+        for name, count in {"lookups": 3, "hits": 2, "absent": 1, "compiles": 1, "puts": 1}.items():
+            self.assertEqual(counters[name], count, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
