@@ -126,6 +126,31 @@ TEST_P(FileStoreTest, ManyPutsWithoutFlushKeepFewDescriptorsOpen) {
   EXPECT_TRUE(store->durability().durable);
 }
 
+TEST_P(FileStoreTest, ADeletedStoreIsReportedAndMadeAnew) {
+  const auto store = open();
+  ASSERT_TRUE(store->put(key(1), bytes("one")));
+  fs::remove_all(options_.directory);
+  const auto flushed = store->flush();
+  ASSERT_FALSE(flushed) << "syncing files of a deleted directory succeeds and means nothing";
+  EXPECT_EQ(flushed.error().code, Errc::not_durable);
+  EXPECT_EQ(flushed.error().fingerprints, std::vector{key(1)});
+  ASSERT_TRUE(store->put(key(1), bytes("one")));
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(content(store->get(key(1))), "one");
+}
+
+TEST_P(FileStoreTest, PutMakesADirectoryAnewThatWasDeletedUnderIt) {
+  const auto store = open();
+  ASSERT_TRUE(store->put(key(1), bytes("one")));
+  fs::remove_all(options_.directory);
+  const auto put = store->put(key(2), bytes("two"));
+  ASSERT_TRUE(put) << put.error().message;
+  EXPECT_EQ(content(open()->get(key(2))), "two");
+  const auto flushed = store->flush();
+  ASSERT_FALSE(flushed) << "the first one was put into the directory that is gone";
+  EXPECT_EQ(flushed.error().fingerprints, std::vector{key(1)});
+}
+
 // The vyre layout has no marker: naming it claims the directory.
 class LarderLayout : public FileStoreTest {};
 INSTANTIATE_TEST_SUITE_P(Larder, LarderLayout, testing::Values(FileLayout::larder));

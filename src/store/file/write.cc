@@ -25,6 +25,11 @@ std::string_view remedy(Errc code) {
   }
 }
 
+// What creating a file in a deleted directory fails with: ENOENT, and EPERM on ext4.
+bool is_sign_of_deletion(Errc code) noexcept {
+  return code == Errc::absent || code == Errc::permission_denied;
+}
+
 std::string in_the_way(const std::string& path) {
   return path + ": not an entry of yours stands in the way; move it away";
 }
@@ -57,6 +62,9 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
         (void)prune({.max_bytes = held - needed}, DryRun::no);
         done = put_checked(fingerprint, payload, options);
       }
+    } else if (!done && is_sign_of_deletion(done.error().code) && !directory_.is_at_its_path()) {
+      // Somebody deleted the directory under us: make it anew, once.
+      done = put_checked(fingerprint, payload, options);
     }
     if (done) return done;
     if (done.error().code == Errc::absent) done.error().code = Errc::io_error;
