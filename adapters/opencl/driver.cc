@@ -80,11 +80,13 @@ std::string build_log(cl_program program, std::span<const cl_device_id> devices)
 // For each device of the program, which may be more than the spec's: every device of its context.
 template <class T>
 Result<std::vector<T>> per_device(cl_program program, cl_program_info what) {
-  std::size_t size = 0;
-  cl_int status = clGetProgramInfo(program, what, 0, nullptr, &size);
-  std::vector<T> values(size / sizeof(T));
+  cl_uint count = 0;
+  cl_int status = clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof count, &count, nullptr);
+  std::vector<T> values(count);
+  const std::span all(values);
   if (status == CL_SUCCESS) {
-    status = clGetProgramInfo(program, what, size, static_cast<void*>(values.data()), nullptr);
+    status =
+        clGetProgramInfo(program, what, all.size_bytes(), static_cast<void*>(all.data()), nullptr);
   }
   if (status != CL_SUCCESS) {
     return refused(Errc::unsupported, "clGetProgramInfo", status, "it stays uncached");
@@ -153,7 +155,7 @@ Result<std::vector<std::string>> program_binaries(const ProgramSpec& spec, cl_pr
     binaries[i].resize((*sizes)[at]);
     into[at] = reinterpret_cast<unsigned char*>(binaries[i].data());
   }
-  const cl_int status = clGetProgramInfo(program, CL_PROGRAM_BINARIES, into.size() * sizeof into[0],
+  const cl_int status = clGetProgramInfo(program, CL_PROGRAM_BINARIES, std::span(into).size_bytes(),
                                          static_cast<void*>(into.data()), nullptr);
   if (status != CL_SUCCESS) {
     return refused(Errc::unsupported, "clGetProgramInfo", status, "it stays uncached");
@@ -171,7 +173,7 @@ Result<Program> build_from_binaries(const ProgramSpec& spec,
   }
   std::vector<cl_int> statuses(binaries.size(), CL_SUCCESS);
   cl_int status = CL_SUCCESS;
-  const cl_program created = clCreateProgramWithBinary(
+  cl_program created = clCreateProgramWithBinary(
       spec.context, static_cast<cl_uint>(binaries.size()), spec.devices.data(), lengths.data(),
       data.data(), statuses.data(), &status);
   for (const cl_int one : statuses) {

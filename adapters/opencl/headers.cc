@@ -1,5 +1,6 @@
 #include "headers.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <map>
@@ -14,8 +15,20 @@ constexpr std::size_t max_header_bytes = 16u << 20;
 constexpr std::size_t max_total_bytes = 64u << 20;
 constexpr std::size_t max_files = 4096;
 
-// Splits as drivers do: at blanks, with quotes and backslashes for directories that contain some.
-std::vector<std::string> split_options(std::string_view options) {
+// At blanks only, as PoCL does.
+std::vector<std::string> split_plainly(std::string_view options) {
+  constexpr std::string_view blanks = " \t\n\v\f\r";
+  std::vector<std::string> words;
+  for (std::size_t at = 0; (at = options.find_first_not_of(blanks, at)) != options.npos;) {
+    const std::size_t end = std::min(options.find_first_of(blanks, at), options.size());
+    words.emplace_back(options.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
+// With quotes and backslashes for directories whose names contain blanks, as other drivers do.
+std::vector<std::string> split_quoted(std::string_view options) {
   std::vector<std::string> words(1);
   char quote = '\0';
   for (std::size_t at = 0; at < options.size(); ++at) {
@@ -32,6 +45,23 @@ std::vector<std::string> split_options(std::string_view options) {
   }
   std::erase(words, std::string());
   return words;
+}
+
+void look_at_words(const std::vector<std::string>& words, IncludeOptions& parsed) {
+  constexpr std::array directory_options = {"-isystem", "-iquote", "-idirafter", "-I"};
+  constexpr std::array file_options = {"-include", "-imacros", "-ivfsoverlay", "--config", "@"};
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    for (const std::string_view option : file_options) {
+      if (words[at].starts_with(option)) parsed.certain = false;
+    }
+    for (const std::string_view option : directory_options) {
+      if (!words[at].starts_with(option)) continue;
+      std::string directory = words[at].substr(option.size());
+      if (directory.empty() && at + 1 < words.size()) directory = words[++at];
+      parsed.directories.push_back(std::move(directory));
+      break;
+    }
+  }
 }
 
 class Scan {
@@ -123,22 +153,11 @@ class Scan {
 }  // namespace
 
 IncludeOptions parse_include_options(std::string_view options) {
-  constexpr std::array directory_options = {"-isystem", "-iquote", "-idirafter", "-I"};
-  constexpr std::array file_options = {"-include", "-imacros", "-ivfsoverlay", "--config", "@"};
   IncludeOptions parsed;
-  const std::vector<std::string> words = split_options(options);
-  for (std::size_t at = 0; at < words.size(); ++at) {
-    for (const std::string_view option : file_options) {
-      if (words[at].starts_with(option)) parsed.certain = false;
-    }
-    for (const std::string_view option : directory_options) {
-      if (!words[at].starts_with(option)) continue;
-      std::string directory = words[at].substr(option.size());
-      if (directory.empty() && at + 1 < words.size()) directory = words[++at];
-      parsed.directories.push_back(std::move(directory));
-      break;
-    }
-  }
+  const std::vector<std::string> plain = split_plainly(options);
+  const std::vector<std::string> quoted = split_quoted(options);
+  look_at_words(plain, parsed);
+  if (quoted != plain) look_at_words(quoted, parsed);
   return parsed;
 }
 

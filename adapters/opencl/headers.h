@@ -20,9 +20,10 @@ struct Headers {
   friend bool operator==(const Headers&, const Headers&) = default;
 };
 
-// What `options` say about files.
+// What `options` say about files. Drivers differ in how they read quotes: where that matters, the
+// directories of every reading are here.
 struct IncludeOptions {
-  std::vector<std::string> directories;  // in the order of search
+  std::vector<std::string> directories;  // those of one reading in the order of search
   bool certain = true;                   // false: an option reads a file in some other way
 };
 IncludeOptions parse_include_options(std::string_view options);
