@@ -7,6 +7,7 @@ build_packages=(
   libcli11-dev libfmt-dev nlohmann-json3-dev     # the program `larder`
   opencl-headers ocl-icd-opencl-dev              # the OpenCL adapter
   pocl-opencl-icd                                # OpenCL on the processor: no graphics card needed
+  libpng-dev                                     # a picture for the kernels to work on
 )
 
 test_packages=(
