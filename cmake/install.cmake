@@ -27,6 +27,10 @@ if(TARGET larder_opencl)
 endif()
 
 
+if(TARGET larder_program)
+  install(TARGETS larder_program)
+endif()
+
 configure_package_config_file(cmake/larderConfig.cmake.in
   ${PROJECT_BINARY_DIR}/larderConfig.cmake INSTALL_DESTINATION ${larder_package_dir})
 # Before 1.0 a new minor version may break callers.
