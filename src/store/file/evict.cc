@@ -24,13 +24,25 @@ constexpr std::uint64_t rescan_fraction = 16;    // of the budget, put by this p
 
 }  // namespace
 
+// One name that cannot be looked at must not stop the others from being counted and evicted.
+// What is gone meanwhile, a link where a folder should be, or another process at work, is no news.
+void FileStore::passed_over(std::string_view name, const Error& why) const {
+  if (why.code == Errc::absent || why.code == Errc::not_ours || why.code == Errc::timed_out) return;
+  log(LogLevel::warning, directory_.path() + "/" + std::string(name) +
+                             ": passed over: " + why.message + "; look at the system's log");
+}
+
 // Entries of one folder. False when the visitor wants no more.
 Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, const Scan& scan) {
   bool go_on = true;
   LARDER_CHECK_OK(folder.list([&](std::string_view name) {
     const auto fingerprint = format::parse_file_name(options_.layout, shard, name);
     const auto info = folder.info_at(name);
-    if (!info) return true;  // gone meanwhile
+    if (!info) {
+      passed_over((shard.empty() ? "" : std::string(shard) + "/") + std::string(name),
+                  info.error());
+      return true;
+    }
     if (fingerprint && info->kind == FileKind::regular && directory_.trusts(info->owner)) {
       go_on = scan.entry({.fingerprint = *fingerprint, .info = *info}) == Visit::go_on;
     } else if (options_.layout == FileLayout::larder) {
@@ -60,7 +72,10 @@ Result<void> FileStore::scan(const Scan& scan) {
   }));
   for (const std::string& shard : shards) {
     const auto folder = root->open_directory(shard);
-    if (!folder) continue;  // a link or a file of that name is not ours
+    if (!folder) {
+      passed_over(shard, folder.error());
+      continue;
+    }
     if (const auto info = (*folder)->info()) scan.other(*info);
     LARDER_TRY(const bool go_on, scan_folder(**folder, shard, scan));
     if (!go_on) return {};
@@ -187,19 +202,24 @@ Result<std::uint64_t> FileStore::missing_free_bytes(const Budget& budget) {
   return *budget.min_free_bytes > space.free_bytes ? *budget.min_free_bytes - space.free_bytes : 0;
 }
 
+// False when it was used or replaced since the scan.
+Result<bool> FileStore::unlink_unused(const Found& found, const std::string& path) {
+  LARDER_TRY(const auto root, directory_.reader());
+  if (!root) return false;
+  LARDER_TRY(const auto held,
+             state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait));
+  LARDER_TRY(const FileInfo named, root->info_at(path));
+  if (!named.same_file(found.info) || named.modified_s != found.info.modified_s) return false;
+  LARDER_CHECK_OK(root->remove_file(path));
+  state().pending.drop(found.fingerprint);
+  return true;
+}
+
 bool FileStore::evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s) {
   const std::string path = format::entry_path(options_.layout, found.fingerprint);
-  const auto root = directory_.reader();
-  if (!root || *root == nullptr) return false;
-  {
-    const auto held = state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait);
-    if (!held) return false;
-    const auto named = (*root)->info_at(path);
-    const bool unused =
-        named && named->same_file(found.info) && named->modified_s == found.info.modified_s;
-    if (!unused || !(*root)->remove_file(path)) return false;
-    state().pending.drop(found.fingerprint);
-  }
+  const auto gone = unlink_unused(found, path);
+  if (!gone) passed_over(path, gone.error());
+  if (!gone || !*gone) return false;
   state().counters.add(&Metrics::evictions);
   state().counters.add(&Metrics::evicted_bytes, found.info.disk_bytes);
   if (options_.on_evict) {

@@ -117,6 +117,7 @@ class FileStore final : public Store {
   // evict.cc
   Result<void> scan(const Scan& scan);
   Result<bool> scan_folder(Directory& folder, std::string_view shard, const Scan& scan);
+  void passed_over(std::string_view name, const Error& why) const;
   EntryInfo describe_entry(const Found& found);
   Result<PruneReport> evict_locked(Budget budget, DryRun dry_run, std::uint64_t percent,
                                    std::optional<EvictionReason> as = std::nullopt);
@@ -128,6 +129,7 @@ class FileStore final : public Store {
   static void lower_to(Budget& budget, std::uint64_t percent, const PruneReport& held,
                        std::uint64_t other_bytes);
   Result<std::uint64_t> missing_free_bytes(const Budget& budget);
+  Result<bool> unlink_unused(const Found& found, const std::string& path);
   bool evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s);
   void keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes);
   void set_usage(const format::Usage& usage);

@@ -1,0 +1,86 @@
+// A store on a file system that fails on purpose, and what must be true of it all the same.
+//
+// Every call goes by a model that knows which bytes an entry may hold, and which entries a flush
+// has called durable. What breaks a promise is noted in violations(); what a caller could have
+// noticed (results, metrics, log lines) in record(), so that a fault which leaves no trace in it
+// was hidden from everybody.
+#ifndef LARDER_TESTS_ENDURANCE_FAULT_WORLD_H_
+#define LARDER_TESTS_ENDURANCE_FAULT_WORLD_H_
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/file_system.h"
+#include "larder/store.h"
+#include "larder/testing/fault_file_system.h"
+
+namespace larder {
+
+class FaultWorld {
+ public:
+  explicit FaultWorld(FileLayout layout);
+  FaultWorld(const FaultWorld&) = delete;
+  FaultWorld& operator=(const FaultWorld&) = delete;
+  ~FaultWorld();
+
+  FileStoreOptions options;
+  testing::FaultFileSystem faults{posix_file_system()};
+
+  // Each notes its outcome, and does nothing when the store could not be opened.
+  void open();
+  void close();
+  void put(int entry, std::string_view payload);
+  void get(int entry);
+  void remove(int entry);
+  void flush();
+  void prune(const Budget& budget, DryRun dry_run = DryRun::no);
+  void clear();
+  void lease(int entry);
+  void keep_statistics();
+  void look_around(int entry);  // inspect, visit, contains
+
+  // Behind the store's back.
+  void damage(int entry);  // one bit of the payload
+  void leave_temporary();
+
+  // What a caller could have noticed so far, metrics and log lines included.
+  std::vector<std::string> record() const;
+
+  // With the faults gone: the same store goes on working, and one opened afterwards finds every
+  // durable entry and works.
+  void check_aftermath();
+
+  const std::vector<std::string>& violations() const { return violations_; }
+
+ private:
+  struct Entry {
+    std::set<std::string> may_hold = {};  // any of these a get may give
+    std::set<std::string> durable = {};   // one of these it must give; empty: it may be absent
+    std::string unflushed = {};           // what the last put that was OK wrote
+    bool damaged = false;                 // behind the store's back
+    bool mended = false;                  // or perhaps not: a put over it failed
+  };
+
+  static Fingerprint key(int entry);
+  std::filesystem::path path_of(int entry) const;
+  void note(std::string_view call, const std::string& outcome);
+  void expect(bool truth, const std::string& what);
+  void judge_get(int entry, const Result<std::optional<Artifact>>& found);
+  void check_store_works(Store& store, int spare_entry);
+  void check_with_a_sound_system();
+
+  std::filesystem::path directory_;
+  std::shared_ptr<Store> store_;
+  std::map<int, Entry> entries_;
+  std::vector<std::string> record_;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_TESTS_ENDURANCE_FAULT_WORLD_H_
