@@ -48,4 +48,19 @@ Logger make_logger(const std::string& destination) {
   };
 }
 
+Logger Warnings::listen(Logger next) {
+  return [this, next = std::move(next)](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) {
+      const std::lock_guard lock(mutex_);
+      kept_.emplace_back(message);
+    }
+    if (next) next(level, message);
+  };
+}
+
+std::vector<std::string> Warnings::all() {
+  const std::lock_guard lock(mutex_);
+  return kept_;
+}
+
 }  // namespace larder::cli

@@ -1,5 +1,10 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iterator>
 #include <string_view>
@@ -41,6 +46,16 @@ int run(int argc, char** argv) {
   return verb->run(*context);
 }
 
+// Where standard streams are closed, the first files that are opened would take their numbers, and
+// messages would end up inside an entry. What stands in for them fails as a closed one does.
+void occupy_standard_streams() {
+  for (int number = STDIN_FILENO; number <= STDERR_FILENO; ++number) {
+    if (::fcntl(number, F_GETFD) != -1 || errno != EBADF) continue;
+    const int useless = number == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", useless) != number) std::exit(exit_refused);
+  }
+}
+
 // A full disk behind a redirected standard output must not look like success.
 int finish(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
@@ -53,6 +68,7 @@ int finish(int code) {
 
 int main(int argc, char** argv) {
   try {
+    larder::cli::occupy_standard_streams();
     return larder::cli::finish(larder::cli::run(argc, argv));
   } catch (const std::exception& error) {
     return larder::cli::fail(larder::cli::exit_refused, error.what());

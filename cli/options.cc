@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string_view>
 
@@ -28,6 +27,7 @@ Exit codes: 0 ok, 1 the machine refused, 2 usage, 3 verify found damage, 4 not f
 
 // What CLI11 fills in, before it is checked.
 struct Words {
+  std::string format = "text";
   std::optional<std::string> store;
   std::optional<std::string> fingerprint;
   std::optional<std::string> other;
@@ -67,18 +67,35 @@ std::uint64_t value_or_throw(const Result<std::uint64_t>& parsed, std::string_vi
   return *parsed;
 }
 
+using Arguments = std::vector<std::string>;
+
+// The first word that is neither an option nor an option's value.
+Arguments::iterator find_verb(Arguments& arguments) {
+  auto word = arguments.begin();
+  while (word != arguments.end() && word->starts_with("-")) {
+    const bool takes_value = *word == "--store" || *word == "--format";
+    word += takes_value && word + 1 != arguments.end() ? 2 : 1;
+  }
+  return word;
+}
+
+// CLI11 would only say that some verb is missing.
+void check_verb(const CLI::App& app, Arguments& arguments) {
+  const auto verb = find_verb(arguments);
+  if (verb == arguments.end()) return;
+  const auto verbs =
+      app.get_subcommands([&](const CLI::App* known) { return known->get_name() == *verb; });
+  if (verbs.empty()) throw Usage{fmt::format("`{}` is no verb; see `larder --help`", *verb)};
+}
+
 // `once FINGERPRINT -o OUT -- COMMAND ...`: COMMAND's words are not ours to read, whatever they
 // look like. Cuts them off `arguments`.
-std::vector<std::string> cut_command(std::vector<std::string>& arguments) {
-  auto verb = arguments.begin();
-  while (verb != arguments.end() && verb->starts_with("-")) {
-    const bool takes_value = *verb == "--store" || *verb == "--format";
-    verb += takes_value && verb + 1 != arguments.end() ? 2 : 1;
-  }
+Arguments cut_command(Arguments& arguments) {
+  const auto verb = find_verb(arguments);
   if (verb == arguments.end() || *verb != "once") return {};
   const auto dashes = std::find(verb, arguments.end(), "--");
   if (dashes == arguments.end()) return {};
-  std::vector<std::string> command(dashes + 1, arguments.end());
+  Arguments command(dashes + 1, arguments.end());
   arguments.erase(dashes, arguments.end());
   return command;
 }
@@ -141,13 +158,9 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
 }
 
 void add_everything(CLI::App& app, Options& options, Words& words) {
-  const std::map<std::string, Format> formats = {
-      {"text", Format::text}, {"json", Format::json}, {"prometheus", Format::prometheus}};
   app.set_version_flag("--version", "larder " LARDER_VERSION);
   app.add_option("--store", words.store, "file:DIR, vyre:DIR or DIR (default: LARDER_DIR)");
-  app.add_option("--format", options.format, "text, json or prometheus")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->type_name("FORMAT");
+  app.add_option("--format", words.format, "text, json or prometheus");
   add_entry_verbs(app, options, words);
   add_compile_verbs(app, options, words);
   add_care_verbs(app, options, words);
@@ -156,15 +169,19 @@ void add_everything(CLI::App& app, Options& options, Words& words) {
   for (CLI::App* verb : app.get_subcommands({})) verb->fallthrough();
 }
 
-void check_format(const Options& options) {
-  if (options.format == Format::prometheus && options.verb != "stats") {
-    throw Usage{fmt::format("`{}` has no prometheus format; only stats has", options.verb)};
+Format to_format(const std::string& word, const std::string& verb) {
+  if (word == "text") return Format::text;
+  if (word == "json") return Format::json;
+  if (word != "prometheus") {
+    throw Usage{fmt::format("`{}` is no format; use text, json or prometheus", word)};
   }
+  if (verb != "stats") throw Usage{fmt::format("`{}` has no prometheus format; stats has", verb)};
+  return Format::prometheus;
 }
 
 void check(const CLI::App& app, const Words& words, Options& options) {
   options.verb = app.get_subcommands().front()->get_name();
-  check_format(options);
+  options.format = to_format(words.format, options.verb);
   options.store = words.store;
   options.output = words.output;
   if (words.fingerprint) options.fingerprint = to_fingerprint(*words.fingerprint);
@@ -188,10 +205,11 @@ std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   Words words;
   CLI::App app("Larder keeps what GPU compilers cooked: a verified, crash-safe cache of artifacts.",
                "larder");
-  std::vector<std::string> arguments(argv + 1, argv + argc);
+  Arguments arguments(argv + 1, argv + argc);
   options.command = cut_command(arguments);
   try {
     add_everything(app, options, words);
+    check_verb(app, arguments);
     std::ranges::reverse(arguments);  // as CLI11 wants them
     app.parse(arguments);
     check(app, words, options);

@@ -19,6 +19,7 @@
 #include "commands/commands.h"
 #include "descriptor.h"
 #include "document.h"
+#include "log_sink.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -203,7 +204,18 @@ std::uint64_t held_by(Store& store) {
   return visited ? bytes : 0;
 }
 
-void check_store(const Context& context, std::vector<Check>& checks) {
+// Opening a store for writing removes what dead writers have left, and warns about what it cannot.
+Check check_leftovers(Warnings& warnings) {
+  const auto told = warnings.all();
+  if (told.empty()) return {Health::ok, "leftovers", "none"};
+  return {Health::warn, "leftovers",
+          fmt::format("{} warnings, the last: {}", told.size(), told.back())};
+}
+
+void check_store(const Context& given, std::vector<Check>& checks) {
+  Warnings warnings;
+  Context context = given;
+  context.log = warnings.listen(given.log);
   auto store = open_for_writing(context);
   if (!store) {
     checks.push_back({Health::fail, "store", store.error().message});
@@ -212,6 +224,7 @@ void check_store(const Context& context, std::vector<Check>& checks) {
   const std::string& directory = context.config.location.directory;
   checks.push_back({Health::ok, "store", (*store)->describe()});
   if (::access(directory.c_str(), F_OK) != 0) return;
+  checks.push_back(check_leftovers(warnings));
   checks.push_back(check_file_system(directory));
   checks.push_back(check_anonymous_files(directory));
   checks.push_back(check_space(directory, context, held_by(**store)));

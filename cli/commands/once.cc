@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "commands/commands.h"
 #include "commands/entry.h"
 #include "file_io.h"
+#include "log_sink.h"
 #include "process.h"
 
 namespace larder::cli {
@@ -87,25 +86,8 @@ int run_without_cache(CompileOnce& compile, const Error& why) {
   return exit_with(*compile.outcome());
 }
 
-// The reason why a put failed comes by the log alone: the caller of a cache gets its artifact
-// anyway.
-struct LastWarning {
-  std::mutex mutex;
-  std::string text;
-};
-
-Logger listen(const Logger& log, const std::shared_ptr<LastWarning>& last) {
-  return [log, last](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) {
-      const std::lock_guard lock(last->mutex);
-      last->text = message;
-    }
-    if (log) log(level, message);
-  };
-}
-
 // COMMAND ran and OUT is there: what is left can only be warned about.
-int store_durably(Cache& cache, LastWarning& last) {
+int store_durably(Cache& cache, Warnings& warnings) {
   const bool writes = cache.mode() == Mode::read_write || cache.mode() == Mode::refresh;
   if (!writes) return exit_ok;
   const auto flushed = cache.flush();
@@ -115,9 +97,10 @@ int store_durably(Cache& cache, LastWarning& last) {
   }
   const Metrics metrics = cache.metrics();
   if (metrics.puts + metrics.puts_unchanged == 0) {
-    const std::lock_guard lock(last.mutex);
+    // Why a put failed is told by the log alone: the caller of a cache gets its artifact anyway.
+    const auto told = warnings.all();
     warn(fmt::format("the result was not stored: {}",
-                     last.text.empty() ? "the store refused it" : last.text));
+                     told.empty() ? "the store refused it" : told.back()));
   }
   return exit_ok;
 }
@@ -129,13 +112,13 @@ int run_once(const Context& context) {
   auto store = open_for_reading(context);
   if (!store) return run_without_cache(compile, store.error());
 
-  const auto last_warning = std::make_shared<LastWarning>();
-  Cache cache(*store, {.mode = mode_of(context.config), .log = listen(context.log, last_warning)});
+  Warnings warnings;
+  Cache cache(*store, {.mode = mode_of(context.config), .log = warnings.listen(context.log)});
   const Fingerprint& fingerprint = context.options.fingerprint;
   const auto result = cache.get_or_compile(fingerprint, std::ref(compile));
 
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
-    return result ? store_durably(cache, *last_warning) : exit_with(*compile.outcome());
+    return result ? store_durably(cache, warnings) : exit_with(*compile.outcome());
   }
   if (!result) return fail_look_up(fingerprint, result.error());
   const auto written = write_output(*context.options.output, result->bytes());

@@ -30,6 +30,11 @@ class Words(ProgramTest):
             self.refused(USAGE, *words)
         self.assertEqual(os.listdir(self.root), [])
 
+    def test_what_is_unknown_is_named(self) -> None:
+        self.refused(USAGE, "frobnicate", A, says="`frobnicate` is no verb")
+        self.refused(USAGE, "get", A, "--frobnicate", says="--frobnicate")
+        self.refused(USAGE, "stats", "--format", "xml", says="`xml` is no format")
+
     def test_unknown_schemes(self) -> None:
         for store in ("redis://host", "pack:x", "word:x", "FILE:x", ""):
             self.refused(USAGE, "list", store=store, says="--store")
@@ -74,6 +79,16 @@ class Payloads(ProgramTest):
         with open("/dev/full", "wb") as full:
             result = subprocess.run(self.command("stats"), stdout=full, stderr=subprocess.PIPE,
                                     env=self.environment, check=False)
+        self.expect_line(result, REFUSED, "standard output")
+
+    def test_closed_standard_streams(self) -> None:
+        self.put(A, b"good")
+        for closing in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            for words in (("get", A), ("get", B), ("put", B, self.write("in", b"x")), ("stats",)):
+                script = f'"$@" {closing}'
+                self.run_words(["sh", "-c", script, "sh", *self.command(*words)])
+        self.assertIn(b"2 good", self.larder("verify"))
+        result = self.run_words(["sh", "-c", '"$@" >&-', "sh", *self.command("get", A)])
         self.expect_line(result, REFUSED, "standard output")
 
     def test_over_the_cap(self) -> None:

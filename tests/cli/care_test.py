@@ -171,6 +171,12 @@ class Care(ProgramTest):
         self.expect_line(result, REFUSED, "failed")
         self.assertRegex(result.stdout.decode(), r"(?m)^fail +directory .*chmod 0700")
 
+    def test_doctor_tells_of_leftovers_that_cannot_be_removed(self) -> None:
+        self.put(A, b"x")
+        self.assertRegex(self.larder("doctor").decode(), r"(?m)^ok +leftovers ")
+        os.mkdir(os.path.join(self.store, ".larder-" + "0" * 32 + ".tmp"))
+        self.assertRegex(self.larder("doctor").decode(), r"(?m)^warn +leftovers ")
+
     def test_colours_are_for_terminals_alone(self) -> None:
         self.put(A, b"x")
         self.assertNotIn(b"\x1b", self.larder("doctor", TERM="xterm"))
