@@ -20,6 +20,15 @@ std::uint64_t number_from(const Fingerprint& fingerprint) {
   return load_little<std::uint64_t>(bytes.data());
 }
 
+// A second name of somebody's file, into which the counters would be written. A copy of the store
+// made of hard links is none.
+Result<bool> is_link_to_foreign(File& file, const FileInfo& info) {
+  if (info.kind != FileKind::regular || info.link_count < 2) return false;
+  format::StatisticsBlock block;
+  LARDER_TRY(const std::size_t count, file.read_at(block, 0));
+  return count > 0 && !format::decode_statistics(std::span(block).first(count));
+}
+
 }  // namespace
 
 LockOffset LockOffset::change_of(const Fingerprint& fingerprint) {
@@ -42,7 +51,8 @@ Result<std::shared_ptr<File>> LockFile::file() {
   LARDER_TRY(const auto root, directory_.writer());
   LARDER_TRY(std::shared_ptr<File> opened, root->open_or_create_file(format::lock_name));
   LARDER_TRY(const FileInfo info, opened->info());
-  if (info.kind != FileKind::regular || !directory_.trusts(info.owner)) {
+  LARDER_TRY(const bool foreign, is_link_to_foreign(*opened, info));
+  if (info.kind != FileKind::regular || !directory_.trusts(info.owner) || foreign) {
     return std::unexpected(Error{.code = Errc::not_ours,
                                  .message = directory_.path() + "/" +
                                             std::string(format::lock_name) +
