@@ -119,9 +119,10 @@ class Once(ProgramTest):
 
     def test_signals_are_passed_on(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            expected = self.runs() + 1
             process = self.start("once", A, "-o", "out", "--", "sh", "-c",
                                  "echo $$ >> ran; exec sleep 60")
-            pids = self.wait_for_runs(self.runs() + 1)
+            pids = self.wait_for_runs(expected)
             process.send_signal(number)
             process.communicate(timeout=20)
             self.assertEqual(process.returncode, 128 + number)

@@ -32,7 +32,7 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
         self.store = self.path("store")
         self.environment = {
-            "PATH": os.environ["PATH"], "HOME": self.path("home"), "LANG": "C.UTF-8"}
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.path("home"), "LANG": "C.UTF-8"}
         for name, value in os.environ.items():
             if name.endswith("SAN_OPTIONS"):
                 self.environment[name] = value
