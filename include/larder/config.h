@@ -70,8 +70,9 @@ struct ConfigSources {
   FileSystem* file_system = nullptr;                  // null: the machine's own
 };
 
-// Errors: bad_config naming the variable, or file and line (unknown keys too); no_home. In an
-// elevated process (set-uid) the environment is ignored.
+// Errors: bad_config naming the variable, or file and line (unknown keys too); no_home, unless
+// disabled: the location is then empty. In an elevated process (set-uid), the environment is
+// ignored.
 // Booleans: set to 1, true, yes, on or empty = true; 0, false, no, off = false; else bad_config.
 Result<Config> load_config(const ConfigSources& sources = {});
 

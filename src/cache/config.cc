@@ -177,6 +177,12 @@ Result<void> read_boolean(const Layers& layers, const std::string& key, bool Con
   return {};
 }
 
+// Who wants no cache needs no place for it: in a sandbox without a home, `disable` must do.
+bool is_disabled(const Layers& layers) {
+  Config config;
+  return read_boolean(layers, "disable", &Config::disabled, config) && config.disabled;
+}
+
 void read_log(const Layers& layers, Config& config) {
   const ConfiguredValue* value = layers.find("log");
   if (value != nullptr) config.log = value->value;
@@ -191,9 +197,13 @@ Result<Config> load_config(const ConfigSources& sources) {
       sources.file_system == nullptr ? posix_file_system() : *sources.file_system;
   Config config;
   LARDER_TRY(Layers layers, read_layers(sources, file_system));
-  LARDER_CHECK_OK(find_location(layers, file_system, config));
-  LARDER_TRY(layers.places[Layers::store],
-             read_store_config(file_system, config.location.directory));
+  auto located = find_location(layers, file_system, config);
+  if (located) {
+    LARDER_TRY(layers.places[Layers::store],
+               read_store_config(file_system, config.location.directory));
+  } else if (located.error().code != Errc::no_home || !is_disabled(layers)) {
+    return std::unexpected(std::move(located).error());
+  }
   LARDER_CHECK_OK(read_max_size(layers, config));
   LARDER_CHECK_OK(read_boolean(layers, "disable", &Config::disabled, config));
   LARDER_CHECK_OK(read_boolean(layers, "readonly", &Config::read_only, config));

@@ -111,6 +111,17 @@ TEST_F(Open, DisabledTouchesNoDirectory) {
   EXPECT_FALSE(touched());
 }
 
+TEST_F(Open, DisabledNeedsNoHome) {
+  ::unsetenv("XDG_CACHE_HOME");
+  const char* home = ::getenv("HOME");
+  const std::string kept_home = home == nullptr ? "" : home;
+  ::unsetenv("HOME");
+  EXPECT_EQ(want({}).error().code, Errc::no_home);
+  set("LARDER_DISABLE", "1");
+  EXPECT_TRUE(want({}).has_value());
+  set("HOME", kept_home);
+}
+
 TEST_F(Open, ReadOnlyAndMustHitMakeNothing) {
   EXPECT_TRUE(want({.mode = Mode::read_only}).has_value());
   EXPECT_FALSE(touched());
