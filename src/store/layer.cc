@@ -91,7 +91,7 @@ void Layer::drain(Stripes& stripes) {
   while (const auto fingerprint = queue_.oldest(last)) {
     const StripeWrite writing(stripes, *fingerprint);
     const auto entry = queue_.find(*fingerprint);
-    if (!entry || entry->sequence > last) continue;  // another flush wrote it, or it was put again
+    if (!entry) continue;  // another flush wrote it, or it was removed
     (void)write_now(*fingerprint, entry->payload.bytes(), entry->recipe, entry->origin);
     queue_.drop(*fingerprint);
   }

@@ -86,6 +86,16 @@ TEST_F(LayeredLookupTest, PromotionReachesEveryFasterTier) {
   EXPECT_TRUE(middle->has(numbered(1)));
 }
 
+TEST_F(LayeredLookupTest, PromotionPassesOverATierThatIsNeverWritten) {
+  const auto middle = std::make_shared<FaultyStore>("middle");
+  const auto store = make_layered_store({.tiers = {{fast_}, {middle, TierWrite::never}, {slow_}}});
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(put(*slow_, 1, "payload"));
+  EXPECT_TRUE((*store)->get(numbered(1)));
+  EXPECT_TRUE(fast_->has(numbered(1)));
+  EXPECT_FALSE(middle->has(numbered(1)));
+}
+
 TEST_F(LayeredLookupTest, PromotionIntoATierThatLastsKeepsTheRecipe) {
   layer();
   ASSERT_TRUE(put(*slow_, 1, "payload", "recipe"));

@@ -181,6 +181,8 @@ TEST_F(LayeredWriteTest, AnEntryThatTheQueueCouldNotWriteIsNamedUntilItIsPutAgai
   slow_->put_error = {};
   EXPECT_EQ(flush_names(), (Names{numbered(1), numbered(2)}));
   EXPECT_TRUE(put(1));
+  EXPECT_EQ(store_->durability().lost, 1u);
+  EXPECT_EQ(store_->durability().pending, 1u);
   EXPECT_EQ(flush_names(), Names{numbered(2)});
   EXPECT_TRUE(put(2));
   EXPECT_EQ(flush_names(), Names{});

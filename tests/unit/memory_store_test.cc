@@ -251,6 +251,23 @@ TEST_F(MemoryStoreTest, PruneTakesWhatWasNotHitFirst) {
   EXPECT_EQ(planned->kept_entries, report->kept_entries);
 }
 
+TEST_F(MemoryStoreTest, WhatIsReplacedDuringAPruneIsNotWhatWasJudged) {
+  std::shared_ptr<Store> store;
+  auto made = make_memory_store({.on_evict = [&](const Eviction& eviction) {
+    const bool first = eviction.fingerprint == numbered(1);
+    EXPECT_TRUE(store->put(numbered(first ? 2 : 1), bytes_of("new")));
+  }});
+  ASSERT_TRUE(made);
+  store = *made;
+  EXPECT_TRUE(store->put(numbered(1), bytes_of("old")));
+  EXPECT_TRUE(store->put(numbered(2), bytes_of("old")));
+  const auto report = store->prune({.max_entries = 0});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->evicted_entries, 1u);
+  EXPECT_EQ(report->evicted_bytes, 3u);
+  EXPECT_EQ(store->contains(numbered(2)), true);
+}
+
 TEST_F(MemoryStoreTest, AReplacedEntryHasTheNewRecipe) {
   make(1000, 10);
   EXPECT_TRUE(store_->put(numbered(1), bytes_of("a"), {.recipe = "first"}));
