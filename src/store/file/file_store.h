@@ -109,6 +109,7 @@ class FileStore final : public Store {
   Result<Standing> examine(Writing& writing);
   Result<void> open_folder(Writing& writing);
   Result<bool> install(Writing& writing);
+  Result<void> take_turn(Writing& writing);
   Result<bool> replace_entry(Writing& writing);
   void account(const Writing& writing, const FileInfo& info);
   Result<bool> remove_locked(Directory& root, const Fingerprint& fingerprint,

@@ -11,7 +11,8 @@ namespace larder::file_store {
 namespace {
 
 constexpr auto change_wait = std::chrono::milliseconds(2000);
-constexpr int put_attempts = 8;                           // each lost to another process's change
+constexpr int attempts_without_turn = 2;  // then the change lock is taken before looking
+constexpr int put_attempts = 8;           // each lost to another process's change
 constexpr std::uint64_t reserve_from_bytes = 128u << 10;  // below it one write is the early answer
 constexpr std::uint64_t folder_bytes = 4096;
 
@@ -47,6 +48,7 @@ struct FileStore::Writing {
   std::optional<NewFile> fresh;
   std::shared_ptr<File> seen_file;
   FileInfo seen = {};
+  std::optional<LockFile::Held> turn = {};  // the change lock, once it is held
 };
 
 Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
@@ -117,6 +119,7 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
 Result<void> FileStore::write_entry(Writing& writing) {
   ProcessState& process = state();
   for (int attempt = 0; attempt < put_attempts; ++attempt) {
+    if (attempt == attempts_without_turn) LARDER_CHECK_OK(take_turn(writing));
     LARDER_TRY(const Standing standing, examine(writing));
     if (standing == Standing::same &&
         process.pending.join(writing.fingerprint, writing.seen_file, writing.seen)) {
@@ -126,7 +129,11 @@ Result<void> FileStore::write_entry(Writing& writing) {
     if (!writing.fresh) LARDER_CHECK_OK(write_fresh(writing));
     LARDER_TRY(const bool installed,
                standing == Standing::absent ? install(writing) : replace_entry(writing));
-    if (!installed) continue;
+    if (!installed) {
+      if (attempt < attempts_without_turn) writing.turn.reset();
+      continue;
+    }
+    writing.turn.reset();
     const std::shared_ptr<File> file = writing.fresh->take();
     LARDER_TRY(const FileInfo info, file->info());
     process.pending.add(writing.fingerprint, file, info);
@@ -208,11 +215,17 @@ Result<bool> FileStore::install(Writing& writing) {
   return false;
 }
 
+Result<void> FileStore::take_turn(Writing& writing) {
+  LARDER_TRY(auto held,
+             state().locks->acquire(LockOffset::change_of(writing.fingerprint), change_wait));
+  writing.turn.emplace(std::move(held));
+  return {};
+}
+
 // False when the name no longer leads to what examine saw.
 Result<bool> FileStore::replace_entry(Writing& writing) {
   LARDER_CHECK_OK(writing.fresh->file().sync_data());
-  LARDER_TRY(const auto held,
-             state().locks->acquire(LockOffset::change_of(writing.fingerprint), change_wait));
+  if (!writing.turn) LARDER_CHECK_OK(take_turn(writing));
   const std::string path = format::entry_path(options_.layout, writing.fingerprint);
   const auto named = writing.root->info_at(path);
   if (!named && named.error().code == Errc::absent) return false;
