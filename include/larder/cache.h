@@ -90,7 +90,7 @@ class Cache {
   Mode mode() const noexcept;
 
  private:
-  struct Impl;
+  struct LARDER_PRIVATE Impl;
   friend Result<Cache> open(const OpenOptions& options);
   explicit Cache(std::shared_ptr<Impl> impl) noexcept;
 

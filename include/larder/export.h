@@ -4,8 +4,11 @@
 
 #if defined(__GNUC__)
 #define LARDER_PUBLIC __attribute__((visibility("default")))
+#define LARDER_PRIVATE \
+  __attribute__((visibility("hidden")))  // for what a public class hides inside
 #else
 #define LARDER_PUBLIC
+#define LARDER_PRIVATE
 #endif
 
 #endif  // LARDER_EXPORT_H_

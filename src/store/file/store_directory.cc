@@ -17,6 +17,11 @@ Error explain(Error error, std::string_view path) {
     case Errc::permission_denied:
       say("permission denied; check the owner and mode of it and of its parents");
       break;
+    case Errc::absent:
+      say("cannot be made there: a parent is missing, or its file system takes no directories; "
+          "name "
+          "another directory");
+      break;
     case Errc::read_only: say("on a read-only file system; name another directory"); break;
     case Errc::no_space:
       say("no space left on the device; free some, or name another directory");
