@@ -80,8 +80,7 @@ int exit_with(const Outcome& outcome) {
   return outcome.exit_status;
 }
 
-int run_without_cache(CompileOnce& compile, const Error& why) {
-  warn(fmt::format("going on without the cache: {}", why.message));
+int run_without_cache(CompileOnce& compile) {
   const auto made = compile();
   return exit_with(*compile.outcome());
 }
@@ -109,8 +108,12 @@ int store_durably(Cache& cache, Warnings& warnings) {
 
 int run_once(const Context& context) {
   CompileOnce compile(context);
+  if (context.config.disabled) return run_without_cache(compile);
   auto store = open_for_reading(context);
-  if (!store) return run_without_cache(compile, store.error());
+  if (!store) {
+    warn(fmt::format("going on without the cache: {}", store.error().message));
+    return run_without_cache(compile);
+  }
 
   Warnings warnings;
   Cache cache(*store, {.mode = mode_of(context.config), .log = warnings.listen(context.log)});

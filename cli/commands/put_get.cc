@@ -1,14 +1,33 @@
 // put, get, exists, rm, flush.
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "commands/commands.h"
 #include "commands/entry.h"
 #include "file_io.h"
 
 namespace larder::cli {
+namespace {
+
+// What the settings rule out is said before anything is opened: without a home there may be no
+// store.
+std::optional<ExitCode> refuse_write(const Context& context) {
+  const Mode mode = mode_of(context.config);
+  if (mode == Mode::read_write || mode == Mode::refresh) return std::nullopt;
+  return fail(exit_refused, "the settings say that nothing is written; see `larder config`");
+}
+
+std::optional<ExitCode> refuse_look_up(const Context& context) {
+  if (!context.config.disabled) return std::nullopt;
+  return fail(exit_not_found, "the cache is disabled, and finds nothing; see `larder config`");
+}
+
+}  // namespace
 
 // The program ends here, and nobody would call flush later: exit code 0 means durable.
 int run_put(const Context& context) {
+  if (const auto code = refuse_write(context)) return *code;
   auto store = open_for_writing(context);
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
@@ -21,6 +40,7 @@ int run_put(const Context& context) {
 }
 
 int run_get(const Context& context) {
+  if (const auto code = refuse_look_up(context)) return *code;
   auto store = open_for_reading(context);
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
@@ -33,6 +53,7 @@ int run_get(const Context& context) {
 }
 
 int run_exists(const Context& context) {
+  if (const auto code = refuse_look_up(context)) return *code;
   auto store = open_for_reading(context);
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
@@ -42,6 +63,7 @@ int run_exists(const Context& context) {
 // What is no good entry was not there to be removed, so that a damaged one gives 4 as an absent one
 // does; but it is gone afterwards.
 int run_rm(const Context& context) {
+  if (const auto code = refuse_write(context)) return *code;
   auto store = open_for_writing(context);
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);

@@ -159,5 +159,6 @@ def kill(pid: int) -> None:
 
 
 def visible_skip(test: unittest.TestCase, reason: str) -> None:
-    print(f"SKIPPED {test.id()}: {reason}", flush=True)
+    """Leaves a test out, with a line that ./run-tests shows."""
+    print(f"\nSKIPPED {test.id()}: {reason}", flush=True)
     test.skipTest(reason)

@@ -65,6 +65,16 @@ class Settings(ProgramTest):
         result = self.run_words([PROGRAM, "list"], HOME="", XDG_CACHE_HOME="relative")
         self.expect_line(result, REFUSED, "XDG_CACHE_HOME")
 
+    def test_disabled_needs_no_home(self) -> None:
+        script = 'unset HOME; "$@"'
+        for words, code in ((["once", A, "-o", "out", "--", "touch", "out"], OK),
+                            (["get", A], NOT_FOUND), (["put", A, "-"], REFUSED)):
+            result = self.run_words(["sh", "-c", script, "sh", PROGRAM, *words],
+                                    LARDER_DISABLE="1")
+            self.expect(result, code)
+            self.assertEqual(len(result.stderr.splitlines()), 0 if code == OK else 1)
+        self.assertTrue(os.path.exists(self.path("out")))
+
     def test_the_default_stores(self) -> None:
         for words, place in (([], "home/.cache/larder"),
                              (["--store", "vyre:"], "home/.cache/vyre/pipelines")):
@@ -73,7 +83,7 @@ class Settings(ProgramTest):
 
     def test_modes(self) -> None:
         self.put(A, b"x")
-        self.refused(REFUSED, "put", B, "-", given=b"y", LARDER_READONLY="1")
+        self.refused(REFUSED, "put", B, "-", given=b"y", says="settings", LARDER_READONLY="1")
         self.refused(REFUSED, "rm", A, LARDER_READONLY="1")
         self.assertEqual(self.larder("get", A, LARDER_READONLY="1"), b"x")
         self.refused(NOT_FOUND, "get", A, LARDER_DISABLE="1")
