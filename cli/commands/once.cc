@@ -111,6 +111,8 @@ int run_once(const Context& context) {
   if (context.config.disabled) return run_without_cache(compile);
   auto store = open_for_reading(context);
   if (!store) {
+    // Who must hit would rather stop than compile.
+    if (context.config.must_hit) return fail(store.error());
     warn(fmt::format("going on without the cache: {}", store.error().message));
     return run_without_cache(compile);
   }

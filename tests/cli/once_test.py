@@ -161,6 +161,10 @@ class Once(ProgramTest):
                 self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
                 self.assertEqual(self.read(self.path("out")), b"made")
         self.assertEqual(self.read(self.path("file")), b"not a store")
+        os.unlink(self.path("out"))
+        self.refused(REFUSED, "once", A, "-o", "out", "--", "touch", "out", store=file, says=file,
+                     LARDER_MUST_HIT="1")
+        self.assertFalse(os.path.exists(self.path("out")))
 
     def test_a_result_over_the_cap_is_the_callers_all_the_same(self) -> None:
         result = self.run_words(self.command("once", A, "-o", "out", "--", "truncate", "-s",
