@@ -64,7 +64,7 @@ DecodedEntry decode_larder(std::span<const std::byte> file,
   if (load_little<std::uint64_t>(header + at_key_id) != no_key) {
     return {.verdict = Verdict::other_key, .recipe = {}};
   }
-  const std::size_t stored = load_little<std::uint64_t>(header + at_stored_bytes);
+  const auto stored = load_little<std::uint64_t>(header + at_stored_bytes);
   const auto tag = file.subspan(header_bytes + stored).first<tag_bytes>();
   const auto payload = file.subspan(header_bytes, stored);
   if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload))) return {};

@@ -22,7 +22,8 @@ class Running {
 
 Error not_durable(std::vector<Fingerprint> lost, const std::optional<Error>& cause) {
   std::ranges::sort(lost);
-  lost.erase(std::unique(lost.begin(), lost.end()), lost.end());
+  const auto repeated = std::ranges::unique(lost);
+  lost.erase(repeated.begin(), repeated.end());
   std::string message = std::to_string(lost.size()) +
                         " entries could not be made durable and were taken out; put them again";
   if (cause) message += " (" + cause->message + ")";
