@@ -294,9 +294,16 @@ def mutable_globals(tree: Tree) -> Iterator[Finding]:
             yield Finding("mutable global", path, variable.line, variable.text)
 
 
+def readme_code(tree: Tree) -> Iterator[Finding]:
+    """The first code that a newcomer copies is compiled and run by the tests."""
+    example = tree.get("examples/quickstart.cc", "")
+    if "README.md" in tree and (not example or f"```cpp\n{example}```" not in tree["README.md"]):
+        yield Finding("readme", "README.md", 1, "its code is not examples/quickstart.cc")
+
+
 RULES: tuple[Rule, ...] = (
     floors, public_only, system_calls, sizes, function_sizes, unlisted, dead_headers, banned,
-    prints, machine_paths, bool_parameters, mutable_globals)
+    prints, machine_paths, bool_parameters, mutable_globals, readme_code)
 
 
 def check(tree: Tree, exceptions: dict[tuple[str, str], str]) -> list[Finding]:

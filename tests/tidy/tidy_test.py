@@ -193,5 +193,13 @@ class Exceptions(unittest.TestCase):
         self.assertEqual([f.rule for f in left], ["exception"])
 
 
+class ReadmeCode(unittest.TestCase):
+    def test_is_the_example_to_the_letter(self):
+        tree = {"README.md": "# L\n```cpp\nint x;\n```\n", "examples/quickstart.cc": "int x;\n"}
+        self.assertEqual(found(tidy.readme_code, tree), [])
+        tree["examples/quickstart.cc"] = "int y;\n"
+        self.assertEqual(found(tidy.readme_code, tree), [("README.md", 1)])
+
+
 if __name__ == "__main__":
     unittest.main()
