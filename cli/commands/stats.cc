@@ -30,14 +30,11 @@ Result<Figures> gather(const Context& context, Store& store) {
   figures.layout = figures.store.starts_with("vyre:") ? "vyre" : "larder";
   figures.counters = *counters;
   figures.max_size_bytes = context.config.max_size_bytes;
-  auto visited = store.visit([&](const EntryInfo& entry) {
-    ++figures.entries;
-    figures.disk_bytes += entry.disk_bytes;
-    return Visit::go_on;
-  });
-  if (!visited) return std::unexpected(std::move(visited).error());
-  figures.counters.entries = figures.entries;
-  figures.counters.bytes = figures.disk_bytes;
+  // Counts the files themselves: the usage that writers keep may have drifted.
+  auto held = store.prune({}, DryRun::yes);
+  if (!held) return std::unexpected(std::move(held).error());
+  figures.counters.entries = figures.entries = held->kept_entries;
+  figures.counters.bytes = figures.disk_bytes = held->kept_bytes;
   return figures;
 }
 

@@ -73,7 +73,7 @@ struct PruneReport {
   std::uint64_t evicted_entries = 0;
   std::uint64_t evicted_bytes = 0;
   std::uint64_t kept_entries = 0;
-  std::uint64_t kept_bytes = 0;
+  std::uint64_t kept_bytes = 0;  // on disk as `du` counts, folders too
 };
 
 // What a power cut would take now.

@@ -61,6 +61,7 @@ Result<void> FileStore::scan(const Scan& scan) {
     LARDER_CHECK_OK(scan_folder(*root, {}, scan));
     return {};
   }
+  if (const auto info = root->info()) scan.other(*info);
   std::vector<std::string> shards;
   LARDER_CHECK_OK(root->list([&](std::string_view name) {
     if (format::is_shard_name(options_.layout, name)) {
@@ -174,8 +175,9 @@ Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::
     report.evicted_entries += 1;
     report.evicted_bytes += found.info.disk_bytes;
   }
+  report.kept_bytes += other_bytes;
   if (dry_run == DryRun::no) {
-    set_usage({.bytes = report.kept_bytes + other_bytes, .entries = report.kept_entries});
+    set_usage({.bytes = report.kept_bytes, .entries = report.kept_entries});
   }
   return report;
 }
