@@ -139,6 +139,18 @@ TEST_P(FileStoreTest, ADeletedStoreIsReportedAndMadeAnew) {
   EXPECT_EQ(content(store->get(key(1))), "one");
 }
 
+TEST_P(FileStoreTest, ADeletedLockFileDoesNotSplitTheLocks) {
+  const auto old_store = open();
+  ASSERT_TRUE(old_store->put(key(1), bytes("one")));  // opens the lock file
+  fs::remove(fs::path(options_.directory) / format::lock_name);
+  const auto new_store = open();
+  const auto lease = new_store->try_lease(key(1));
+  ASSERT_TRUE(lease && *lease);
+  const auto second = old_store->try_lease(key(1));
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(*second) << "both stores must lock the same file";
+}
+
 TEST_P(FileStoreTest, PutMakesADirectoryAnewThatWasDeletedUnderIt) {
   const auto store = open();
   ASSERT_TRUE(store->put(key(1), bytes("one")));

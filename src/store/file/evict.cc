@@ -61,7 +61,8 @@ Result<void> FileStore::scan(const Scan& scan) {
     LARDER_CHECK_OK(scan_folder(*root, {}, scan));
     return {};
   }
-  if (const auto info = root->info()) scan.other(*info);
+  LARDER_TRY(const FileInfo root_info, root->info());
+  scan.other(root_info);
   std::vector<std::string> shards;
   LARDER_CHECK_OK(root->list([&](std::string_view name) {
     if (format::is_shard_name(options_.layout, name)) {

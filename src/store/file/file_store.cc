@@ -1,6 +1,7 @@
 #include "store/file/file_store.h"
 
 #include <algorithm>
+#include <cassert>
 #include <thread>
 
 #include "base/try.h"
@@ -45,7 +46,11 @@ FileStore::FileStore(FileStoreOptions options)
 
 // A forked child that never used the store still holds the parent's copy: freeing it closes the
 // child's descriptors and touches nothing else.
-FileStore::~FileStore() { delete state_.load(); }
+FileStore::~FileStore() {
+  // Nobody is calling any more, so that every look-up has found its outcome.
+  assert(fork_guard_.forked() || state_.load()->counters.snapshot().balanced());
+  delete state_.load();
+}
 
 Result<void> FileStore::open() {
   return guarded([&]() -> Result<void> {

@@ -40,14 +40,17 @@ LockOffset LockOffset::lease_of(const Fingerprint& fingerprint) {
 }
 
 LockFile::Held::~Held() {
-  if (file_) file_->release(offset_);
+  if (owner_) owner_->release(*file_, offset_);
 }
 
 Result<std::shared_ptr<File>> LockFile::file() {
   const std::lock_guard lock(mutex_);
-  // Locks in a directory that is gone bind nobody.
+  // Locks on a file that was deleted, or whose directory was, bind nobody who comes later.
   const std::uint64_t generation = directory_.generation();
-  if (file_ && generation_ == generation) return file_;
+  if (file_ && generation_ == generation) {
+    LARDER_TRY(const FileInfo info, file_->info());
+    if (info.link_count != 0) return file_;
+  }
   LARDER_TRY(const auto root, directory_.writer());
   LARDER_TRY(std::shared_ptr<File> opened, root->open_or_create_file(format::lock_name));
   LARDER_TRY(const FileInfo info, opened->info());
@@ -70,7 +73,7 @@ Result<std::optional<LockFile::Held>> LockFile::try_acquire(LockOffset offset) {
   LARDER_TRY(const bool locked, opened->try_lock(LockMode::exclusive, offset.value, 1));
   if (!locked) return std::nullopt;
   held_.insert(offset.value);
-  return std::optional<Held>(std::in_place, shared_from_this(), offset);
+  return std::optional<Held>(std::in_place, shared_from_this(), opened, offset);
 }
 
 Result<LockFile::Held> LockFile::acquire(LockOffset offset, std::chrono::milliseconds limit) {
@@ -89,10 +92,10 @@ Result<LockFile::Held> LockFile::acquire(LockOffset offset, std::chrono::millise
   }
 }
 
-void LockFile::release(LockOffset offset) noexcept {
+void LockFile::release(File& file, LockOffset offset) noexcept {
   const std::lock_guard lock(mutex_);
   // It cannot fail on a descriptor that took the lock; the kernel would drop it with the file.
-  if (file_) (void)file_->unlock(offset.value, 1);
+  (void)file.unlock(offset.value, 1);
   held_.erase(offset.value);
 }
 

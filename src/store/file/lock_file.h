@@ -40,14 +40,16 @@ class LockFile : public std::enable_shared_from_this<LockFile> {
 
   class Held {
    public:
-    Held(std::shared_ptr<LockFile> file, LockOffset offset) noexcept
-        : file_(std::move(file)), offset_(offset) {}
+    Held(std::shared_ptr<LockFile> owner, std::shared_ptr<File> file, LockOffset offset) noexcept
+        : owner_(std::move(owner)), file_(std::move(file)), offset_(offset) {}
     Held(Held&&) noexcept = default;
     Held& operator=(Held&&) = delete;
     ~Held();
 
    private:
-    std::shared_ptr<LockFile> file_;
+    std::shared_ptr<LockFile> owner_;
+    std::shared_ptr<File>
+        file_;  // that the lock is on, should the owner open another one meanwhile
     LockOffset offset_;
   };
 
@@ -65,7 +67,7 @@ class LockFile : public std::enable_shared_from_this<LockFile> {
 
  private:
   Result<std::shared_ptr<File>> file();
-  void release(LockOffset offset) noexcept;
+  void release(File& file, LockOffset offset) noexcept;
 
   StoreDirectory& directory_;
   std::mutex mutex_;
