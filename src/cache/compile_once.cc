@@ -1,18 +1,14 @@
 // Compile once, among threads and among processes.
 //
 // 1. Threads of one cache: SingleFlight. Followers get the leader's artifact itself, so that a
-// store
-//    which refuses the put (a full disk) still costs them nothing.
+//    store that refuses the put (a full disk) still costs them nothing.
 // 2. Processes: the leader takes the store's lease on the fingerprint, which the kernel releases
-// when
-//    its owner dies. There is nobody to wake a waiting process, so it polls: the lease, then the
-//    store, with pauses that grow from 1 to 20 ms. An owner's death is noticed within one pause.
+//    when its owner dies. There is nobody to wake a waiting process, so it polls: the lease, then
+//    the store, with pauses that grow from 1 to 20 ms. An owner's death is noticed in one pause.
 // 3. Who gets the lease looks into the store again before it compiles: the lease may be free
-// because
-//    another owner has just finished.
+//    since another owner has just finished.
 // Correctness rests on none of this: puts are atomic, and two compiles of one fingerprint cost time
-// only. That is what makes every way out (no leases here, a wait that lasted too long) safe:
-// compile.
+// only. That makes every way out (no leases here, a wait that lasted too long) safe: compile.
 //
 // A compile that itself asks for another fingerprint is fine; one that asks for its own is noticed
 // when the same thread does it, and compiles. Rings of several threads end at the wait limit.

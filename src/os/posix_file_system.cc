@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 
@@ -16,6 +15,7 @@
 #include "os/posix_directory.h"
 #include "os/posix_error.h"
 #include "os/posix_file.h"
+#include "os/wall_clock.h"
 
 namespace larder {
 namespace os {
@@ -75,10 +75,7 @@ class PosixFileSystem final : public FileSystem {
     return to_hex(bytes);
   }
 
-  std::int64_t now_s() override {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  }
+  std::int64_t now_s() override { return wall_clock_s(); }
 };
 
 }  // namespace
