@@ -28,7 +28,7 @@ constexpr std::uint64_t rescan_fraction = 16;    // of the budget, put by this p
 // What is gone meanwhile, a link where a folder should be, or another process at work, is no news.
 void FileStore::passed_over(std::string_view name, const Error& why) const {
   if (why.code == Errc::absent || why.code == Errc::not_ours || why.code == Errc::timed_out) return;
-  log(LogLevel::warning, directory_.path() + "/" + std::string(name) +
+  log(LogLevel::warning, directory().path() + "/" + std::string(name) +
                              ": passed over: " + why.message + "; look at the system's log");
 }
 
@@ -43,7 +43,7 @@ Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, c
                   info.error());
       return true;
     }
-    if (fingerprint && info->kind == FileKind::regular && directory_.trusts(info->owner)) {
+    if (fingerprint && info->kind == FileKind::regular && directory().trusts(info->owner)) {
       go_on = scan.entry({.fingerprint = *fingerprint, .info = *info}) == Visit::go_on;
     } else if (options_.layout == FileLayout::larder) {
       scan.other(*info);
@@ -55,7 +55,7 @@ Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, c
 
 // Calls back for every entry, and for whatever else is on disk because of the store.
 Result<void> FileStore::scan(const Scan& scan) {
-  LARDER_TRY(const auto root, directory_.reader());
+  LARDER_TRY(const auto root, directory().reader());
   if (!root) return {};
   if (options_.layout == FileLayout::vyre) {
     LARDER_CHECK_OK(scan_folder(*root, {}, scan));
@@ -110,9 +110,9 @@ EntryInfo FileStore::describe_entry(const Found& found) {
 Result<PruneReport> FileStore::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
     if (dry_run == DryRun::yes) return evict_locked(budget, dry_run, 100);
-    LARDER_TRY(const auto existing, directory_.reader());
+    LARDER_TRY(const auto existing, directory().reader());
     if (!existing) return PruneReport{};
-    LARDER_CHECK_OK(directory_.writer());
+    LARDER_CHECK_OK(directory().writer());
     LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
     return evict_locked(budget, dry_run, 100);
   });
@@ -120,9 +120,9 @@ Result<PruneReport> FileStore::prune(const Budget& budget, DryRun dry_run) {
 
 Result<PruneReport> FileStore::clear() {
   return guarded([&]() -> Result<PruneReport> {
-    LARDER_TRY(const auto existing, directory_.reader());
+    LARDER_TRY(const auto existing, directory().reader());
     if (!existing) return PruneReport{};
-    LARDER_CHECK_OK(directory_.writer());
+    LARDER_CHECK_OK(directory().writer());
     LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
     return evict_locked({.max_entries = 0}, DryRun::no, 100, EvictionReason::cleared);
   });
@@ -161,7 +161,7 @@ Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::
   report.kept_entries = entries.size();
   LARDER_TRY(const std::uint64_t bytes_to_free, missing_free_bytes(budget));
   lower_to(budget, percent, report, other_bytes);
-  const std::int64_t now_s = directory_.file_system().now_s();
+  const std::int64_t now_s = directory().file_system().now_s();
   std::ranges::sort(entries, {}, [now_s](const Found& found) {
     return std::pair(std::min(found.info.modified_s, now_s), found.fingerprint);
   });
@@ -199,7 +199,7 @@ void FileStore::lower_to(Budget& budget, std::uint64_t percent, const PruneRepor
 
 Result<std::uint64_t> FileStore::missing_free_bytes(const Budget& budget) {
   if (!budget.min_free_bytes) return 0;
-  LARDER_TRY(const auto root, directory_.reader());
+  LARDER_TRY(const auto root, directory().reader());
   if (!root) return 0;
   LARDER_TRY(const SpaceInfo space, root->space());
   return *budget.min_free_bytes > space.free_bytes ? *budget.min_free_bytes - space.free_bytes : 0;
@@ -207,7 +207,7 @@ Result<std::uint64_t> FileStore::missing_free_bytes(const Budget& budget) {
 
 // False when it was used or replaced since the scan.
 Result<bool> FileStore::unlink_unused(const Found& found, const std::string& path) {
-  LARDER_TRY(const auto root, directory_.reader());
+  LARDER_TRY(const auto root, directory().reader());
   if (!root) return false;
   LARDER_TRY(const auto held,
              state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait));
@@ -254,7 +254,7 @@ void FileStore::keep_budget(std::optional<format::Usage> usage, std::uint64_t pu
   process.put_bytes_since_scan = 0;
   const auto evicted = evict_locked(budget, DryRun::no, low_water_percent);
   if (!evicted) {
-    log(LogLevel::warning, directory_.path() + ": eviction failed: " + evicted.error().message);
+    log(LogLevel::warning, directory().path() + ": eviction failed: " + evicted.error().message);
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <thread>
 
 #include "base/try.h"
 #include "store/file/guarded.h"
@@ -32,8 +31,9 @@ class FileLease final : public Lease {
 
 }  // namespace
 
-ProcessState::ProcessState(StoreDirectory& directory, const FileStoreOptions& options)
-    : locks(std::make_shared<LockFile>(directory)),
+ProcessState::ProcessState(const FileStoreOptions& options)
+    : directory(options),
+      locks(std::make_shared<LockFile>(directory)),
       pending(directory, *locks,
               {.threads = std::max(1u, options.flush_threads),
                .max_open_files = open_file_limit(directory.file_system())}) {}
@@ -41,37 +41,19 @@ ProcessState::ProcessState(StoreDirectory& directory, const FileStoreOptions& op
 FileStore::FileStore(FileStoreOptions options)
     : options_(std::move(options)),
       max_payload_bytes_(cap_of(options_)),
-      directory_(options_),
-      state_(new ProcessState(directory_, options_)) {}
+      state_([this] { return std::make_unique<ProcessState>(options_); }) {}
 
-// A forked child that never used the store still holds the parent's copy: freeing it closes the
-// child's descriptors and touches nothing else.
 FileStore::~FileStore() {
   // Nobody is calling any more, so that every look-up has found its outcome.
-  assert(fork_guard_.forked() || state_.load()->counters.snapshot().balanced());
-  delete state_.load();
+  assert(state_.forked() || state().counters.snapshot().balanced());
 }
 
 Result<void> FileStore::open() {
   return guarded([&]() -> Result<void> {
-    LARDER_CHECK_OK(directory_.open());
+    LARDER_CHECK_OK(directory().open());
     sweep_leftovers();
     return {};
   });
-}
-
-// The state of this process. In a forked child the parent's is abandoned as it stands: another
-// thread may have held any of its mutexes at the fork, so that not even freeing it would be safe.
-ProcessState& FileStore::state() const {
-  if (fork_guard_.forked()) {
-    while (adopting_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
-    if (fork_guard_.forked()) {
-      state_.store(new ProcessState(directory_, options_), std::memory_order_release);
-      fork_guard_.adopt();
-    }
-    adopting_.clear(std::memory_order_release);
-  }
-  return *state_.load(std::memory_order_acquire);
 }
 
 Result<void> FileStore::flush() {
@@ -107,10 +89,10 @@ Result<std::unique_ptr<Lease>> FileStore::try_lease(const Fingerprint& fingerpri
 Result<void> FileStore::add_statistics(const Metrics& delta) {
   return guarded([&]() -> Result<void> {
     // Counting a miss is no reason to make a directory.
-    LARDER_TRY(const auto existing, directory_.reader());
-    if (directory_.read_only() || !existing) {
-      const std::lock_guard lock(own_statistics_mutex_);
-      own_statistics_ += delta;
+    LARDER_TRY(const auto existing, directory().reader());
+    if (directory().read_only() || !existing) {
+      const std::lock_guard lock(state().own_statistics_mutex);
+      state().own_statistics += delta;
       return {};
     }
     return state().locks->update_statistics(
@@ -123,8 +105,8 @@ Result<Metrics> FileStore::statistics() {
     LARDER_TRY(const format::Statistics kept, state().locks->read_statistics());
     Metrics sum = kept.counters;
     {
-      const std::lock_guard lock(own_statistics_mutex_);
-      sum += own_statistics_;
+      const std::lock_guard lock(state().own_statistics_mutex);
+      sum += state().own_statistics;
     }
     const format::Usage usage = kept.usage.value_or(format::Usage{});
     sum.bytes = usage.bytes;
@@ -136,10 +118,10 @@ Result<Metrics> FileStore::statistics() {
 Result<void> FileStore::reset_statistics() {
   return guarded([&]() -> Result<void> {
     {
-      const std::lock_guard lock(own_statistics_mutex_);
-      own_statistics_ = {};
+      const std::lock_guard lock(state().own_statistics_mutex);
+      state().own_statistics = {};
     }
-    LARDER_TRY(const auto existing, directory_.reader());
+    LARDER_TRY(const auto existing, directory().reader());
     if (!existing) return {};
     return state().locks->update_statistics(
         [](format::Statistics& statistics) { statistics.counters = {}; });
@@ -147,7 +129,7 @@ Result<void> FileStore::reset_statistics() {
 }
 
 std::string FileStore::describe() const {
-  return (options_.layout == FileLayout::larder ? "file:" : "vyre:") + directory_.path();
+  return (options_.layout == FileLayout::larder ? "file:" : "vyre:") + directory().path();
 }
 
 void FileStore::log(LogLevel level, const std::string& line) const {
@@ -162,7 +144,14 @@ Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options) 
                                  .message = "the directory of a store must not be empty"});
   }
   return file_store::guarded([&]() -> Result<std::shared_ptr<Store>> {
-    auto store = std::make_shared<file_store::FileStore>(options);
+    FileStoreOptions absolute = options;
+    if (!absolute.directory.starts_with('/')) {
+      // The same directory, wherever the process goes later.
+      FileSystem& system = options.file_system ? *options.file_system : posix_file_system();
+      LARDER_TRY(const std::string here, system.resolve("."));
+      absolute.directory = here + "/" + options.directory;
+    }
+    auto store = std::make_shared<file_store::FileStore>(std::move(absolute));
     LARDER_CHECK_OK(store->open());
     return store;
   });

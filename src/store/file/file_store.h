@@ -21,7 +21,7 @@
 
 #include "format/entry.h"
 #include "larder/store.h"
-#include "os/fork_guard.h"
+#include "os/fork_aware.h"
 #include "store/counters.h"
 #include "store/file/lock_file.h"
 #include "store/file/pending.h"
@@ -33,13 +33,16 @@ namespace larder::file_store {
 // the locks belong to the parent's open file, and a mutex may have been held by a thread that the
 // child does not have.
 struct ProcessState {
-  ProcessState(StoreDirectory& directory, const FileStoreOptions& options);
+  explicit ProcessState(const FileStoreOptions& options);
 
+  StoreDirectory directory;
   std::shared_ptr<LockFile> locks;
   Pending pending;
   Counters counters;
   std::atomic<std::uint64_t> put_bytes_since_scan = 0;
   std::atomic<bool> scanned = false;
+  std::mutex own_statistics_mutex;
+  Metrics own_statistics;  // guarded by it: of a store that may not write
 };
 
 class FileStore final : public Store {
@@ -89,7 +92,8 @@ class FileStore final : public Store {
     std::function<void(const FileInfo&)> other;  // directories, marker, locks: on disk all the same
   };
 
-  ProcessState& state() const;
+  ProcessState& state() const { return state_.get(); }
+  StoreDirectory& directory() const { return state().directory; }
 
   // read.cc
   Result<std::optional<Opened>> read_entry(const Fingerprint& fingerprint);
@@ -143,14 +147,8 @@ class FileStore final : public Store {
   void log(LogLevel level, const std::string& line) const;
 
   const FileStoreOptions options_;
-  std::mutex own_statistics_mutex_;
-  Metrics own_statistics_;  // guarded by it: of a store that may not write
   const std::uint64_t max_payload_bytes_;
-  mutable StoreDirectory directory_;
-
-  mutable os::ForkGuard fork_guard_;
-  mutable std::atomic_flag adopting_;
-  mutable std::atomic<ProcessState*> state_;  // owned; a child leaks its parent's
+  const os::ForkAware<ProcessState> state_;
 };
 
 }  // namespace larder::file_store

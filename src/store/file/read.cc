@@ -25,16 +25,16 @@ std::unexpected<Error> fail(Errc code, const std::string& path, std::string_view
 Result<std::shared_ptr<File>> FileStore::open_entry(const Fingerprint& fingerprint) {
   const std::string path = format::entry_path(options_.layout, fingerprint);
   for (int attempt = 0;; ++attempt) {
-    LARDER_TRY(const auto root, directory_.reader());
+    LARDER_TRY(const auto root, directory().reader());
     if (!root) return nullptr;
     auto opened = root->open_file(path, OpenMode::read);
     if (opened) return std::shared_ptr<File>(*std::move(opened));
     if (opened.error().code == Errc::absent) return nullptr;
     if (opened.error().os_error != ESTALE || attempt > 0) {
-      opened.error().message = directory_.path() + "/" + path + ": " + opened.error().message;
+      opened.error().message = directory().path() + "/" + path + ": " + opened.error().message;
       return std::unexpected(std::move(opened).error());
     }
-    directory_.forget();
+    directory().forget();
   }
 }
 
@@ -43,9 +43,9 @@ Result<std::optional<FileStore::Opened>> FileStore::read_opened(
     std::shared_ptr<File> file, const Fingerprint& fingerprint) const {
   LARDER_TRY(const FileInfo info, file->info());
   const std::string path =
-      directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+      directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
   if (info.kind != FileKind::regular) return fail(Errc::not_ours, path, "not a regular file");
-  if (!directory_.trusts(info.owner)) return fail(Errc::not_ours, path, "belongs to another user");
+  if (!directory().trusts(info.owner)) return fail(Errc::not_ours, path, "belongs to another user");
   if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {
     return fail(Errc::too_large, path, "larger than any entry of this store; not read");
   }
@@ -88,14 +88,14 @@ Result<std::optional<Artifact>> FileStore::get_verified(const Fingerprint& finge
   }
   if (entry->decoded.verdict == format::Verdict::damaged) remove_damaged(fingerprint, entry->info);
   return fail(Errc::corrupt,
-              directory_.path() + "/" + format::entry_path(options_.layout, fingerprint),
+              directory().path() + "/" + format::entry_path(options_.layout, fingerprint),
               "damaged; compile again, the next put replaces it");
 }
 
 // The time of last use, by which eviction chooses. A hint: a failure costs an earlier eviction.
 void FileStore::renew(const Opened& entry) const {
-  if (directory_.read_only()) return;
-  const std::int64_t now = directory_.file_system().now_s();
+  if (directory().read_only()) return;
+  const std::int64_t now = directory().file_system().now_s();
   const std::int64_t age = now - entry.info.modified_s;
   if (age >= 0 && age < std::int64_t{options_.stamp_interval_s}) return;
   (void)entry.file->touch();
@@ -104,16 +104,16 @@ void FileStore::renew(const Opened& entry) const {
 // Under the lock of the fingerprint, and only when the name still leads to the file that was read:
 // an entry that another process has just repaired stays.
 void FileStore::remove_damaged(const Fingerprint& fingerprint, const FileInfo& seen) {
-  if (directory_.read_only()) return;
+  if (directory().read_only()) return;
   const std::string path = format::entry_path(options_.layout, fingerprint);
-  const auto root = directory_.reader();
+  const auto root = directory().reader();
   if (!root || *root == nullptr) return;
   const auto held = state().locks->acquire(LockOffset::change_of(fingerprint), removal_wait);
   if (!held) return;
   const auto named = (*root)->info_at(path);
   if (!named || !named->same_file(seen)) return;
   if (const auto removed = (*root)->remove_file(path); !removed) {
-    log(LogLevel::warning, directory_.path() + "/" + path +
+    log(LogLevel::warning, directory().path() + "/" + path +
                                ": damaged and cannot be removed: " + removed.error().message);
     return;
   }
@@ -142,7 +142,7 @@ Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& finger
     LARDER_TRY(auto entry, read_entry(fingerprint));
     if (!entry) return std::nullopt;
     const std::string path =
-        directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+        directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
     const format::DecodedEntry& decoded = entry->decoded;
     const auto bytes = entry->bytes.bytes();
     if (decoded.verdict != format::Verdict::good) return fail(Errc::corrupt, path, "damaged");

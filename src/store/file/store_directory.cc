@@ -45,10 +45,6 @@ StoreDirectory::StoreDirectory(const FileStoreOptions& options)
       path_(options.directory) {}
 
 Result<void> StoreDirectory::open() {
-  if (!path_.starts_with('/')) {
-    LARDER_TRY(const std::string here, file_system_.resolve("."));
-    path_ = here + "/" + path_;
-  }
   if (create_ == Create::at_open && !read_only()) {
     LARDER_CHECK_OK(writer());
     return {};

@@ -54,7 +54,7 @@ class StoreDirectory {
   const FileLayout layout_;
   const Access access_;
   const Create create_;
-  std::string path_;  // absolute once open() has run, whatever the process's directory becomes
+  const std::string path_;  // absolute
 
   std::atomic<std::uint64_t> generation_ = 0;
   mutable std::mutex mutex_;

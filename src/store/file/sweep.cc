@@ -6,21 +6,21 @@
 namespace larder::file_store {
 
 void FileStore::sweep_leftovers() {
-  const auto root = directory_.reader();
-  if (directory_.read_only() || !root || *root == nullptr) return;
+  const auto root = directory().reader();
+  if (directory().read_only() || !root || *root == nullptr) return;
   std::vector<std::string> names;
   const auto listed = (*root)->list([&names](std::string_view name) {
     if (format::is_temporary_name(name)) names.emplace_back(name);
     return true;
   });
   if (!listed) {
-    log(LogLevel::warning, directory_.path() + ": cannot be listed: " + listed.error().message);
+    log(LogLevel::warning, directory().path() + ": cannot be listed: " + listed.error().message);
   }
   for (const std::string& name : names) sweep_one(**root, name);
 }
 
 void FileStore::sweep_one(Directory& root, std::string_view name) {
-  const std::string path = directory_.path() + "/" + std::string(name);
+  const std::string path = directory().path() + "/" + std::string(name);
   const auto warn = [&](const std::string& why) {
     log(LogLevel::warning, path + ": a leftover that cannot be removed: " + why + "; remove it");
   };
@@ -31,7 +31,7 @@ void FileStore::sweep_one(Directory& root, std::string_view name) {
   }
   const auto info = (*file)->info();
   if (!info) return warn(info.error().message);
-  if (info->kind != FileKind::regular || !directory_.trusts(info->owner)) {
+  if (info->kind != FileKind::regular || !directory().trusts(info->owner)) {
     return warn("not a file of yours");
   }
   const auto locked = (*file)->try_lock(LockMode::exclusive, 0, 0);

@@ -64,7 +64,7 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
         (void)prune({.max_bytes = held - needed}, DryRun::no);
         done = put_checked(fingerprint, payload, options);
       }
-    } else if (!done && is_sign_of_deletion(done.error().code) && !directory_.is_at_its_path()) {
+    } else if (!done && is_sign_of_deletion(done.error().code) && !directory().is_at_its_path()) {
       // Somebody deleted the directory under us: make it anew, once.
       done = put_checked(fingerprint, payload, options);
     }
@@ -86,7 +86,7 @@ bool FileStore::may_evict() const noexcept {
 Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
                                     std::span<const std::byte> payload, const PutOptions& options) {
   const std::string path =
-      directory_.path() + "/" + format::entry_path(options_.layout, fingerprint);
+      directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
   if (payload.size() > max_payload_bytes_) {
     return std::unexpected(
         Error{.code = Errc::too_large,
@@ -99,7 +99,7 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
                                  .message = path + ": the recipe is over 4096 bytes; pass what "
                                                    "Recipe::encode returns"});
   }
-  LARDER_TRY(auto root, directory_.writer());
+  LARDER_TRY(auto root, directory().writer());
   Writing writing{
       .fingerprint = fingerprint,
       .payload = payload,
@@ -148,7 +148,7 @@ Result<void> FileStore::write_entry(Writing& writing) {
 }
 
 Result<void> FileStore::write_fresh(Writing& writing) {
-  LARDER_TRY(NewFile fresh, NewFile::create(directory_.file_system(), *writing.root));
+  LARDER_TRY(NewFile fresh, NewFile::create(directory().file_system(), *writing.root));
   const std::uint64_t bytes = writing.encoded.file_bytes();
   if (bytes > reserve_from_bytes) {
     auto reserved = fresh.file().reserve(bytes);
@@ -164,7 +164,7 @@ Result<FileStore::Standing> FileStore::examine(Writing& writing) {
   LARDER_TRY(auto file, open_entry(writing.fingerprint));
   if (!file) return Standing::absent;
   LARDER_TRY(writing.seen, file->info());
-  if (writing.seen.kind != FileKind::regular || !directory_.trusts(writing.seen.owner)) {
+  if (writing.seen.kind != FileKind::regular || !directory().trusts(writing.seen.owner)) {
     return std::unexpected(Error{.code = Errc::not_ours, .message = in_the_way(writing.path)});
   }
   writing.seen_file = file;
@@ -196,7 +196,7 @@ Result<void> FileStore::open_folder(Writing& writing) {
     opened = writing.root->open_directory(shard);
   }
   if (!opened && opened.error().code == Errc::not_ours) {
-    opened.error().message = in_the_way(directory_.path() + "/" + shard);
+    opened.error().message = in_the_way(directory().path() + "/" + shard);
   }
   if (!opened) return std::unexpected(std::move(opened).error());
   writing.folder = *std::move(opened);
@@ -257,12 +257,12 @@ void FileStore::account(const Writing& writing, const FileInfo& info) {
 Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     const std::string path = format::entry_path(options_.layout, fingerprint);
-    LARDER_TRY(const auto existing, directory_.reader());
+    LARDER_TRY(const auto existing, directory().reader());
     if (!existing) return false;
     if (const auto there = existing->info_at(path); !there && there.error().code == Errc::absent) {
       return false;
     }
-    LARDER_TRY(const auto root, directory_.writer());
+    LARDER_TRY(const auto root, directory().writer());
     LARDER_TRY(const auto held,
                state().locks->acquire(LockOffset::change_of(fingerprint), change_wait));
     LARDER_TRY(const bool removed, remove_locked(*root, fingerprint, path));
@@ -276,9 +276,9 @@ Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& finger
   const auto there = root.info_at(path);
   if (!there && there.error().code == Errc::absent) return false;
   if (!there) return std::unexpected(there.error());
-  if (there->kind != FileKind::regular || !directory_.trusts(there->owner)) {
+  if (there->kind != FileKind::regular || !directory().trusts(there->owner)) {
     return std::unexpected(
-        Error{.code = Errc::not_ours, .message = in_the_way(directory_.path() + "/" + path)});
+        Error{.code = Errc::not_ours, .message = in_the_way(directory().path() + "/" + path)});
   }
   LARDER_CHECK_OK(root.remove_file(path));
   state().pending.drop(fingerprint);
