@@ -1,7 +1,10 @@
 #include "context.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "exit_code.h"
 #include "log_sink.h"
 
 namespace larder::cli {
@@ -17,12 +20,32 @@ Result<std::shared_ptr<Store>> open_with(const Context& context, Access access,
                      .log = context.log});
 }
 
-}  // namespace
+// Who must hit would rather stop than compile; everybody else compiles without the cache.
+Result<Config> without_cache(const Error& cause, Result<Config> bare) {
+  if (bare && bare->must_hit) return std::unexpected(cause);
+  warn(fmt::format("going on without the cache: {}", cause.message));
+  Config config = bare ? *std::move(bare) : Config{};
+  config.disabled = true;
+  return config;
+}
 
-Result<Context> make_context(Options options) {
+// A broken file, or none to be found for want of a home, must not keep `once` from running COMMAND.
+// Wrong words and variables are the caller's to mend: they stay wrong without the files.
+Result<Config> settings_of(const Options& options) {
   ConfigSources sources;
   if (options.store) sources.arguments["dir"] = *options.store;
   auto config = load_config(sources);
+  if (config || options.verb != "once") return config;
+  sources.files = ConfigFiles::ignore;
+  auto bare = load_config(sources);
+  if (!bare && bare.error().code == Errc::bad_config) return bare;
+  return without_cache(config.error(), std::move(bare));
+}
+
+}  // namespace
+
+Result<Context> make_context(Options options) {
+  auto config = settings_of(options);
   if (!config) return std::unexpected(std::move(config).error());
   Logger log = make_logger(config->log);
   return Context{std::move(options), *std::move(config), std::move(log)};

@@ -17,7 +17,8 @@ struct Context {
   Logger log;
 };
 
-// The settings under the words typed. Errors as load_config.
+// The settings under the words typed. Errors as load_config; `once` goes on without the cache, with
+// a warning, where it is not the words or the variables that are wrong.
 Result<Context> make_context(Options options);
 
 Mode mode_of(const Config& config);

@@ -1,6 +1,8 @@
 // Where settings come from: arguments > LARDER_* environment > <store>/larder.conf >
 // $XDG_CONFIG_HOME/larder/larder.conf (else $HOME/.config) > /etc/larder.conf > default.
 // Files hold `key = value` lines named like the variables without LARDER_, lower case; # comments.
+// The store's file cannot set `dir` and `log`, and is not read where an argument or a variable has
+// disabled the cache.
 #ifndef LARDER_CONFIG_H_
 #define LARDER_CONFIG_H_
 
@@ -65,9 +67,12 @@ struct Config {
   std::vector<Setting> settings;
 };
 
+enum class ConfigFiles { read, ignore };
+
 struct ConfigSources {
   std::map<std::string, std::string> arguments = {};  // key -> value, e.g. {"dir", "/x"}; they win
   FileSystem* file_system = nullptr;                  // null: the machine's own
+  ConfigFiles files = ConfigFiles::read;              // ignore: arguments and environment alone
 };
 
 // Errors: bad_config naming the variable, or file and line (unknown keys too); no_home, unless

@@ -87,14 +87,17 @@ struct Layers {
 
 Result<Layers> read_layers(const ConfigSources& sources, FileSystem& file_system) {
   Layers layers;
+  const bool reads_files = sources.files == ConfigFiles::read;
   LARDER_TRY(layers.places[Layers::arguments], argument_layer(sources.arguments));
   if (!file_system.user().elevated) {
     LARDER_TRY(layers.places[Layers::environment], environment_layer());
-    if (const auto path = user_config_path()) {
+    if (const auto path = user_config_path(); path && reads_files) {
       LARDER_TRY(layers.places[Layers::user], read_config_file(file_system, *path));
     }
   }
-  LARDER_TRY(layers.places[Layers::machine], read_config_file(file_system, "/etc/larder.conf"));
+  if (reads_files) {
+    LARDER_TRY(layers.places[Layers::machine], read_config_file(file_system, "/etc/larder.conf"));
+  }
   return layers;
 }
 
@@ -183,6 +186,15 @@ bool is_disabled(const Layers& layers) {
   return read_boolean(layers, "disable", &Config::disabled, config) && config.disabled;
 }
 
+// Nothing in the store's own file could turn the cache on again, nor matter while it is off: then a
+// broken file there must not be in the way either.
+bool is_disabled_above_store(const Layers& layers) {
+  Layers above;
+  above.places[Layers::arguments] = layers.places[Layers::arguments];
+  above.places[Layers::environment] = layers.places[Layers::environment];
+  return is_disabled(above);
+}
+
 void read_log(const Layers& layers, Config& config) {
   const ConfiguredValue* value = layers.find("log");
   if (value != nullptr) config.log = value->value;
@@ -199,8 +211,10 @@ Result<Config> load_config(const ConfigSources& sources) {
   LARDER_TRY(Layers layers, read_layers(sources, file_system));
   auto located = find_location(layers, file_system, config);
   if (located) {
-    LARDER_TRY(layers.places[Layers::store],
-               read_store_config(file_system, config.location.directory));
+    if (sources.files == ConfigFiles::read && !is_disabled_above_store(layers)) {
+      LARDER_TRY(layers.places[Layers::store],
+                 read_store_config(file_system, config.location.directory));
+    }
   } else if (located.error().code != Errc::no_home || !is_disabled(layers)) {
     return std::unexpected(std::move(located).error());
   }

@@ -45,8 +45,11 @@ Result<void> parse_line(std::string_view line, const std::string& origin, Config
 Result<std::string> read_checked(FileSystem& file_system, File& file, const std::string& path) {
   LARDER_TRY(const FileInfo info, file.info());
   if (info.kind != FileKind::regular) return bad(path, "not a regular file; move it away");
+  // Root could change this process anyway; an administrator may configure everybody's stores.
+  constexpr std::uint64_t root = 0;
+  const bool trusted = info.owner == file_system.user().effective || info.owner == root;
   const bool writable_by_others = (info.permissions & 0022u) != 0;
-  if (info.owner != file_system.user().effective || writable_by_others) {
+  if (!trusted || writable_by_others) {
     return bad(path,
                "belongs to another user or is writable by others, and is not obeyed; make it your "
                "own with mode 0600, or remove it");
@@ -105,6 +108,12 @@ Result<ConfigLayer> read_store_config(FileSystem& file_system, const std::string
   LARDER_TRY(ConfigLayer layer, parse_config(text, path));
   if (const auto dir = layer.find("dir"); dir != layer.end()) {
     return bad(dir->second.origin, "a store cannot say where the store is; remove `dir`");
+  }
+  // A store may come with a checkout or from another machine: it must not choose files elsewhere
+  // that whoever looks into it then writes.
+  if (const auto log = layer.find("log"); log != layer.end()) {
+    return bad(log->second.origin,
+               "a store cannot name a file outside itself; remove `log` and set LARDER_LOG");
   }
   return layer;
 }

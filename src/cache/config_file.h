@@ -31,8 +31,8 @@ Result<ConfigLayer> parse_config(std::string_view text, std::string_view path);
 Result<ConfigLayer> read_config_file(FileSystem& file_system, const std::string& path);
 
 // `larder.conf` in a store directory. Whoever writes it decides about the process that opens the
-// store, so that it must belong to this user and be writable by nobody else: bad_config otherwise.
-// It cannot set `dir`.
+// store, so that it must belong to this user or root and be writable by nobody else: bad_config
+// otherwise. It cannot set `dir` and `log`.
 Result<ConfigLayer> read_store_config(FileSystem& file_system, const std::string& directory);
 
 }  // namespace larder

@@ -201,10 +201,52 @@ TEST_F(ConfigTest, AStoresFileThatOthersMayWriteIsRefused) {
   EXPECT_TRUE(load({{"dir", store()}}));
 }
 
+TEST_F(ConfigTest, AStoreCannotNameAFileOutsideItself) {
+  write(store_file(), "max_size = 1G\nlog = /elsewhere/log\n");
+  expect_bad(store_file() + ":2", {{"dir", store()}});
+}
+
 TEST_F(ConfigTest, AStoresFileOfAnotherUserIsRefused) {
   write(store_file(), "readonly = 1\n");
-  files_.who.effective += 1;
+  // Root may give the file away; nobody else can, and becomes another user instead.
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(store_file().c_str(), 65534, 65534), 0);
+  } else {
+    files_.who.effective += 1;
+  }
   expect_bad(store_file(), {{"dir", store()}});
+}
+
+TEST_F(ConfigTest, AStoresFileOfRootIsObeyed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make a file of root's";
+  write(store_file(), "readonly = 1\n");
+  files_.who.effective = 65534;
+  const auto config = load({{"dir", store()}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->read_only);
+}
+
+TEST_F(ConfigTest, AStoresFileIsNotReadWhereTheCacheIsDisabled) {
+  write(store_file(), "nonsense\n");
+  ::setenv("LARDER_DISABLE", "1", 1);
+  const auto config = load({{"dir", store()}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->disabled);
+  // A place that the store's file outranks does not keep it from being read.
+  ::unsetenv("LARDER_DISABLE");
+  write(user_file(), "disable = 1\n");
+  expect_bad(store_file(), {{"dir", store()}});
+}
+
+TEST_F(ConfigTest, FilesCanBeLeftAlone) {
+  write(store_file(), "nonsense\n");
+  write(user_file(), "nonsense\n");
+  files_.machine_file = "nonsense\n";
+  ::setenv("LARDER_MAX_SIZE", "7", 1);
+  const auto config = load_config(
+      {.arguments = {{"dir", store()}}, .file_system = &files_, .files = ConfigFiles::ignore});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->max_size_bytes, 7u);
 }
 
 TEST_F(ConfigTest, AStoresFileThatIsALinkOrNoFileIsRefused) {
