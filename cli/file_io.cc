@@ -129,9 +129,17 @@ Result<void> replace(const std::string& path, std::span<const std::byte> bytes) 
   return failed(path, "cannot be written", os_error);
 }
 
+// Waiting for a reader of a FIFO could take for ever; a pipe that has one is written at its pace.
 Result<void> write_directly(const std::string& path, std::span<const std::byte> bytes) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-  if (!file || !write_fully(file.get(), bytes) || file.close() != 0) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file && errno == ENXIO) {
+    return std::unexpected(
+        Error{.code = Errc::io_error,
+              .os_error = ENXIO,
+              .message = path + " has no reader; start the reader first, or name a file"});
+  }
+  if (!file || ::fcntl(file.get(), F_SETFL, 0) != 0 || !write_fully(file.get(), bytes) ||
+      file.close() != 0) {
     return failed(path, "cannot be written", errno);
   }
   return {};
@@ -142,6 +150,15 @@ std::string target_of(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr),
                                                         std::free);
   return resolved ? std::string(resolved.get()) : path;
+}
+
+Result<void> check_replaceable(const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) return {};
+  if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) return {};
+  return std::unexpected(
+      Error{.code = Errc::not_ours,
+            .message = path + " is not a regular file; move it away, or name another OUT"});
 }
 
 }  // namespace
@@ -176,6 +193,11 @@ Result<void> write_output(const std::string& path, std::span<const std::byte> by
   return replace(target_of(path), bytes);
 }
 
+Result<void> write_in_place_of(const std::string& path, std::span<const std::byte> bytes) {
+  const auto free = check_replaceable(path);
+  return free ? replace(path, bytes) : free;
+}
+
 Result<void> write_standard_output(std::span<const std::byte> bytes) {
   if (!write_fully(STDOUT_FILENO, bytes)) {
     return failed("standard output", "cannot be written", errno);
@@ -184,14 +206,10 @@ Result<void> write_standard_output(std::span<const std::byte> bytes) {
 }
 
 Result<void> remove_old_output(const std::string& path) {
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) return {};
-  if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)) {
-    return std::unexpected(
-        Error{.code = Errc::not_ours,
-              .message = path + " is not a regular file; move it away, or name another OUT"});
+  if (auto free = check_replaceable(path); !free) return free;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+    return failed(path, "cannot be removed", errno);
   }
-  if (::unlink(path.c_str()) != 0) return failed(path, "cannot be removed", errno);
   return {};
 }
 

@@ -21,8 +21,14 @@ Result<Artifact> read_payload(const std::string& path, std::uint64_t max_bytes);
 Result<Artifact> read_made_file(const std::string& path, std::uint64_t max_bytes);
 
 // Writes beside `path` and renames, so that `path` is never seen half written and stays as it was
-// when this fails. What is no regular file (/dev/stdout, a FIFO) is written to directly.
+// when this fails. A link stays, and what it leads to is replaced; one that leads nowhere is
+// replaced itself. What is no regular file (/dev/stdout, a FIFO) is written to directly; a FIFO
+// that nobody reads is io_error.
 Result<void> write_output(const std::string& path, std::span<const std::byte> bytes);
+
+// The same where only a file of its own will do: a link is replaced itself, and anything else but a
+// regular file stays: not_ours.
+Result<void> write_in_place_of(const std::string& path, std::span<const std::byte> bytes);
 
 Result<void> write_standard_output(std::span<const std::byte> bytes);
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,17 +27,36 @@ std::string_view level_name(LogLevel level) {
   return "warning";
 }
 
+// Standard error is what the caller made it; a named pipe or socket may have no reader, or one that
+// stops reading. O_NONBLOCK is for what becomes a pipe in between.
+Descriptor open_destination(const std::string& destination, std::string& problem) {
+  if (destination == "stderr") return Descriptor(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+  struct stat info{};
+  const auto is_unfit = [&] { return !S_ISREG(info.st_mode) && !S_ISCHR(info.st_mode); };
+  const auto unfit = [&] {
+    problem = "it is neither a regular file nor a terminal";
+    return Descriptor();
+  };
+  if (::stat(destination.c_str(), &info) == 0 && is_unfit()) return unfit();
+  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  Descriptor opened(::open(destination.c_str(), flags, 0600));
+  if (!opened) {
+    problem = std::strerror(errno);
+    return opened;
+  }
+  if (::fstat(opened.get(), &info) != 0 || is_unfit()) return unfit();
+  return opened;
+}
+
 }  // namespace
 
 Logger make_logger(const std::string& destination) {
   if (destination.empty()) return {};
-  const bool to_stderr = destination == "stderr";
-  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-  Descriptor opened(to_stderr ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
-                              : ::open(destination.c_str(), flags, 0600));
+  std::string problem;
+  Descriptor opened = open_destination(destination, problem);
   if (!opened) {
     warn(fmt::format("the log {} cannot be opened ({}); going on without one", destination,
-                     std::strerror(errno)));
+                     problem.empty() ? std::strerror(errno) : problem));
     return {};
   }
   auto descriptor = std::make_shared<Descriptor>(std::move(opened));

@@ -11,7 +11,8 @@
 namespace larder::cli {
 
 // Appends to the file of that name, or writes to standard error for "stderr"; an empty function for
-// an empty name. Says so on standard error when the file cannot be opened, and goes on without.
+// an empty name. Says so on standard error when the file cannot be opened, or is neither a regular
+// file nor a terminal, and goes on without.
 Logger make_logger(const std::string& destination);
 
 // Keeps the library's warnings, for verbs that tell them. Any thread may log.

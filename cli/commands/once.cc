@@ -126,7 +126,7 @@ int run_once(const Context& context) {
     return result ? store_durably(cache, warnings) : exit_with(*compile.outcome());
   }
   if (!result) return fail_look_up(fingerprint, result.error());
-  const auto written = write_output(*context.options.output, result->bytes());
+  const auto written = write_in_place_of(*context.options.output, result->bytes());
   return written ? exit_ok : fail(written.error());
 }
 

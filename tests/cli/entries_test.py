@@ -49,6 +49,31 @@ class Entries(ProgramTest):
         self.larder("get", A, "-o", "/dev/null")
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
 
+    def test_a_link_that_leads_nowhere_is_replaced(self) -> None:
+        self.put(A, b"x")
+        os.symlink("nowhere", self.path("link"))
+        self.larder("get", A, "-o", "link")
+        self.assertFalse(os.path.islink(self.path("link")))
+        self.assertEqual(self.read(self.path("link")), b"x")
+
+    def test_a_pipe_is_written_when_somebody_reads_it(self) -> None:
+        content = os.urandom(1 << 20)  # more than a pipe holds
+        self.put(A, content)
+        os.mkfifo(self.path("pipe"))
+        self.refused(REFUSED, "get", A, "-o", "pipe", says="reader")
+        reader = os.open(self.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(reader, True)
+        process = self.start("get", A, "-o", "pipe")
+        read = b""
+        while len(read) < len(content):
+            piece = os.read(reader, 1 << 16)
+            if not piece and process.poll() is not None:
+                break  # before the writer comes, an end is none
+            read += piece
+        os.close(reader)
+        self.assertEqual((process.wait(60), read == content), (OK, True))
+        process.communicate()
+
     def test_a_miss_leaves_no_file_and_the_old_one_untouched(self) -> None:
         self.refused(NOT_FOUND, "get", A, "-o", "out", says=A)
         self.assertFalse(os.path.exists(self.path("out")))

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 import unittest
 
-from program import A, B, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts, is_running, kill
+from program import (A, B, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE, both_layouts,
+                     is_running, kill)
 
 # Notes that it ran, takes its time, then writes what it was told to the file it was told.
 SLOW = 'echo $$ >> ran; sleep "$0"; printf made > "$1"'
@@ -75,6 +77,26 @@ class Once(ProgramTest):
         self.write("out/precious", b"x")
         self.refused(REFUSED, "once", A, "-o", "out", "--", "true", says="out")
         self.assertEqual(self.read(self.path("out/precious")), b"x")
+
+    def test_what_is_no_regular_file_is_refused_by_a_hit_as_by_a_miss(self) -> None:
+        os.mkfifo(self.path("out"))
+        self.refused(REFUSED, "once", A, "-o", "out", "--", "true", says="not a regular file")
+        self.put(A, b"made")
+        self.refused(REFUSED, "once", A, "-o", "out", "--", "false", says="not a regular file")
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("out")).st_mode))
+
+    def test_a_link_in_the_way_is_replaced_by_a_hit_as_by_a_miss(self) -> None:
+        kept = self.write("kept", b"kept")
+        for target in (kept, "nowhere"):
+            self.run_words(self.command("rm", A))
+            for _ in ("miss", "hit"):
+                os.symlink(target, self.path("out"))
+                self.once("out", "sh", "-c", "printf made > out")
+                self.assertFalse(os.path.islink(self.path("out")))
+                self.assertEqual(self.read(self.path("out")), b"made")
+                os.unlink(self.path("out"))
+        self.assertEqual(self.read(kept), b"kept")
+        self.assertFalse(os.path.exists(self.path("nowhere")))
 
     def test_no_command_is_a_usage_error(self) -> None:
         self.refused(USAGE, "once", A, "-o", "out", says="COMMAND")
@@ -165,6 +187,40 @@ class Once(ProgramTest):
         self.refused(REFUSED, "once", A, "-o", "out", "--", "touch", "out", store=file, says=file,
                      LARDER_MUST_HIT="1")
         self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_a_broken_file_does_not_keep_command_from_running(self) -> None:
+        self.put(B, b"x")
+        for name, text, mode in (("store/larder.conf", b"nonsense\n", 0o600),
+                                 ("store/larder.conf", b"readonly = 0\n", 0o664),
+                                 ("home/.config/larder/larder.conf", b"max_size = x\n", 0o600)):
+            conf = self.write(name, text)
+            os.chmod(conf, mode)
+            result = self.run_words(self.command("once", A, "-o", "out", "--", "sh", "-c",
+                                                 "printf made > out; exit 5"))
+            self.expect(result, 5)
+            self.assertRegex(result.stderr.decode(), f"\\Alarder: warning: [^\n]*{conf}[^\n]*\n\\Z")
+            self.assertEqual(self.read(self.path("out")), b"made")
+            os.unlink(self.path("out"))
+            self.refused(USAGE, "once", A, "-o", "out", "--", "touch", "out", says=conf,
+                         LARDER_MUST_HIT="1")
+            self.refused(USAGE, "once", A, "-o", "out", "--", "touch", "out",
+                         says="LARDER_MAX_SIZE", LARDER_MAX_SIZE="lots")
+            self.refused(USAGE, "once", A, "-o", "out", "--", "touch", "out", says="redis",
+                         store="redis://x")
+            self.assertFalse(os.path.exists(self.path("out")))
+            os.unlink(conf)
+
+    def test_a_disabled_cache_does_not_look_at_the_stores_file(self) -> None:
+        self.put(B, b"x")
+        os.chmod(self.write("store/larder.conf", b"nonsense\n"), 0o600)
+        result = self.run_words(self.command("once", A, "-o", "out", "--", "touch", "out"),
+                                LARDER_DISABLE="1")
+        self.assertEqual((result.returncode, result.stderr), (OK, b""))
+
+    def test_no_home_does_not_keep_command_from_running(self) -> None:
+        result = self.run_words([PROGRAM, "once", A, "-o", "out", "--", "touch", "out"], HOME="")
+        self.expect(result, OK)
+        self.assertRegex(result.stderr.decode(), r"\Alarder: warning: [^\n]*HOME[^\n]*\n\Z")
 
     def test_a_result_over_the_cap_is_the_callers_all_the_same(self) -> None:
         result = self.run_words(self.command("once", A, "-o", "out", "--", "truncate", "-s",

@@ -49,6 +49,13 @@ class Settings(ProgramTest):
         os.chmod(conf, 0o666)
         self.refused(USAGE, "get", A, says=conf)
 
+    def test_a_stores_own_file_cannot_choose_the_log(self) -> None:
+        self.put(A, b"x" * 100)
+        self.flip_a_bit(A)
+        os.chmod(self.write("store/larder.conf", f"log = {self.path('log')}\n".encode()), 0o600)
+        self.refused(USAGE, "get", A, says="larder.conf:1")
+        self.assertFalse(os.path.exists(self.path("log")))
+
     def test_the_stores_own_file_is_not_taken_for_a_foreign_directory(self) -> None:
         os.mkdir(self.store, 0o700)
         self.write("store/larder.conf", b"max_size = 1G\n")
@@ -117,6 +124,16 @@ class Settings(ProgramTest):
         result = self.run_words(self.command("list"), LARDER_LOG="/proc/nowhere/log")
         self.assertEqual(result.returncode, OK)
         self.assertIn(b"larder: warning: the log /proc/nowhere/log", result.stderr)
+
+    def test_a_pipe_is_no_log(self) -> None:
+        os.mkfifo(self.path("pipe"))
+        for _ in ("without a reader", "with one"):
+            result = self.run_words(self.command("list"), LARDER_LOG="pipe")
+            self.assertEqual(result.returncode, OK)
+            self.assertRegex(result.stderr.decode(),
+                             r"\Alarder: warning: the log pipe [^\n]*regular file[^\n]*\n\Z")
+            reader = os.open(self.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+            self.addCleanup(os.close, reader)
 
 
 if __name__ == "__main__":
