@@ -9,6 +9,7 @@
 
 #include "cache/single_flight.h"
 #include "larder/cache.h"
+#include "os/fork_aware.h"
 
 namespace larder {
 
@@ -21,6 +22,19 @@ struct CacheCounters {
 
   // Replaces in `metrics` what is counted here.
   void write_to(Metrics& metrics) const noexcept;
+};
+
+// What a forked child has anew: the parent adds up its own counters, and a mutex may have been held
+// by a thread that the child does not have.
+struct CacheState {
+  explicit CacheState(const Metrics& of_stores) : added_statistics(of_stores) {}
+
+  CacheCounters counters;
+  SingleFlight flights;
+  std::atomic<std::uint64_t> logged_codes = 0;  // one bit for each Errc
+
+  std::mutex statistics_mutex;
+  Metrics added_statistics;  // guarded by statistics_mutex
 };
 
 struct Cache::Impl {
@@ -37,34 +51,37 @@ struct Cache::Impl {
     const Compile& compile;
     std::string_view recipe;
     SingleFlight::Clock::time_point deadline;
+    // What `compile` gave, or that it threw: the library's own trouble must hide neither.
+    std::optional<Result<Artifact>> compiled = {};
+    bool threw = false;
   };
 
+  static std::unexpected<Error> must_hit(const Fingerprint& fingerprint);
   bool writes() const noexcept;  // whether the mode may write
 
   std::optional<Artifact> look_up(const Fingerprint& fingerprint);     // counted
   std::optional<Artifact> look_again(const Fingerprint& fingerprint);  // not counted
 
-  Result<Artifact> compile_once(const Request& request);
-  Result<Artifact> lead(const Request& request);
+  Result<Artifact> get_or_compile(Request& request);
+  Result<Artifact> find_or_compile(Request& request);
+  Result<Artifact> compile_once(Request& request);
+  Result<Artifact> lead(Request& request);
   std::unique_ptr<Lease> wait_for_lease(const Request& request, std::optional<Artifact>& found);
-  Result<Artifact> compile_and_put(const Request& request);
-  Result<Artifact> run(const Compile& compile);
+  Result<Artifact> compile_and_put(Request& request);
+  void run(Request& request);
 
   void count_failed_look_up(const Error& error);
   void log_once(const Error& error);
 
-  Metrics metrics() const;
+  Metrics metrics_of_stores() const noexcept;
+  Metrics metrics() const noexcept;
   void add_statistics();
+  CacheState& state() const { return state_of_process.get(); }
 
   const std::shared_ptr<Store> store;
   const std::shared_ptr<Store> kept;
   const CacheOptions options;
-  CacheCounters counters;
-  SingleFlight flights;
-  std::atomic<std::uint64_t> logged_codes = 0;  // one bit for each Errc
-
-  std::mutex statistics_mutex;
-  Metrics added_statistics;  // guarded by statistics_mutex
+  const os::ForkAware<CacheState> state_of_process;
 };
 
 }  // namespace larder

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/guarded.h"
 #include "cache/cache_impl.h"
 
 namespace larder {
@@ -26,9 +27,30 @@ constexpr std::chrono::milliseconds longest_pause(20);
 
 }  // namespace
 
-Result<Artifact> Cache::Impl::compile_once(const Request& request) {
+// The library's own trouble costs time, and hides nothing that the compile function did.
+Result<Artifact> Cache::Impl::get_or_compile(Request& request) {
+  try {
+    return find_or_compile(request);
+  } catch (...) {
+    if (request.threw) throw;
+  }
+  if (options.mode == Mode::must_hit) {
+    return guarded([&]() -> Result<Artifact> { return must_hit(request.fingerprint); });
+  }
+  if (!request.compiled) run(request);
+  return *std::move(request.compiled);
+}
+
+Result<Artifact> Cache::Impl::find_or_compile(Request& request) {
+  if (auto found = look_up(request.fingerprint)) return *std::move(found);
+  if (options.mode == Mode::must_hit) return must_hit(request.fingerprint);
+  const bool alone = options.mode == Mode::disabled || options.mode == Mode::refresh;
+  return alone ? compile_and_put(request) : compile_once(request);
+}
+
+Result<Artifact> Cache::Impl::compile_once(Request& request) {
   for (;;) {
-    auto ticket = flights.join(request.fingerprint);
+    auto ticket = state().flights.join(request.fingerprint);
     if (ticket.role() == SingleFlight::Role::nested) return compile_and_put(request);
     if (ticket.role() == SingleFlight::Role::leader) {
       auto result = lead(request);
@@ -37,7 +59,9 @@ Result<Artifact> Cache::Impl::compile_once(const Request& request) {
     }
     std::optional<Result<Artifact>> result;
     switch (ticket.wait_until(request.deadline, result)) {
-      case SingleFlight::Ending::landed: ++counters.compile_waits; return *std::move(result);
+      case SingleFlight::Ending::landed:
+        ++state().counters.compile_waits;
+        return *std::move(result);
       case SingleFlight::Ending::timed_out: return compile_and_put(request);
       case SingleFlight::Ending::abandoned:
         break;  // its compile threw: one of the followers leads now
@@ -45,14 +69,14 @@ Result<Artifact> Cache::Impl::compile_once(const Request& request) {
   }
 }
 
-Result<Artifact> Cache::Impl::lead(const Request& request) {
+Result<Artifact> Cache::Impl::lead(Request& request) {
   std::optional<Artifact> found;
   std::unique_ptr<Lease> lease;
   // A lease is a lock file: the modes that write nothing do without.
   if (writes()) lease = wait_for_lease(request, found);
   if (!found) found = look_again(request.fingerprint);
   if (found) {
-    ++counters.compile_waits;
+    ++state().counters.compile_waits;
     return *std::move(found);
   }
   return compile_and_put(request);
@@ -84,25 +108,31 @@ std::optional<Artifact> Cache::Impl::look_again(const Fingerprint& fingerprint) 
   return found ? *std::move(found) : std::nullopt;
 }
 
-Result<Artifact> Cache::Impl::compile_and_put(const Request& request) {
-  auto compiled = run(request.compile);
-  if (!compiled || !writes()) return compiled;
-  const PutOptions put_options{.recipe = request.recipe};
-  auto stored = store->put(request.fingerprint, compiled->bytes(), put_options);
-  if (!stored) log_once(stored.error());
+Result<Artifact> Cache::Impl::compile_and_put(Request& request) {
+  run(request);
+  const Result<Artifact>& compiled = *request.compiled;
+  if (compiled && writes()) {
+    const PutOptions put_options{.recipe = request.recipe};
+    auto stored = store->put(request.fingerprint, compiled->bytes(), put_options);
+    if (!stored) log_once(stored.error());
+  }
   return compiled;
 }
 
-Result<Artifact> Cache::Impl::run(const Compile& compile) {
-  ++counters.compiles;
+// Counts where there is memory to do so, which a forked child's first use may lack.
+void Cache::Impl::run(Request& request) {
+  const auto count = [this](CacheCounters::Counter CacheCounters::* counter) {
+    best_effort([&] { ++(state().counters.*counter); });
+  };
+  count(&CacheCounters::compiles);
   try {
-    auto compiled = compile();
-    if (!compiled) ++counters.compile_failures;
-    return compiled;
+    request.compiled = request.compile();
   } catch (...) {
-    ++counters.compile_failures;
+    request.threw = true;
+    count(&CacheCounters::compile_failures);
     throw;
   }
+  if (!*request.compiled) count(&CacheCounters::compile_failures);
 }
 
 }  // namespace larder

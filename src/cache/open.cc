@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "cache/cache_impl.h"
 #include "larder/cache.h"
@@ -57,40 +58,45 @@ Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uin
 }  // namespace
 
 Result<std::shared_ptr<Store>> open_store(const OpenStoreOptions& options) {
-  const Location& location = options.location;
-  FileStoreOptions file{.directory = location.directory,
-                        .access = options.access,
-                        .create = options.create,
-                        .budget = options.budget,
-                        .on_evict = options.on_evict,
-                        .log = options.log,
-                        .file_system = options.file_system};
-  if (location.kind == StoreKind::vyre) file.layout = FileLayout::vyre;
-  if (file.directory.empty()) {
-    LARDER_TRY(file.directory, default_directory(location.kind));
-  }
-  return open_file_store(file);
+  return guarded([&]() -> Result<std::shared_ptr<Store>> {
+    const Location& location = options.location;
+    FileStoreOptions file{.directory = location.directory,
+                          .access = options.access,
+                          .create = options.create,
+                          .budget = options.budget,
+                          .on_evict = options.on_evict,
+                          .log = options.log,
+                          .file_system = options.file_system};
+    if (location.kind == StoreKind::vyre) file.layout = FileLayout::vyre;
+    if (file.directory.empty()) {
+      LARDER_TRY(file.directory, default_directory(location.kind));
+    }
+    return open_file_store(file);
+  });
 }
 
 Result<Cache> open(const OpenOptions& options) {
-  CacheOptions cache = options.cache;
-  cache.mode = options.mode.value_or(Mode::disabled);
-  Config config;
-  if (options.mode != Mode::disabled) {
-    LARDER_TRY(config, load_config(sources_of(options)));
-    cache.mode = options.mode.value_or(configured_mode(config));
-  }
-  if (!cache.log && !config.log.empty()) {
-    LARDER_TRY(cache.log, open_log(config.log));
-  }
-  if (cache.mode == Mode::disabled) {
-    // Nothing is looked up or put, so the smallest store will do; no directory is touched.
-    LARDER_TRY(auto unused, make_memory_store({.capacity_bytes = 1, .capacity_entries = 1}));
-    return Cache(std::move(unused), std::move(cache));
-  }
-  LARDER_TRY(auto kept, open_kept(options, config, cache));
-  LARDER_TRY(auto store, with_memory(kept, options.memory_bytes, cache.mode));
-  return Cache(std::make_shared<Cache::Impl>(std::move(store), std::move(kept), std::move(cache)));
+  return guarded([&]() -> Result<Cache> {
+    CacheOptions cache = options.cache;
+    cache.mode = options.mode.value_or(Mode::disabled);
+    Config config;
+    if (options.mode != Mode::disabled) {
+      LARDER_TRY(config, load_config(sources_of(options)));
+      cache.mode = options.mode.value_or(configured_mode(config));
+    }
+    if (!cache.log && !config.log.empty()) {
+      LARDER_TRY(cache.log, open_log(config.log));
+    }
+    if (cache.mode == Mode::disabled) {
+      // Nothing is looked up or put, so the smallest store will do; no directory is touched.
+      LARDER_TRY(auto unused, make_memory_store({.capacity_bytes = 1, .capacity_entries = 1}));
+      return Cache(std::move(unused), std::move(cache));
+    }
+    LARDER_TRY(auto kept, open_kept(options, config, cache));
+    LARDER_TRY(auto store, with_memory(kept, options.memory_bytes, cache.mode));
+    return Cache(
+        std::make_shared<Cache::Impl>(std::move(store), std::move(kept), std::move(cache)));
+  });
 }
 
 }  // namespace larder

@@ -23,6 +23,7 @@ SingleFlight::Ticket SingleFlight::join(const Fingerprint& fingerprint) {
 }
 
 void SingleFlight::end(Flight& flight, std::optional<Result<Artifact>> result) {
+  if (guard_.forked()) return;
   const std::lock_guard lock(mutex_);
   flight.over = true;
   flight.result = std::move(result);

@@ -13,12 +13,14 @@
 #include "larder/artifact.h"
 #include "larder/error.h"
 #include "larder/fingerprint.h"
+#include "os/fork_guard.h"
 
 namespace larder {
 
 // Whoever joins a fingerprint first leads; those who join before the leader has landed follow, and
 // get its result. A leader that goes away without a result leaves nobody hanging: its followers are
-// told, and join again.
+// told, and join again. A leader that finds itself in a forked child, since its compile forked and
+// came back there too, leaves the flight to the parent.
 class SingleFlight {
   struct Flight;
 
@@ -68,6 +70,7 @@ class SingleFlight {
 
   void end(Flight& flight, std::optional<Result<Artifact>> result);
 
+  const os::ForkGuard guard_;
   std::mutex mutex_;
   // Ordered, not hashed: nobody can choose fingerprints that make it slow.
   std::map<Fingerprint, std::shared_ptr<Flight>> flights_;

@@ -9,8 +9,8 @@
 
 namespace larder {
 
-Layer::Layer(Tier tier, std::uint64_t behind_capacity_bytes)
-    : tier_(std::move(tier)),
+Layer::Layer(const Tier& tier, std::uint64_t behind_capacity_bytes)
+    : tier_(tier),
       in_memory_(dynamic_cast<const MemoryStore*>(tier_.store.get()) != nullptr),
       queue_(behind_capacity_bytes) {}
 

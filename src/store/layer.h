@@ -21,7 +21,8 @@ namespace larder {
 // Any number of threads; who calls write, remove or write_queued holds the fingerprint's stripe.
 class Layer {
  public:
-  Layer(Tier tier, std::uint64_t behind_capacity_bytes);
+  // `tier` must outlive it.
+  Layer(const Tier& tier, std::uint64_t behind_capacity_bytes);
 
   Store& store() const noexcept { return *tier_.store; }
   bool writable() const noexcept { return tier_.write != TierWrite::never; }
@@ -58,7 +59,7 @@ class Layer {
   void set_lost(const Fingerprint& fingerprint);
   void set_put_again(const Fingerprint& fingerprint);
 
-  const Tier tier_;
+  const Tier& tier_;
   const bool in_memory_;
   BehindQueue queue_;
   mutable std::mutex lost_mutex_;

@@ -10,6 +10,9 @@
 // one, so that the next look-up does not find a copy that hides the loss; slower tiers keep theirs,
 // and a promotion from there is a put that makes good the loss.
 //
+// Fork: a child starts with nothing queued, nothing lost, counters at zero. The parent writes what
+// the parent has queued; not even the child's destructor does.
+//
 // Recipes: a promotion into a tier that outlives the process carries the recipe along, at the price
 // of one inspect() of the source. Into memory it goes without: that copy dies with the process, and
 // a hit should not be paid for twice; inspect() finds the recipe in the slower tier.
@@ -18,7 +21,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "store/catch_out_of_memory.h"
+#include "base/guarded.h"
 #include "store/counters.h"
 
 namespace larder {
@@ -43,32 +46,47 @@ void count_absent(Stripe& stripe) noexcept {
 
 }  // namespace
 
-LayeredStore::LayeredStore(const LayeredStoreOptions& options) : on_promote_(options.on_promote) {
-  layers_.reserve(options.tiers.size());
+LayeredStore::State::State(const LayeredStoreOptions& options) {
+  layers.reserve(options.tiers.size());
   for (const Tier& tier : options.tiers) {
-    layers_.push_back(std::make_unique<Layer>(tier, options.behind_capacity_bytes));
+    layers.push_back(std::make_unique<Layer>(tier, options.behind_capacity_bytes));
   }
 }
 
+LayeredStore::LayeredStore(const LayeredStoreOptions& options)
+    : options_{.tiers = options.tiers,
+               .behind_capacity_bytes = options.behind_capacity_bytes,
+               .on_promote = shielded(options.on_promote)},
+      state_([this] { return std::make_unique<State>(options_); }) {}
+
 Result<std::optional<Artifact>> LayeredStore::get(const Fingerprint& fingerprint) {
-  Stripe& stripe = stripes_.of(fingerprint);
-  const std::uint64_t version = stripe.version.load(std::memory_order_acquire);
-  std::optional<Error> failure;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    auto found = layers_[i]->get(fingerprint);
+  return guarded([&]() -> Result<std::optional<Artifact>> {
+    Stripe& stripe = stripes().of(fingerprint);
+    const std::uint64_t version = stripe.version.load(std::memory_order_acquire);
+    std::size_t tier = 0;
+    auto found = guarded([&] { return search(fingerprint, tier); });
     if (!found) {
-      if (!failure) failure = std::move(found).error();
-    } else if (*found) {
+      count_failure(stripe, found.error().code);
+    } else if (!*found) {
+      count_absent(stripe);
+    } else {
       count_hit(stripe, (*found)->size());
-      promote(fingerprint, **found, i, version);
-      return found;
+      promote(fingerprint, **found, tier, version);
     }
+    return found;
+  });
+}
+
+// In the fastest tier that has it, which `tier` then names.
+Result<std::optional<Artifact>> LayeredStore::search(const Fingerprint& fingerprint,
+                                                     std::size_t& tier) {
+  std::optional<Error> failure;
+  for (tier = 0; tier < layers().size(); ++tier) {
+    auto found = layers()[tier]->get(fingerprint);
+    if (found && *found) return found;
+    if (!found && !failure) failure = std::move(found).error();
   }
-  if (failure) {
-    count_failure(stripe, failure->code);
-    return std::unexpected(*std::move(failure));
-  }
-  count_absent(stripe);
+  if (failure) return std::unexpected(*std::move(failure));
   return std::nullopt;
 }
 
@@ -79,19 +97,19 @@ std::vector<Result<std::optional<Artifact>>> LayeredStore::get_many(
   std::vector<std::uint64_t> versions;
   std::vector<std::size_t> pending;
   for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    versions.push_back(stripes_.of(fingerprints[i]).version.load(std::memory_order_acquire));
+    versions.push_back(stripes().of(fingerprints[i]).version.load(std::memory_order_acquire));
     pending.push_back(i);
   }
-  for (std::size_t tier = 0; tier < layers_.size() && !pending.empty(); ++tier) {
+  for (std::size_t tier = 0; tier < layers().size() && !pending.empty(); ++tier) {
     std::vector<Fingerprint> asked;
     for (const std::size_t i : pending) asked.push_back(fingerprints[i]);
-    auto answers = layers_[tier]->get_many(asked);
+    auto answers = layers()[tier]->get_many(asked);
     std::vector<std::size_t> missing;
     for (std::size_t k = 0; k < pending.size(); ++k) {
       const std::size_t i = pending[k];
       const bool hit = answers[k] && *answers[k];
       if (hit) {
-        count_hit(stripes_.of(asked[k]), (**answers[k]).size());
+        count_hit(stripes().of(asked[k]), (**answers[k]).size());
         promote(asked[k], **answers[k], tier, versions[i]);
       } else {
         missing.push_back(i);
@@ -101,60 +119,66 @@ std::vector<Result<std::optional<Artifact>>> LayeredStore::get_many(
     pending = std::move(missing);
   }
   for (const std::size_t i : pending) {
-    Stripe& stripe = stripes_.of(fingerprints[i]);
+    Stripe& stripe = stripes().of(fingerprints[i]);
     results[i] ? count_absent(stripe) : count_failure(stripe, results[i].error().code);
   }
   return results;
 }
 
 Result<bool> LayeredStore::contains(const Fingerprint& fingerprint) {
-  Stripe& stripe = stripes_.of(fingerprint);
-  std::optional<Error> failure;
-  for (const auto& layer : layers_) {
-    auto there = layer->contains(fingerprint);
+  return guarded([&]() -> Result<bool> {
+    Stripe& stripe = stripes().of(fingerprint);
+    auto there = guarded([&] { return search_whether(fingerprint); });
     if (!there) {
-      if (!failure) failure = std::move(there).error();
+      count_failure(stripe, there.error().code);
     } else if (*there) {
       count_hit(stripe, 0);  // no bytes were returned
-      return true;
+    } else {
+      count_absent(stripe);
     }
+    return there;
+  });
+}
+
+Result<bool> LayeredStore::search_whether(const Fingerprint& fingerprint) {
+  std::optional<Error> failure;
+  for (const auto& layer : layers()) {
+    auto there = layer->contains(fingerprint);
+    if (there && *there) return true;
+    if (!there && !failure) failure = std::move(there).error();
   }
-  if (failure) {
-    count_failure(stripe, failure->code);
-    return std::unexpected(*std::move(failure));
-  }
-  count_absent(stripe);
+  if (failure) return std::unexpected(*std::move(failure));
   return false;
 }
 
-bool LayeredStore::anything_to_promote_into(std::size_t from) const noexcept {
-  return std::any_of(layers_.begin(), layers_.begin() + static_cast<std::ptrdiff_t>(from),
+bool LayeredStore::anything_to_promote_into(std::size_t from) const {
+  return std::any_of(layers().begin(), layers().begin() + static_cast<std::ptrdiff_t>(from),
                      [](const auto& layer) { return layer->writable(); });
 }
 
 std::string LayeredStore::recipe_for_promotion(const Fingerprint& fingerprint, std::size_t from) {
   const bool wanted = std::any_of(
-      layers_.begin(), layers_.begin() + static_cast<std::ptrdiff_t>(from),
+      layers().begin(), layers().begin() + static_cast<std::ptrdiff_t>(from),
       [](const auto& layer) { return layer->writable() && !layer->keeps_for_this_process_only(); });
-  return wanted ? layers_[from]->recipe_of(fingerprint) : std::string();
+  return wanted ? layers()[from]->recipe_of(fingerprint) : std::string();
 }
 
 // A promotion that runs out of memory is one that did not happen: the hit is served all the same.
 void LayeredStore::promote(const Fingerprint& fingerprint, const Artifact& artifact,
                            std::size_t from, std::uint64_t version) noexcept {
-  if (!anything_to_promote_into(from)) return;
-  (void)catch_out_of_memory([&]() -> Result<void> {
+  (void)guarded([&]() -> Result<void> {
+    if (!anything_to_promote_into(from)) return {};
     const std::string recipe = recipe_for_promotion(fingerprint, from);
     std::vector<Promotion> done;
     {
-      const StripePromotion promotion(stripes_, fingerprint, version);
+      const StripePromotion promotion(stripes(), fingerprint, version);
       if (!promotion.allowed()) return {};
       done = copy_into_faster(
           {.fingerprint = fingerprint, .from_tier = from, .bytes = artifact.size()}, artifact,
           recipe);
     }
     for (const Promotion& promotion : done) {
-      if (on_promote_) on_promote_(promotion);
+      if (options_.on_promote) options_.on_promote(promotion);
     }
     return {};
   });
@@ -165,10 +189,10 @@ std::vector<Promotion> LayeredStore::copy_into_faster(const Promotion& promotion
                                                       std::string_view recipe) {
   std::vector<Promotion> done;
   for (std::size_t to = promotion.from_tier; to-- > 0;) {
-    if (!layers_[to]->writable()) continue;
+    if (!layers()[to]->writable()) continue;
     const auto written =
-        layers_[to]->write(promotion.fingerprint, artifact.bytes(), recipe, Origin::promotion);
-    if (written) promotions_.fetch_add(1, std::memory_order_relaxed);
+        layers()[to]->write(promotion.fingerprint, artifact.bytes(), recipe, Origin::promotion);
+    if (written) state().promotions.fetch_add(1, std::memory_order_relaxed);
     done.push_back(promotion);
     done.back().to_tier = to;
     done.back().stored = written.has_value();
@@ -184,7 +208,7 @@ Result<std::shared_ptr<Store>> make_layered_store(const LayeredStoreOptions& opt
         Error{.code = Errc::invalid_argument,
               .message = "a layered store needs at least one tier, and a store in each; add them"});
   }
-  return catch_out_of_memory(
+  return guarded(
       [&]() -> Result<std::shared_ptr<Store>> { return std::make_shared<LayeredStore>(options); });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "larder/store.h"
+#include "os/fork_aware.h"
 #include "store/kept_statistics.h"
 #include "store/layer.h"
 #include "store/stripes.h"
@@ -41,12 +42,30 @@ class LayeredStore final : public Store {
   std::string describe() const override;
 
  private:
+  // What a forked child has anew: what is queued is the parent's to write, and a mutex may have
+  // been held by a thread that the child does not have.
+  struct State {
+    explicit State(const LayeredStoreOptions& options);
+
+    std::vector<std::unique_ptr<Layer>> layers;
+    Stripes stripes;
+    KeptStatistics own_statistics;  // when no tier may be written
+    std::atomic<std::uint64_t> promotions = 0;
+    std::atomic<std::uint64_t> rejected_read_only = 0;
+    std::atomic<std::uint64_t> running_flushes = 0;
+  };
   struct Tally;  // of one put
 
+  State& state() const { return state_.get(); }
+  const std::vector<std::unique_ptr<Layer>>& layers() const { return state().layers; }
+  Stripes& stripes() const { return state().stripes; }
+
+  Result<std::optional<Artifact>> search(const Fingerprint& fingerprint, std::size_t& tier);
+  Result<bool> search_whether(const Fingerprint& fingerprint);
   void promote(const Fingerprint& fingerprint, const Artifact& artifact, std::size_t from,
                std::uint64_t version) noexcept;
   std::string recipe_for_promotion(const Fingerprint& fingerprint, std::size_t from);
-  bool anything_to_promote_into(std::size_t from) const noexcept;
+  bool anything_to_promote_into(std::size_t from) const;
   std::vector<Promotion> copy_into_faster(const Promotion& promotion, const Artifact& artifact,
                                           std::string_view recipe);
 
@@ -56,15 +75,10 @@ class LayeredStore final : public Store {
   void take_out_above(std::size_t index, const std::vector<Fingerprint>& fingerprints);
 
   Result<PruneReport> sum_over_writable(const std::function<Result<PruneReport>(Layer&)>& each);
-  Store* statistics_keeper() const noexcept;
+  Store* statistics_keeper() const;
 
-  std::vector<std::unique_ptr<Layer>> layers_;
-  const PromotionListener on_promote_;
-  Stripes stripes_;
-  KeptStatistics own_statistics_;  // when no tier may be written
-  std::atomic<std::uint64_t> promotions_ = 0;
-  std::atomic<std::uint64_t> rejected_read_only_ = 0;
-  std::atomic<std::uint64_t> running_flushes_ = 0;
+  const LayeredStoreOptions options_;
+  const os::ForkAware<State> state_;
 };
 
 }  // namespace larder

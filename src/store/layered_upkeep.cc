@@ -2,7 +2,7 @@
 #include <set>
 #include <utility>
 
-#include "store/catch_out_of_memory.h"
+#include "base/guarded.h"
 #include "store/layered_store.h"
 
 namespace larder {
@@ -14,8 +14,8 @@ class OnceEach {
   explicit OnceEach(const EntryVisitor& visitor) : visitor_(visitor) {}
 
   Visit visit(const EntryInfo& entry) {
-    const auto fresh = catch_out_of_memory(
-        [&]() -> Result<bool> { return seen_.insert(entry.fingerprint).second; });
+    const auto fresh =
+        guarded([&]() -> Result<bool> { return seen_.insert(entry.fingerprint).second; });
     if (!fresh) failure_ = fresh.error();
     if (fresh && !*fresh) return Visit::go_on;
     stopped_ = !fresh || visitor_(entry) == Visit::stop;
@@ -42,9 +42,9 @@ class OnceEach {
 
 // A tier that cannot be visited does not hide the others; its error comes at the end.
 Result<void> LayeredStore::visit(const EntryVisitor& visitor) {
-  return catch_out_of_memory([&]() -> Result<void> {
+  return guarded([&]() -> Result<void> {
     OnceEach once(visitor);
-    for (const auto& layer : layers_) {
+    for (const auto& layer : layers()) {
       once.note(layer->visit([&once](const EntryInfo& entry) { return once.visit(entry); }));
       if (once.stopped()) break;
     }
@@ -54,10 +54,10 @@ Result<void> LayeredStore::visit(const EntryVisitor& visitor) {
 
 // As the fastest tier that has it; the recipe from the fastest tier that has one.
 Result<std::optional<EntryDetails>> LayeredStore::inspect(const Fingerprint& fingerprint) {
-  return catch_out_of_memory([&]() -> Result<std::optional<EntryDetails>> {
+  return guarded([&]() -> Result<std::optional<EntryDetails>> {
     std::optional<EntryDetails> found;
     std::optional<Error> failure;
-    for (const auto& layer : layers_) {
+    for (const auto& layer : layers()) {
       auto details = layer->inspect(fingerprint);
       if (!details) {
         if (!failure) failure = std::move(details).error();
@@ -77,7 +77,7 @@ Result<PruneReport> LayeredStore::sum_over_writable(
     const std::function<Result<PruneReport>(Layer&)>& each) {
   PruneReport sum;
   std::optional<Error> failure;
-  for (const auto& layer : layers_) {
+  for (const auto& layer : layers()) {
     if (!layer->writable()) continue;
     const auto report = each(*layer);
     if (!report) {
@@ -95,54 +95,61 @@ Result<PruneReport> LayeredStore::sum_over_writable(
 
 // What is queued is written first, so that each tier judges all of its entries.
 Result<PruneReport> LayeredStore::prune(const Budget& budget, DryRun dry_run) {
-  return catch_out_of_memory([&]() -> Result<PruneReport> {
+  return guarded([&]() -> Result<PruneReport> {
     return sum_over_writable([&](Layer& layer) {
-      layer.drain(stripes_);
+      layer.drain(stripes());
       return layer.store().prune(budget, dry_run);
     });
   });
 }
 
 Result<PruneReport> LayeredStore::clear() {
-  return catch_out_of_memory([&]() -> Result<PruneReport> {
-    auto report = sum_over_writable([this](Layer& layer) { return layer.clear(stripes_); });
-    wait_for_writes(stripes_);  // no promotion of what was read before may bring it back
+  return guarded([&]() -> Result<PruneReport> {
+    auto report = sum_over_writable([this](Layer& layer) { return layer.clear(stripes()); });
+    wait_for_writes(stripes());  // no promotion of what was read before may bring it back
     return report;
   });
 }
 
 Metrics LayeredStore::metrics() const {
-  Metrics sum{.promotions = promotions_.load(std::memory_order_relaxed)};
-  for (const auto& layer : layers_) sum += layer->store().metrics();
-  sum += Metrics{.rejected_read_only = rejected_read_only_.load(std::memory_order_relaxed)};
-  const Metrics own = stripes_.lookups();
-  for (auto member : {&Metrics::lookups, &Metrics::hits, &Metrics::absent, &Metrics::corrupt,
-                      &Metrics::io_errors, &Metrics::skipped, &Metrics::hit_bytes}) {
-    sum.*member = own.*member;
-  }
-  return sum;
+  return guarded_or({}, [&] {
+    const State& now = state();
+    Metrics sum{.promotions = now.promotions.load(std::memory_order_relaxed)};
+    for (const auto& layer : now.layers) {
+      sum += guarded_or({}, [&] { return layer->store().metrics(); });
+    }
+    sum += Metrics{.rejected_read_only = now.rejected_read_only.load(std::memory_order_relaxed)};
+    const Metrics own = now.stripes.lookups();
+    for (auto member : {&Metrics::lookups, &Metrics::hits, &Metrics::absent, &Metrics::corrupt,
+                        &Metrics::io_errors, &Metrics::skipped, &Metrics::hit_bytes}) {
+      sum.*member = own.*member;
+    }
+    return sum;
+  });
 }
 
 Durability LayeredStore::durability() const {
-  Durability sum{.durable = running_flushes_.load() == 0};
-  for (const auto& layer : layers_) {
-    if (!layer->writable()) continue;
-    const Durability durability = layer->durability();
-    sum.pending += durability.pending;
-    sum.lost += durability.lost;
-    sum.durable = sum.durable && durability.durable;
-  }
-  return sum;
+  return guarded_or({}, [&] {
+    Durability sum{.durable = state().running_flushes.load() == 0};
+    for (const auto& layer : layers()) {
+      if (!layer->writable()) continue;
+      const Durability durability = layer->durability();
+      sum.pending += durability.pending;
+      sum.lost += durability.lost;
+      sum.durable = sum.durable && durability.durable;
+    }
+    return sum;
+  });
 }
 
 // The slowest tier is the one that most processes share. A tier that cannot lease, by its nature or
 // for the moment, is passed over: a lease saves work, nothing is wrong without it.
 Result<std::unique_ptr<Lease>> LayeredStore::try_lease(const Fingerprint& fingerprint) {
-  return catch_out_of_memory([&]() -> Result<std::unique_ptr<Lease>> {
+  return guarded([&]() -> Result<std::unique_ptr<Lease>> {
     std::optional<Error> failure;
-    for (std::size_t i = layers_.size(); i-- > 0;) {
-      if (!layers_[i]->writable()) continue;
-      auto lease = layers_[i]->store().try_lease(fingerprint);
+    for (std::size_t i = layers().size(); i-- > 0;) {
+      if (!layers()[i]->writable()) continue;
+      auto lease = layers()[i]->store().try_lease(fingerprint);
       if (lease) return lease;
       failure = std::move(lease).error();
     }
@@ -153,37 +160,45 @@ Result<std::unique_ptr<Lease>> LayeredStore::try_lease(const Fingerprint& finger
   });
 }
 
-Store* LayeredStore::statistics_keeper() const noexcept {
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    if (layers_[i]->writable()) return &layers_[i]->store();
+Store* LayeredStore::statistics_keeper() const {
+  for (std::size_t i = layers().size(); i-- > 0;) {
+    if (layers()[i]->writable()) return &layers()[i]->store();
   }
   return nullptr;
 }
 
 Result<void> LayeredStore::add_statistics(const Metrics& delta) {
-  if (Store* keeper = statistics_keeper()) return keeper->add_statistics(delta);
-  own_statistics_.add(delta);
-  return {};
+  return guarded([&]() -> Result<void> {
+    if (Store* keeper = statistics_keeper()) return keeper->add_statistics(delta);
+    state().own_statistics.add(delta);
+    return {};
+  });
 }
 
 Result<Metrics> LayeredStore::statistics() {
-  if (Store* keeper = statistics_keeper()) return keeper->statistics();
-  return own_statistics_.get();
+  return guarded([&]() -> Result<Metrics> {
+    if (Store* keeper = statistics_keeper()) return keeper->statistics();
+    return state().own_statistics.get();
+  });
 }
 
 Result<void> LayeredStore::reset_statistics() {
-  if (Store* keeper = statistics_keeper()) return keeper->reset_statistics();
-  own_statistics_.reset();
-  return {};
+  return guarded([&]() -> Result<void> {
+    if (Store* keeper = statistics_keeper()) return keeper->reset_statistics();
+    state().own_statistics.reset();
+    return {};
+  });
 }
 
 std::string LayeredStore::describe() const {
-  std::string text;
-  for (const auto& layer : layers_) {
-    if (!text.empty()) text += " over ";
-    text += layer->store().describe();
-  }
-  return text;
+  return guarded_or({}, [&] {
+    std::string text;
+    for (const Tier& tier : options_.tiers) {
+      if (!text.empty()) text += " over ";
+      text += tier.store->describe();
+    }
+    return text;
+  });
 }
 
 }  // namespace larder

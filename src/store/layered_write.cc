@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "store/catch_out_of_memory.h"
+#include "base/guarded.h"
 #include "store/layered_store.h"
 
 namespace larder {
@@ -36,10 +36,11 @@ Error not_durable(std::vector<Fingerprint> lost, const std::optional<Error>& cau
 }  // namespace
 
 LayeredStore::~LayeredStore() {
-  for (const auto& layer : layers_) {
+  if (state_.forked()) return;  // what is queued is the parent's
+  for (const auto& layer : layers()) {
     // Nobody is left to be told about a failure; who wants to know flushes before.
-    (void)catch_out_of_memory([&]() -> Result<void> {
-      layer->drain(stripes_);
+    (void)guarded([&]() -> Result<void> {
+      layer->drain(stripes());
       return {};
     });
   }
@@ -66,8 +67,8 @@ struct LayeredStore::Tally {
 
 Result<void> LayeredStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                                const PutOptions& options) {
-  return catch_out_of_memory([&]() -> Result<void> {
-    const StripeWrite writing(stripes_, fingerprint);
+  return guarded([&]() -> Result<void> {
+    const StripeWrite writing(stripes(), fingerprint);
     return put_into_tiers(fingerprint, payload, options.recipe);
   });
 }
@@ -78,30 +79,30 @@ Result<void> LayeredStore::put_into_tiers(const Fingerprint& fingerprint,
                                           std::span<const std::byte> payload,
                                           std::string_view recipe) {
   Tally tally;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = *layers_[i];
+  for (std::size_t i = 0; i < layers().size(); ++i) {
+    Layer& layer = *layers()[i];
     if (!layer.writable()) continue;
     tally.add(layer, i, layer.write(fingerprint, payload, recipe, Origin::put));
   }
   if (tally.failure) return std::unexpected(*std::move(tally.failure));
   if (tally.taken) {
     // An older payload that did fit would hide the new one.
-    for (const std::size_t i : tally.too_small) (void)layers_[i]->remove(fingerprint);
+    for (const std::size_t i : tally.too_small) (void)layers()[i]->remove(fingerprint);
     return {};
   }
   if (tally.too_large) return std::unexpected(*std::move(tally.too_large));
-  rejected_read_only_.fetch_add(1, std::memory_order_relaxed);
+  state().rejected_read_only.fetch_add(1, std::memory_order_relaxed);
   return std::unexpected(Error{.code = Errc::read_only,
                                .message = "no tier of the store may be written; the artifact was "
                                           "not kept: add a tier that may"});
 }
 
 Result<bool> LayeredStore::remove(const Fingerprint& fingerprint) {
-  return catch_out_of_memory([&]() -> Result<bool> {
-    const StripeWrite writing(stripes_, fingerprint);
+  return guarded([&]() -> Result<bool> {
+    const StripeWrite writing(stripes(), fingerprint);
     bool removed = false;
     std::optional<Error> failure;
-    for (const auto& layer : layers_) {
+    for (const auto& layer : layers()) {
       if (!layer->writable()) continue;
       auto done = layer->remove(fingerprint);
       if (done) {
@@ -116,12 +117,12 @@ Result<bool> LayeredStore::remove(const Fingerprint& fingerprint) {
 }
 
 Result<void> LayeredStore::flush() {
-  const Running running(running_flushes_);
-  return catch_out_of_memory([&]() -> Result<void> {
+  return guarded([&]() -> Result<void> {
+    const Running running(state().running_flushes);
     std::vector<Fingerprint> lost;
     std::optional<Error> failure;
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      if (!layers_[i]->writable()) continue;
+    for (std::size_t i = 0; i < layers().size(); ++i) {
+      if (!layers()[i]->writable()) continue;
       const std::vector<Fingerprint> lost_here = flush_layer(i, failure);
       take_out_above(i, lost_here);
       lost.insert(lost.end(), lost_here.begin(), lost_here.end());
@@ -134,8 +135,8 @@ Result<void> LayeredStore::flush() {
 
 std::vector<Fingerprint> LayeredStore::flush_layer(std::size_t index,
                                                    std::optional<Error>& failure) {
-  Layer& layer = *layers_[index];
-  layer.drain(stripes_);
+  Layer& layer = *layers()[index];
+  layer.drain(stripes());
   std::vector<Fingerprint> lost = layer.lost();
   auto flushed = layer.store().flush();
   if (!flushed) {
@@ -148,9 +149,9 @@ std::vector<Fingerprint> LayeredStore::flush_layer(std::size_t index,
 
 void LayeredStore::take_out_above(std::size_t index, const std::vector<Fingerprint>& fingerprints) {
   for (const Fingerprint& fingerprint : fingerprints) {
-    const StripeWrite writing(stripes_, fingerprint);
+    const StripeWrite writing(stripes(), fingerprint);
     for (std::size_t i = 0; i < index; ++i) {
-      if (layers_[i]->writable()) (void)layers_[i]->remove(fingerprint);
+      if (layers()[i]->writable()) (void)layers()[i]->remove(fingerprint);
     }
   }
 }

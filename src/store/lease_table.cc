@@ -10,7 +10,8 @@ class LeaseTable::Handle final : public Lease {
   explicit Handle(std::shared_ptr<Held> held) noexcept : held_(std::move(held)) {}
 
   ~Handle() override {
-    if (!owned_) return;
+    // In a forked child the lease is the parent's, and the mutex may stay locked for ever.
+    if (!owned_ || held_->guard.forked()) return;
     const std::scoped_lock lock(held_->mutex);
     held_->fingerprints.erase(place_);
   }

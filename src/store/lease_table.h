@@ -9,10 +9,12 @@
 #include "larder/error.h"
 #include "larder/fingerprint.h"
 #include "larder/store.h"
+#include "os/fork_guard.h"
 
 namespace larder {
 
-// Any number of threads. A lease keeps what it needs alive: it may outlive the table.
+// Any number of threads. A lease keeps what it needs alive: it may outlive the table. In a forked
+// child the table must not be used again; the leases that came along may go, and do nothing.
 class LeaseTable {
  public:
   // Null while somebody holds it. Throws bad_alloc.
@@ -20,6 +22,7 @@ class LeaseTable {
 
  private:
   struct Held {
+    const os::ForkGuard guard;
     std::mutex mutex;
     std::set<Fingerprint> fingerprints;  // ordered: nobody can make it slow by choosing them
   };

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-#include "store/catch_out_of_memory.h"
+#include "base/guarded.h"
 #include "store/memory_store.h"
 
 namespace larder {
@@ -90,14 +90,14 @@ PruneReport MemoryStore::evict_planned(const MemoryPrunePlan& plan) {
 }
 
 Result<PruneReport> MemoryStore::prune(const Budget& budget, DryRun dry_run) {
-  return catch_out_of_memory([&]() -> Result<PruneReport> {
+  return guarded([&]() -> Result<PruneReport> {
     const MemoryPrunePlan plan = plan_prune(list(), budget);
     return dry_run == DryRun::yes ? plan.report : evict_planned(plan);
   });
 }
 
 Result<PruneReport> MemoryStore::clear() {
-  return catch_out_of_memory([&]() -> Result<PruneReport> {
+  return guarded([&]() -> Result<PruneReport> {
     MemoryPrunePlan plan;
     for (const MemoryListing& entry : list()) {
       plan.victims.push_back({entry, EvictionReason::cleared});

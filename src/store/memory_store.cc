@@ -12,6 +12,9 @@
 // Not verified on a hit: the bytes are private memory that nobody writes after the put. What a
 // digest could find there, faulty RAM or a stray write, can as well strike after the verification.
 //
+// Fork: a child starts with an empty store. What the parent had is left as it stands, locks and
+// all.
+//
 // Time: SIEVE keeps one bit instead of the time of the last use. Ages count from the put.
 #include "store/memory_store.h"
 
@@ -20,10 +23,10 @@
 #include <cstring>
 
 #include "base/digest.h"
+#include "base/guarded.h"
 #include "base/try.h"
 #include "larder/recipe.h"
 #include "os/wall_clock.h"
-#include "store/catch_out_of_memory.h"
 #include "store/counters.h"
 
 namespace larder {
@@ -61,47 +64,56 @@ Result<MemoryEntry> copy_entry(std::span<const std::byte> payload, std::string_v
 
 }  // namespace
 
-MemoryStore::MemoryStore(const MemoryStoreOptions& options)
-    : hash_(SecretHash::make()),
-      on_evict_(options.on_evict),
-      budget_(options.capacity_bytes, options.capacity_entries) {
+MemoryStore::State::State(const SecretHash& hash, const MemoryStoreOptions& options)
+    : budget(options.capacity_bytes, options.capacity_entries) {
   const std::size_t count = shard_count(options);
-  shards_.reserve(count);
-  while (shards_.size() < count) {
-    shards_.push_back(std::make_unique<SieveShard>(hash_, budget_));
-  }
+  shards.reserve(count);
+  while (shards.size() < count) shards.push_back(std::make_unique<SieveShard>(hash, budget));
 }
 
+MemoryStore::MemoryStore(const MemoryStoreOptions& options)
+    : hash_(SecretHash::make()),
+      options_{.capacity_bytes = options.capacity_bytes,
+               .capacity_entries = options.capacity_entries,
+               .on_evict = shielded(options.on_evict)},
+      state_([this] { return std::make_unique<State>(hash_, options_); }) {}
+
 Result<std::optional<Artifact>> MemoryStore::get(const Fingerprint& fingerprint) {
-  return shard_of(fingerprint).get(fingerprint);
+  return guarded(
+      [&]() -> Result<std::optional<Artifact>> { return shard_of(fingerprint).get(fingerprint); });
 }
 
 Result<void> MemoryStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                               const PutOptions& options) {
-  SieveShard& shard = shard_of(fingerprint);
-  auto done = catch_out_of_memory([&]() -> Result<void> {
-    LARDER_CHECK_OK(check_size(payload.size(), options.recipe.size()));
-    const auto held = shard.peek(fingerprint, Touch::yes);
-    if (held && std::ranges::equal(held->payload.bytes(), payload)) {
-      shard.count(&Metrics::puts_unchanged);
-      return {};
-    }
-    LARDER_TRY(MemoryEntry entry, copy_entry(payload, options.recipe));
-    insert(fingerprint, entry);
-    return {};
+  return guarded([&]() -> Result<void> {
+    SieveShard& shard = shard_of(fingerprint);
+    auto done = guarded([&] { return put_into(shard, fingerprint, payload, options.recipe); });
+    if (!done) shard.count(put_rejection(done.error().code));
+    return done;
   });
-  if (!done) shard.count(put_rejection(done.error().code));
-  return done;
+}
+
+Result<void> MemoryStore::put_into(SieveShard& shard, const Fingerprint& fingerprint,
+                                   std::span<const std::byte> payload, std::string_view recipe) {
+  LARDER_CHECK_OK(check_size(payload.size(), recipe.size()));
+  const auto held = shard.peek(fingerprint, Touch::yes);
+  if (held && std::ranges::equal(held->payload.bytes(), payload)) {
+    shard.count(&Metrics::puts_unchanged);
+    return {};
+  }
+  LARDER_TRY(MemoryEntry entry, copy_entry(payload, recipe));
+  insert(fingerprint, entry);
+  return {};
 }
 
 Result<void> MemoryStore::check_size(std::size_t payload_bytes, std::size_t recipe_bytes) const {
-  if (payload_bytes > budget_.capacity_bytes() || budget_.capacity_entries() == 0) {
+  if (payload_bytes > options_.capacity_bytes || options_.capacity_entries == 0) {
     return std::unexpected(
         Error{.code = Errc::too_large,
               .message = "a payload of " + std::to_string(payload_bytes) +
                          " bytes is over the capacity of the memory store (" +
-                         std::to_string(budget_.capacity_bytes()) + " bytes, " +
-                         std::to_string(budget_.capacity_entries()) +
+                         std::to_string(options_.capacity_bytes) + " bytes, " +
+                         std::to_string(options_.capacity_entries) +
                          " entries); use it without storing it, or raise the capacity"});
   }
   if (recipe_bytes > Recipe::max_encoded_bytes) {
@@ -116,29 +128,31 @@ Result<void> MemoryStore::check_size(std::size_t payload_bytes, std::size_t reci
 // Makes room by one entry from each shard in turn, its own first: no shard pays alone for a payload
 // that is large, and the usual put touches no other shard.
 void MemoryStore::insert(const Fingerprint& fingerprint, MemoryEntry& entry) {
-  const std::size_t own = shard_index(fingerprint);
+  const auto& shards = state().shards;
+  const std::size_t own = shard_index(state(), hash_(fingerprint));
   for (std::size_t turn = 0;; ++turn) {
-    const auto lacking = shards_[own]->put(fingerprint, entry);
+    const auto lacking = shards[own]->put(fingerprint, entry);
     if (!lacking) return;
-    const auto victim = shards_[(own + turn) % shards_.size()]->evict_one(fingerprint);
+    const auto victim = shards[(own + turn) % shards.size()]->evict_one(fingerprint);
     if (victim) report(*victim, *lacking);
   }
 }
 
 void MemoryStore::report(const SieveShard::Departed& departed, EvictionReason reason) const {
-  if (!on_evict_) return;
-  on_evict_({.fingerprint = departed.fingerprint,
-             .reason = reason,
-             .bytes = departed.entry.payload.size(),
-             .age_s = memory_age_s(departed.entry.put_at_ns)});
+  if (!options_.on_evict) return;
+  options_.on_evict({.fingerprint = departed.fingerprint,
+                     .reason = reason,
+                     .bytes = departed.entry.payload.size(),
+                     .age_s = memory_age_s(departed.entry.put_at_ns)});
 }
 
 Result<bool> MemoryStore::remove(const Fingerprint& fingerprint) {
-  return shard_of(fingerprint).remove(fingerprint).has_value();
+  return guarded(
+      [&]() -> Result<bool> { return shard_of(fingerprint).remove(fingerprint).has_value(); });
 }
 
 Result<std::optional<EntryDetails>> MemoryStore::inspect(const Fingerprint& fingerprint) {
-  return catch_out_of_memory([&]() -> Result<std::optional<EntryDetails>> {
+  return guarded([&]() -> Result<std::optional<EntryDetails>> {
     const auto held = shard_of(fingerprint).peek(fingerprint, Touch::no);
     if (!held) return std::nullopt;
     return EntryDetails{
@@ -153,12 +167,14 @@ Result<std::optional<EntryDetails>> MemoryStore::inspect(const Fingerprint& fing
 }
 
 Result<void> MemoryStore::flush() {
-  flushes_.fetch_add(1, std::memory_order_relaxed);
-  return {};
+  return guarded([&]() -> Result<void> {
+    state().flushes.fetch_add(1, std::memory_order_relaxed);
+    return {};
+  });
 }
 
 Result<void> MemoryStore::visit(const EntryVisitor& visitor) {
-  return catch_out_of_memory([&]() -> Result<void> {
+  return guarded([&]() -> Result<void> {
     for (const MemoryListing& entry : list()) {
       const auto info = describe_entry(entry.fingerprint, entry.bytes, entry.put_at_ns);
       if (visitor(info) == Visit::stop) break;
@@ -169,38 +185,47 @@ Result<void> MemoryStore::visit(const EntryVisitor& visitor) {
 
 std::vector<MemoryListing> MemoryStore::list() const {
   std::vector<MemoryListing> entries;
-  entries.reserve(budget_.entries());
-  for (const auto& shard : shards_) shard->list(entries);
+  entries.reserve(state().budget.entries());
+  for (const auto& shard : state().shards) shard->list(entries);
   return entries;
 }
 
 Result<std::unique_ptr<Lease>> MemoryStore::try_lease(const Fingerprint& fingerprint) {
-  return catch_out_of_memory(
-      [&]() -> Result<std::unique_ptr<Lease>> { return leases_.try_lease(fingerprint); });
+  return guarded(
+      [&]() -> Result<std::unique_ptr<Lease>> { return state().leases.try_lease(fingerprint); });
 }
 
 Result<void> MemoryStore::add_statistics(const Metrics& delta) {
-  statistics_.add(delta);
-  return {};
+  return guarded([&]() -> Result<void> {
+    state().statistics.add(delta);
+    return {};
+  });
 }
 
-Result<Metrics> MemoryStore::statistics() { return statistics_.get(); }
+Result<Metrics> MemoryStore::statistics() {
+  return guarded([&]() -> Result<Metrics> { return state().statistics.get(); });
+}
 
 Result<void> MemoryStore::reset_statistics() {
-  statistics_.reset();
-  return {};
+  return guarded([&]() -> Result<void> {
+    state().statistics.reset();
+    return {};
+  });
 }
 
 Metrics MemoryStore::metrics() const {
-  Metrics sum{.flushes = flushes_.load(std::memory_order_relaxed)};
-  for (const auto& shard : shards_) sum += shard->metrics();
-  sum.bytes = budget_.bytes();
-  sum.entries = budget_.entries();
-  return sum;
+  return guarded_or({}, [&] {
+    const State& now = state();
+    Metrics sum{.flushes = now.flushes.load(std::memory_order_relaxed)};
+    for (const auto& shard : now.shards) sum += shard->metrics();
+    sum.bytes = now.budget.bytes();
+    sum.entries = now.budget.entries();
+    return sum;
+  });
 }
 
 Result<std::shared_ptr<Store>> make_memory_store(const MemoryStoreOptions& options) {
-  return catch_out_of_memory(
+  return guarded(
       [&]() -> Result<std::shared_ptr<Store>> { return std::make_shared<MemoryStore>(options); });
 }
 

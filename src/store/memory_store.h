@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "larder/store.h"
+#include "os/fork_aware.h"
 #include "store/kept_statistics.h"
 #include "store/lease_table.h"
 #include "store/sieve_shard.h"
@@ -48,13 +49,29 @@ class MemoryStore final : public Store {
   std::string describe() const override { return "memory"; }
 
  private:
-  std::size_t shard_index(const Fingerprint& fingerprint) const noexcept {
-    return hash_(fingerprint) & (shards_.size() - 1);  // their number is a power of two
+  // What a forked child has anew. It starts empty: the parent's tables may have been half changed
+  // at the fork, by threads that the child does not have.
+  struct State {
+    State(const SecretHash& hash, const MemoryStoreOptions& options);
+
+    MemoryBudget budget;
+    std::vector<std::unique_ptr<SieveShard>> shards;
+    LeaseTable leases;
+    KeptStatistics statistics;
+    std::atomic<std::uint64_t> flushes = 0;
+  };
+
+  State& state() const { return state_.get(); }
+  static std::size_t shard_index(const State& state, std::uint64_t hash) noexcept {
+    return hash & (state.shards.size() - 1);  // their number is a power of two
   }
-  SieveShard& shard_of(const Fingerprint& fingerprint) const noexcept {
-    return *shards_[shard_index(fingerprint)];
+  SieveShard& shard_of(const Fingerprint& fingerprint) const {
+    const State& now = state();
+    return *now.shards[shard_index(now, hash_(fingerprint))];
   }
   Result<void> check_size(std::size_t payload_bytes, std::size_t recipe_bytes) const;
+  Result<void> put_into(SieveShard& shard, const Fingerprint& fingerprint,
+                        std::span<const std::byte> payload, std::string_view recipe);
   void insert(const Fingerprint& fingerprint, MemoryEntry& entry);
   void report(const SieveShard::Departed& departed, EvictionReason reason) const;
 
@@ -62,12 +79,8 @@ class MemoryStore final : public Store {
   PruneReport evict_planned(const MemoryPrunePlan& plan);
 
   const SecretHash hash_;
-  const EvictionListener on_evict_;
-  MemoryBudget budget_;
-  std::vector<std::unique_ptr<SieveShard>> shards_;
-  LeaseTable leases_;
-  KeptStatistics statistics_;
-  std::atomic<std::uint64_t> flushes_ = 0;
+  const MemoryStoreOptions options_;
+  const os::ForkAware<State> state_;
 };
 
 }  // namespace larder

@@ -3,22 +3,26 @@
 
 #include <cstring>
 
+#include "base/guarded.h"
+
 namespace larder {
 
 Result<std::optional<std::size_t>> Store::get_into(const Fingerprint& fingerprint,
                                                    std::span<std::byte> into) {
-  auto found = get(fingerprint);
-  if (!found) return std::unexpected(std::move(found).error());
-  if (!*found) return std::nullopt;
-  const auto bytes = (*found)->bytes();
-  if (bytes.size() > into.size()) {
-    return std::unexpected(Error{.code = Errc::too_large,
-                                 .message = "the artifact has " + std::to_string(bytes.size()) +
-                                            " bytes, the buffer " + std::to_string(into.size()) +
-                                            "; call again with a larger one"});
-  }
-  if (!bytes.empty()) std::memcpy(into.data(), bytes.data(), bytes.size());
-  return bytes.size();
+  return guarded([&]() -> Result<std::optional<std::size_t>> {
+    auto found = get(fingerprint);
+    if (!found) return std::unexpected(std::move(found).error());
+    if (!*found) return std::nullopt;
+    const auto bytes = (*found)->bytes();
+    if (bytes.size() > into.size()) {
+      return std::unexpected(Error{.code = Errc::too_large,
+                                   .message = "the artifact has " + std::to_string(bytes.size()) +
+                                              " bytes, the buffer " + std::to_string(into.size()) +
+                                              "; call again with a larger one"});
+    }
+    if (!bytes.empty()) std::memcpy(into.data(), bytes.data(), bytes.size());
+    return bytes.size();
+  });
 }
 
 std::vector<Result<std::optional<Artifact>>> Store::get_many(
