@@ -1,5 +1,6 @@
 #include "format/statistics.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/byte_order.h"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::uint64_t magic = 0x31306e756f634c52;  // "RLcoun01"
 constexpr std::size_t digest_at = statistics_bytes - 32;
+constexpr std::size_t fixed_bytes = 40;
+constexpr std::uint64_t max_counters = 500;  // so that the block fits into StatisticsBytes
+static_assert(fixed_bytes + 8 * max_counters + 32 <= sizeof(StatisticsBytes));
 
 }  // namespace
 
@@ -36,19 +40,23 @@ StatisticsBlock encode_statistics(const Statistics& statistics) noexcept {
 }
 
 std::optional<Statistics> decode_statistics(std::span<const std::byte> bytes) noexcept {
-  if (bytes.size() < statistics_bytes) return std::nullopt;
-  const auto digest = bytes.subspan(digest_at).first<32>();
-  if (!equal_constant_time(digest, blake3(bytes.first(digest_at)))) return std::nullopt;
-  CheckedReader reader(bytes.first(digest_at));
-  if (reader.number<std::uint64_t>() != magic) return std::nullopt;
-  if (reader.number<std::uint64_t>() != metric_field_count) return std::nullopt;
+  CheckedReader reader(bytes);
+  const auto found_magic = reader.number<std::uint64_t>();
+  const auto counters = reader.number<std::uint64_t>();
+  if (!reader.ok() || found_magic != magic || counters > max_counters) return std::nullopt;
+  const std::size_t covered_bytes = fixed_bytes + 8 * counters;
+  if (bytes.size() < covered_bytes + 32) return std::nullopt;
+  const auto digest = bytes.subspan(covered_bytes).first<32>();
+  if (!equal_constant_time(digest, blake3(bytes.first(covered_bytes)))) return std::nullopt;
   const bool usage_known = reader.number<std::uint64_t>() != 0;
   const Usage usage{.bytes = reader.number<std::uint64_t>(),
                     .entries = reader.number<std::uint64_t>()};
   Statistics statistics;
   if (usage_known) statistics.usage = usage;
-  for (const MetricField& field : metric_fields()) {
-    statistics.counters.*field.member = reader.number<std::uint64_t>();
+  // Another version may keep fewer or more: the common ones count.
+  const auto& fields = metric_fields();
+  for (std::size_t i = 0; i < std::min<std::size_t>(counters, fields.size()); ++i) {
+    statistics.counters.*fields[i].member = reader.number<std::uint64_t>();
   }
   return statistics;
 }

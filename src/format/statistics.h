@@ -18,6 +18,9 @@ namespace larder::format {
 inline constexpr std::size_t statistics_bytes = 40 + 8 * metric_field_count + 32;
 using StatisticsBlock = std::array<std::byte, statistics_bytes>;
 
+// Room for the block of a version with more counters, whose first ones are then read.
+using StatisticsBytes = std::array<std::byte, 4096>;
+
 struct Usage {
   std::uint64_t bytes = 0;  // blocks of all entries
   std::uint64_t entries = 0;

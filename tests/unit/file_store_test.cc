@@ -139,6 +139,19 @@ TEST_P(FileStoreTest, ADeletedStoreIsReportedAndMadeAnew) {
   EXPECT_EQ(content(store->get(key(1))), "one");
 }
 
+// Where a file can be made in a deleted directory, and only its name cannot.
+TEST_P(FileStoreTest, ADeletedStoreInMemoryIsMadeAnewToo) {
+  std::string pattern = "/dev/shm/larder-" + std::string(6, 'X');
+  const std::string parent = ::mkdtemp(pattern.data());
+  options_.directory = parent + "/store";
+  const auto store = open();
+  ASSERT_TRUE(store->put(key(1), bytes("one")));
+  fs::remove_all(options_.directory);
+  EXPECT_TRUE(store->put(key(2), bytes("two")));
+  EXPECT_EQ(content(open()->get(key(2))), "two");
+  fs::remove_all(parent);
+}
+
 TEST_P(FileStoreTest, ADeletedLockFileDoesNotSplitTheLocks) {
   const auto old_store = open();
   ASSERT_TRUE(old_store->put(key(1), bytes("one")));  // opens the lock file

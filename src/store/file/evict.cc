@@ -57,12 +57,13 @@ Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, c
 Result<void> FileStore::scan(const Scan& scan) {
   LARDER_TRY(const auto root, directory().reader());
   if (!root) return {};
+  LARDER_TRY(const FileInfo root_info, root->info());
+  scan.other(root_info);
   if (options_.layout == FileLayout::vyre) {
+    if (const auto lock = root->info_at(format::lock_name)) scan.other(*lock);
     LARDER_CHECK_OK(scan_folder(*root, {}, scan));
     return {};
   }
-  LARDER_TRY(const FileInfo root_info, root->info());
-  scan.other(root_info);
   std::vector<std::string> shards;
   LARDER_CHECK_OK(root->list([&](std::string_view name) {
     if (format::is_shard_name(options_.layout, name)) {
@@ -79,8 +80,9 @@ Result<void> FileStore::scan(const Scan& scan) {
       continue;
     }
     if (const auto info = (*folder)->info()) scan.other(*info);
-    LARDER_TRY(const bool go_on, scan_folder(**folder, shard, scan));
-    if (!go_on) return {};
+    const auto go_on = scan_folder(**folder, shard, scan);
+    if (!go_on) passed_over(shard, go_on.error());
+    if (go_on && !*go_on) return {};
   }
   return {};
 }
@@ -109,23 +111,23 @@ EntryInfo FileStore::describe_entry(const Found& found) {
 
 Result<PruneReport> FileStore::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
-    if (dry_run == DryRun::yes) return evict_locked(budget, dry_run, 100);
-    LARDER_TRY(const auto existing, directory().reader());
-    if (!existing) return PruneReport{};
-    LARDER_CHECK_OK(directory().writer());
-    LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
-    return evict_locked(budget, dry_run, 100);
+    std::vector<Eviction> none;
+    if (dry_run == DryRun::yes) return evict_locked({.budget = budget, .dry_run = dry_run}, none);
+    return evict_existing({.budget = budget});
   });
 }
 
 Result<PruneReport> FileStore::clear() {
   return guarded([&]() -> Result<PruneReport> {
-    LARDER_TRY(const auto existing, directory().reader());
-    if (!existing) return PruneReport{};
-    LARDER_CHECK_OK(directory().writer());
-    LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), prune_wait));
-    return evict_locked({.max_entries = 0}, DryRun::no, 100, EvictionReason::cleared);
+    return evict_existing({.budget = {.max_entries = 0}, .reason = EvictionReason::cleared});
   });
+}
+
+Result<PruneReport> FileStore::evict_existing(const EvictionTask& task) {
+  LARDER_TRY(const auto existing, directory().reader());
+  if (!existing) return PruneReport{};
+  LARDER_CHECK_OK(directory().writer());
+  return evict(task, prune_wait);
 }
 
 // Which limit wants this entry gone, looking at what the store would still hold.
@@ -146,8 +148,8 @@ std::optional<EvictionReason> FileStore::reason_to_evict(const Budget& budget,
 }
 
 // With the eviction lock held, unless it is a dry run.
-Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::uint64_t percent,
-                                            std::optional<EvictionReason> as) {
+Result<PruneReport> FileStore::evict_locked(const EvictionTask& task, std::vector<Eviction>& gone) {
+  Budget budget = task.budget;
   std::vector<Found> entries;
   std::uint64_t other_bytes = 0;
   PruneReport report;
@@ -160,7 +162,7 @@ Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::
                         .other = [&](const FileInfo& info) { other_bytes += info.disk_bytes; }}));
   report.kept_entries = entries.size();
   LARDER_TRY(const std::uint64_t bytes_to_free, missing_free_bytes(budget));
-  lower_to(budget, percent, report, other_bytes);
+  lower_to(budget, task.percent_to_keep, report, other_bytes);
   const std::int64_t now_s = directory().file_system().now_s();
   std::ranges::sort(entries, {}, [now_s](const Found& found) {
     return std::pair(std::min(found.info.modified_s, now_s), found.fingerprint);
@@ -170,14 +172,20 @@ Result<PruneReport> FileStore::evict_locked(Budget budget, DryRun dry_run, std::
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_s - found.info.modified_s));
     const auto reason = reason_to_evict(budget, report, other_bytes, bytes_to_free, age_s);
     if (!reason) break;  // sorted by age: nobody after this one is older
-    if (dry_run == DryRun::no && !evict_one(found, as.value_or(*reason), age_s)) continue;
+    if (task.dry_run == DryRun::no) {
+      if (!evict_one(found)) continue;
+      gone.push_back({.fingerprint = found.fingerprint,
+                      .reason = task.reason.value_or(*reason),
+                      .bytes = found.info.disk_bytes,
+                      .age_s = age_s});
+    }
     report.kept_entries -= 1;
     report.kept_bytes -= found.info.disk_bytes;
     report.evicted_entries += 1;
     report.evicted_bytes += found.info.disk_bytes;
   }
   report.kept_bytes += other_bytes;
-  if (dry_run == DryRun::no) {
+  if (task.dry_run == DryRun::no) {
     set_usage({.bytes = report.kept_bytes, .entries = report.kept_entries});
   }
   return report;
@@ -213,25 +221,31 @@ Result<bool> FileStore::unlink_unused(const Found& found, const std::string& pat
              state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait));
   LARDER_TRY(const FileInfo named, root->info_at(path));
   if (!named.same_file(found.info) || named.modified_s != found.info.modified_s) return false;
-  LARDER_CHECK_OK(root->remove_file(path));
-  state().pending.drop(found.fingerprint);
+  LARDER_CHECK_OK(unlink_entry(*root, found.fingerprint, path, named));
   return true;
 }
 
-bool FileStore::evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s) {
+bool FileStore::evict_one(const Found& found) {
   const std::string path = format::entry_path(options_.layout, found.fingerprint);
   const auto gone = unlink_unused(found, path);
   if (!gone) passed_over(path, gone.error());
   if (!gone || !*gone) return false;
   state().counters.add(&Metrics::evictions);
   state().counters.add(&Metrics::evicted_bytes, found.info.disk_bytes);
-  if (options_.on_evict) {
-    options_.on_evict({.fingerprint = found.fingerprint,
-                       .reason = reason,
-                       .bytes = found.info.disk_bytes,
-                       .age_s = age_s});
-  }
   return true;
+}
+
+// Evicts with the eviction lock, and tells the listener when it is free again.
+Result<PruneReport> FileStore::evict(const EvictionTask& task, std::chrono::milliseconds wait) {
+  std::vector<Eviction> gone;
+  auto report = [&]() -> Result<PruneReport> {
+    LARDER_TRY(const auto held, state().locks->acquire(LockOffset::eviction(), wait));
+    return evict_locked(task, gone);
+  }();
+  if (options_.on_evict) {
+    for (const Eviction& eviction : gone) options_.on_evict(eviction);
+  }
+  return report;
 }
 
 // After a put. Other processes put too: the usage that all keep together decides; it may have
@@ -241,21 +255,29 @@ void FileStore::keep_budget(std::optional<format::Usage> usage, std::uint64_t pu
   const Budget& budget = options_.budget;
   ProcessState& process = state();
   const std::uint64_t since_scan = process.put_bytes_since_scan += put_bytes;
-  const bool first_put = !process.scanned.exchange(true);
   const std::uint64_t rescan_at =
       budget.max_bytes ? *budget.max_bytes / rescan_fraction : since_scan + 1;
-  const bool over = !usage || since_scan > rescan_at || (first_put && budget.max_age_s) ||
+  const bool over = !usage || since_scan > rescan_at || is_time_to_look_for_age() ||
                     (budget.max_bytes && usage->bytes > *budget.max_bytes) ||
                     (budget.max_entries && usage->entries > *budget.max_entries) ||
                     missing_free_bytes(budget).value_or(0) > 0;
   if (!over) return;
-  const auto held = process.locks->try_acquire(LockOffset::eviction());
-  if (!held || !*held) return;  // another process is at it
-  process.put_bytes_since_scan = 0;
-  const auto evicted = evict_locked(budget, DryRun::no, low_water_percent);
-  if (!evicted) {
+  const auto evicted =
+      evict({.budget = budget, .percent_to_keep = low_water_percent}, std::chrono::milliseconds(0));
+  if (evicted) {
+    process.put_bytes_since_scan = 0;
+    process.last_scan_s = directory().file_system().now_s();
+  } else if (evicted.error().code != Errc::timed_out) {  // else another process is at it
     log(LogLevel::warning, directory().path() + ": eviction failed: " + evicted.error().message);
   }
+}
+
+// At the first put of a process, and then often enough that nothing gets much older than allowed.
+bool FileStore::is_time_to_look_for_age() {
+  if (!options_.budget.max_age_s) return false;
+  const std::int64_t since = directory().file_system().now_s() - state().last_scan_s;
+  const auto period = static_cast<std::int64_t>(*options_.budget.max_age_s / rescan_fraction);
+  return since < 0 || since > period;
 }
 
 void FileStore::set_usage(const format::Usage& usage) {

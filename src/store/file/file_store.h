@@ -15,6 +15,7 @@
 #define LARDER_STORE_FILE_FILE_STORE_H_
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,8 @@ struct ProcessState {
   Pending pending;
   Counters counters;
   std::atomic<std::uint64_t> put_bytes_since_scan = 0;
-  std::atomic<bool> scanned = false;
+  std::atomic<std::int64_t> last_scan_s = 0;
+  std::atomic<bool> warned_of_usage = false;
   std::mutex own_statistics_mutex;
   Metrics own_statistics;  // guarded by it: of a store that may not write
 };
@@ -87,6 +89,13 @@ class FileStore final : public Store {
     FileInfo info;
   };
 
+  struct EvictionTask {
+    Budget budget;
+    DryRun dry_run = DryRun::no;
+    std::uint64_t percent_to_keep = 100;        // of a limit that is exceeded
+    std::optional<EvictionReason> reason = {};  // for the listener, instead of the limit's own
+  };
+
   struct Scan {
     std::function<Visit(const Found&)> entry;
     std::function<void(const FileInfo&)> other;  // directories, marker, locks: on disk all the same
@@ -112,6 +121,9 @@ class FileStore final : public Store {
   Result<void> write_fresh(Writing& writing);
   Result<Standing> examine(Writing& writing);
   Result<void> open_folder(Writing& writing);
+  bool join_pending(Writing& writing);
+  Result<void> unlink_entry(Directory& root, const Fingerprint& fingerprint,
+                            const std::string& path, const FileInfo& seen);
   Result<bool> install(Writing& writing);
   Result<void> take_turn(Writing& writing);
   Result<bool> replace_entry(Writing& writing);
@@ -124,8 +136,9 @@ class FileStore final : public Store {
   Result<bool> scan_folder(Directory& folder, std::string_view shard, const Scan& scan);
   void passed_over(std::string_view name, const Error& why) const;
   EntryInfo describe_entry(const Found& found);
-  Result<PruneReport> evict_locked(Budget budget, DryRun dry_run, std::uint64_t percent,
-                                   std::optional<EvictionReason> as = std::nullopt);
+  Result<PruneReport> evict_existing(const EvictionTask& task);
+  Result<PruneReport> evict(const EvictionTask& task, std::chrono::milliseconds wait);
+  Result<PruneReport> evict_locked(const EvictionTask& task, std::vector<Eviction>& gone);
   static std::optional<EvictionReason> reason_to_evict(const Budget& budget,
                                                        const PruneReport& held,
                                                        std::uint64_t other_bytes,
@@ -135,8 +148,9 @@ class FileStore final : public Store {
                        std::uint64_t other_bytes);
   Result<std::uint64_t> missing_free_bytes(const Budget& budget);
   Result<bool> unlink_unused(const Found& found, const std::string& path);
-  bool evict_one(const Found& found, EvictionReason reason, std::uint64_t age_s);
+  bool evict_one(const Found& found);
   void keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes);
+  bool is_time_to_look_for_age();
   void set_usage(const format::Usage& usage);
   void subtract_usage(const format::Usage& gone);
 

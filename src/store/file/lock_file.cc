@@ -105,20 +105,26 @@ Result<format::Statistics> LockFile::read_statistics() {
   auto opened = root->open_file(format::lock_name, OpenMode::read);
   if (!opened && opened.error().code == Errc::absent) return format::Statistics{};
   if (!opened) return std::unexpected(std::move(opened).error());
-  format::StatisticsBlock block;
-  LARDER_TRY(const std::size_t count, (*opened)->read_at(block, 0));
-  return format::decode_statistics(std::span(block).first(count)).value_or(format::Statistics{});
+  // Read without the lock, which would make a reader wait: a block that is being written does not
+  // verify, and is there a moment later.
+  for (int attempt = 0;; ++attempt) {
+    format::StatisticsBytes bytes;
+    LARDER_TRY(const std::size_t count, (*opened)->read_at(bytes, 0));
+    const auto statistics = format::decode_statistics(std::span(bytes).first(count));
+    if (statistics || count == 0 || attempt == 3) return statistics.value_or(format::Statistics{});
+    std::this_thread::yield();
+  }
 }
 
 Result<void> LockFile::update_statistics(const std::function<void(format::Statistics&)>& change) {
   LARDER_TRY(const auto held, acquire(LockOffset::statistics(), statistics_wait));
   LARDER_TRY(const auto opened, file());
-  format::StatisticsBlock block;
-  LARDER_TRY(const std::size_t count, opened->read_at(block, 0));
+  format::StatisticsBytes bytes;
+  LARDER_TRY(const std::size_t count, opened->read_at(bytes, 0));
   auto statistics =
-      format::decode_statistics(std::span(block).first(count)).value_or(format::Statistics{});
+      format::decode_statistics(std::span(bytes).first(count)).value_or(format::Statistics{});
   change(statistics);
-  block = format::encode_statistics(statistics);
+  const format::StatisticsBlock block = format::encode_statistics(statistics);
   const std::array<std::span<const std::byte>, 1> pieces{block};
   return opened->write_at(pieces, 0);
 }

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/try.h"
 #include "format/entry_name.h"
 
 namespace larder::file_store {
@@ -33,15 +34,6 @@ void in_parallel(std::size_t count, std::size_t threads, const Work& work) {
 }
 
 // On a thread of its own, where nobody else would catch what is thrown.
-bool sync_folder(Directory& root, const std::string& name) noexcept {
-  try {
-    const auto folder = root.open_directory(name);
-    return folder && (*folder)->sync();
-  } catch (...) {
-    return false;
-  }
-}
-
 bool sync_file(File& file) noexcept {
   try {
     return file.sync_data().has_value();
@@ -53,24 +45,31 @@ bool sync_file(File& file) noexcept {
 }  // namespace
 
 void Pending::add(const Fingerprint& fingerprint, std::shared_ptr<File> file,
-                  const FileInfo& identity) {
+                  const FileInfo& identity, std::uint64_t generation) {
   {
     const std::lock_guard lock(mutex_);
+    insert({.fingerprint = fingerprint,
+            .file = std::move(file),
+            .identity = identity,
+            .generation = generation});
     lost_.erase(fingerprint);
-    insert({.fingerprint = fingerprint, .file = std::move(file), .identity = identity});
   }
   make_room();
 }
 
 bool Pending::join(const Fingerprint& fingerprint, std::shared_ptr<File> file,
-                   const FileInfo& identity) {
+                   const FileInfo& identity, std::uint64_t generation) {
   {
     const std::lock_guard lock(mutex_);
     if (lost_.contains(fingerprint)) return false;
-    const auto found = entries_.find(fingerprint);
-    // The descriptor that wrote the file knows more of its errors than the one just opened.
-    if (found != entries_.end() && found->second.identity.same_file(identity)) return true;
-    insert({.fingerprint = fingerprint, .file = std::move(file), .identity = identity});
+    const auto found = entries_.find(key_of(fingerprint, identity));
+    // The descriptor that wrote the file knows more of its errors than the one just opened. A
+    // number without a descriptor says nothing: it may have been given to another file since.
+    if (found != entries_.end() && found->second.file) return true;
+    insert({.fingerprint = fingerprint,
+            .file = std::move(file),
+            .identity = identity,
+            .generation = generation});
   }
   make_room();
   return true;
@@ -79,10 +78,39 @@ bool Pending::join(const Fingerprint& fingerprint, std::shared_ptr<File> file,
 // With mutex_ held.
 void Pending::insert(Entry entry) {
   entry.order = next_order_++;
-  entry.generation = directory_.generation();
-  Entry& place = entries_[entry.fingerprint];
+  Entry& place = entries_[key_of(entry.fingerprint, entry.identity)];
   if (!place.file) ++open_files_;
   place = std::move(entry);
+}
+
+std::optional<Pending::Entry> Pending::take(const Fingerprint& fingerprint,
+                                            const FileInfo& identity) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key_of(fingerprint, identity));
+  if (found == entries_.end()) return std::nullopt;
+  if (found->second.file) --open_files_;
+  std::optional<Entry> taken = std::move(found->second);
+  entries_.erase(found);
+  return taken;
+}
+
+void Pending::give_back(Entry entry) {
+  const std::lock_guard lock(mutex_);
+  insert(std::move(entry));
+}
+
+void Pending::damaged(const Fingerprint& fingerprint, const FileInfo& identity) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key_of(fingerprint, identity));
+  if (found == entries_.end()) return;
+  lost_.insert(fingerprint);
+  if (found->second.file) --open_files_;
+  entries_.erase(found);
+}
+
+void Pending::forget_loss(const Fingerprint& fingerprint) {
+  const std::lock_guard lock(mutex_);
+  lost_.erase(fingerprint);
 }
 
 void Pending::make_room() {
@@ -100,15 +128,6 @@ void Pending::make_room() {
   }
 }
 
-void Pending::drop(const Fingerprint& fingerprint) {
-  const std::lock_guard lock(mutex_);
-  lost_.erase(fingerprint);
-  const auto found = entries_.find(fingerprint);
-  if (found == entries_.end()) return;
-  if (found->second.file) --open_files_;
-  entries_.erase(found);
-}
-
 Durability Pending::durability() const {
   const std::lock_guard lock(mutex_);
   const std::size_t pending = entries_.size() + flushing_;
@@ -124,7 +143,7 @@ void Pending::settle_oldest() {
   std::vector<Entry> batch;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [fingerprint, entry] : entries_) {
+    for (const auto& [key, entry] : entries_) {
       if (entry.file) batch.push_back(entry);
     }
   }
@@ -136,12 +155,12 @@ void Pending::settle_oldest() {
   for (Entry& entry : batch) oldest.push_back(&entry);
   sync_files(oldest);
   for (const Entry& entry : batch) {
-    if (entry.failed) {
+    if (entry.data_failed) {
       give_up(entry);
       continue;
     }
     const std::lock_guard lock(mutex_);
-    const auto found = entries_.find(entry.fingerprint);
+    const auto found = entries_.find(key_of(entry.fingerprint, entry.identity));
     if (found == entries_.end() || found->second.order != entry.order) continue;
     --open_files_;
     found->second.file.reset();
@@ -158,18 +177,16 @@ Result<void> Pending::flush() {
     flushing_ = batch.size();
     flush_runs_ = true;
   }
+  Result<void> tried;
   try {
-    flush_batch(batch);
+    tried = flush_batch(batch);
   } catch (...) {
     put_back(batch);  // no memory: nothing is durable that was not before
     throw;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    flushing_ = 0;
-    flush_runs_ = false;
-  }
-  return verdict();
+  put_back(batch);
+  auto lost = verdict();
+  return lost ? tried : lost;
 }
 
 void Pending::put_back(Entries& batch) noexcept {
@@ -181,20 +198,21 @@ void Pending::put_back(Entries& batch) noexcept {
   flush_runs_ = false;
 }
 
-void Pending::flush_batch(Entries& batch) {
-  if (batch.empty()) return;
+Result<void> Pending::flush_batch(Entries& batch) {
+  if (batch.empty()) return {};
   std::vector<Entry*> entries;
   entries.reserve(batch.size());
-  for (auto& [fingerprint, entry] : batch) entries.push_back(&entry);
+  for (auto& [key, entry] : batch) entries.push_back(&entry);
   sync_files(entries);
-  sync_folders(entries);
-  // A sync of files in a directory that somebody has deleted succeeds, and means nothing.
-  const bool there = directory_.is_at_its_path();
-  const std::uint64_t generation = directory_.generation();
-  for (Entry* entry : entries) {
-    if (!there || entry->generation != generation) entry->failed = true;
-    if (entry->failed) give_up(*entry);
+  auto tried = sync_names(entries);
+  for (const Entry* entry : entries) {
+    if (entry->data_failed || entry->name_failed) give_up(*entry);
   }
+  // What is left in the batch is tried again by the next flush.
+  std::erase_if(batch, [&tried](const auto& each) {
+    return tried || each.second.data_failed || each.second.name_failed;
+  });
+  return tried;
 }
 
 void Pending::sync_files(std::span<Entry* const> entries) const {
@@ -204,54 +222,82 @@ void Pending::sync_files(std::span<Entry* const> entries) const {
   }
   in_parallel(entries.size(), options_.threads, [entries](std::size_t i) {
     Entry& entry = *entries[i];
-    if (entry.file && !entry.failed && !sync_file(*entry.file)) entry.failed = true;
+    if (entry.file && !entry.data_failed && !sync_file(*entry.file)) entry.data_failed = true;
   });
 }
 
-// One fsync for each folder that has an entry, then the root: another process may have made a
-// folder and not synced it yet, and this flush vouches for the whole path.
-void Pending::sync_folders(std::span<Entry* const> entries) {
-  const auto root = directory_.reader();
-  const bool root_open = root && *root != nullptr;
-  std::map<std::string, bool> folders;  // name -> synced
-  for (const Entry* entry : entries) {
-    folders.try_emplace(format::shard_name(directory_.layout(), entry->fingerprint), false);
-  }
-  std::vector<std::pair<const std::string, bool>*> work;
-  for (auto& folder : folders) {
-    if (root_open && !folder.first.empty()) work.push_back(&folder);
-  }
-  in_parallel(work.size(), options_.threads,
-              [&](std::size_t i) { work[i]->second = sync_folder(**root, work[i]->first); });
-  const bool root_synced = root_open && (*root)->sync();
-  for (Entry* entry : entries) {
-    const std::string name = format::shard_name(directory_.layout(), entry->fingerprint);
-    if (!root_synced || (!name.empty() && !folders[name])) entry->failed = true;
+// A folder that is gone has taken its names along; one that cannot be opened just now has not.
+Pending::Synced Pending::sync_folder(Directory& root, const std::string& name) noexcept {
+  try {
+    const auto folder = root.open_directory(name);
+    if (folder) return (*folder)->sync() ? Synced::yes : Synced::no;
+    const Errc why = folder.error().code;
+    return why == Errc::absent || why == Errc::not_ours ? Synced::no : Synced::not_tried;
+  } catch (...) {
+    return Synced::not_tried;
   }
 }
 
-// False when fresh bytes were put meanwhile: then the loss of the old ones means nothing. Somebody
-// who joined the failed file goes down with it: his descriptor may have been opened after the error
-// was reported, and would never hear of it.
-bool Pending::mark_lost(const Entry& entry) {
+// One fsync for each folder that has an entry, then the root: another process may have made a
+// folder and not synced it yet, and this flush vouches for the whole path. Last a look at whether
+// the path still leads here: a sync in a deleted directory succeeds, and means nothing.
+Result<void> Pending::sync_names(std::span<Entry* const> entries) {
+  LARDER_TRY(const auto root, directory_.reader());
+  std::map<std::string, Synced> folders;
+  for (const Entry* entry : entries) {
+    folders.try_emplace(format::shard_name(directory_.layout(), entry->fingerprint), Synced::yes);
+  }
+  std::vector<std::pair<const std::string, Synced>*> work;
+  for (auto& folder : folders) {
+    if (root && !folder.first.empty()) work.push_back(&folder);
+  }
+  in_parallel(work.size(), options_.threads,
+              [&](std::size_t i) { work[i]->second = sync_folder(*root, work[i]->first); });
+  const bool root_synced = root && root->sync();
+  LARDER_TRY(const bool there, directory_.is_at_its_path());
+  const std::uint64_t generation = directory_.generation();
+  bool all_tried = true;
+  for (Entry* entry : entries) {
+    const Synced folder = folders[format::shard_name(directory_.layout(), entry->fingerprint)];
+    if (folder == Synced::not_tried) all_tried = false;
+    if (!root_synced || !there || folder == Synced::no || entry->generation != generation) {
+      entry->name_failed = true;
+    }
+  }
+  if (all_tried) return {};
+  return std::unexpected(Error{.code = Errc::io_error,
+                               .message = directory_.path() +
+                                          ": a folder could not be opened to be synced; nothing "
+                                          "is lost: look at the limit of open files, flush again"});
+}
+
+// Whether the name leads to another file by now. Whoever put that one vouches for it.
+bool Pending::is_superseded(const Entry& entry, Directory& root) {
+  if (entry.name_failed) return false;
+  const auto named = root.info_at(format::entry_path(directory_.layout(), entry.fingerprint));
+  return named && !named->same_file(entry.identity);
+}
+
+// Somebody who joined the failed file goes down with it: his descriptor may have been opened after
+// the error was reported, and would never hear of it.
+void Pending::mark_lost(const Entry& entry) {
   const std::lock_guard lock(mutex_);
-  const auto newer = entries_.find(entry.fingerprint);
-  const bool there = newer != entries_.end();
-  if (there && !newer->second.identity.same_file(entry.identity)) return false;
   lost_.insert(entry.fingerprint);
-  if (there && newer->second.file) --open_files_;
-  if (there) entries_.erase(newer);
-  return true;
+  const auto joined = entries_.find(key_of(entry.fingerprint, entry.identity));
+  if (joined == entries_.end()) return;
+  if (joined->second.file) --open_files_;
+  entries_.erase(joined);
 }
 
 // Takes an entry that may not be on the disk out of the store, so that nobody builds on it. When
 // that fails too, the fingerprint still counts as lost, and join() refuses the file.
 void Pending::give_up(const Entry& entry) {
-  if (!mark_lost(entry)) return;
   const auto root = directory_.reader();
-  if (!root || *root == nullptr) return;
+  const bool root_open = root && *root != nullptr;
   const auto change = locks_.acquire(LockOffset::change_of(entry.fingerprint), removal_wait);
-  if (!change) return;
+  if (root_open && change && is_superseded(entry, **root)) return;
+  mark_lost(entry);
+  if (!root_open || !change) return;
   const std::string path = format::entry_path(directory_.layout(), entry.fingerprint);
   const auto named = (*root)->info_at(path);
   if (named && named->same_file(entry.identity)) (void)(*root)->remove_file(path);

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -35,39 +36,72 @@ class Pending {
   Pending(StoreDirectory& directory, LockFile& locks, Options options)
       : directory_(directory), locks_(locks), options_(options) {}
 
-  // An entry written from fresh bytes, by the descriptor that wrote it.
-  void add(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity);
+  // An entry written from fresh bytes, by the descriptor that wrote it, into the directory of that
+  // generation (StoreDirectory::Root).
+  void add(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity,
+           std::uint64_t generation);
 
   // An entry that was found good, by a descriptor opened on it. False when a flush has failed for
   // it: then only fresh bytes will do, and the caller writes them.
-  bool join(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity);
+  bool join(const Fingerprint& fingerprint, std::shared_ptr<File> file, const FileInfo& identity,
+            std::uint64_t generation);
 
-  // The entry left by removal or eviction: there is nothing to make durable any more.
-  void drop(const Fingerprint& fingerprint);
-
-  Result<void> flush();
-  Durability durability() const;
-
- private:
   struct Entry {
     Fingerprint fingerprint;
     std::shared_ptr<File> file;  // null: its data is synced, its name is not
     FileInfo identity;
-    std::uint64_t order = 0;
     std::uint64_t generation = 0;  // of the directory it was put into
-    bool failed = false;           // never synced again
+    std::uint64_t order = 0;
+    bool data_failed = false;  // never synced again
+    bool name_failed = false;
   };
-  using Entries = std::map<Fingerprint, Entry>;
 
+  // Takes out what is pending of this file, which is about to lose its name by removal or eviction,
+  // or has lost it to one that was put later and synced first. Call it under the lock of the
+  // fingerprint and before the name goes: afterwards the number may be another file's.
+  std::optional<Entry> take(const Fingerprint& fingerprint, const FileInfo& identity);
+
+  // The name did not go after all.
+  void give_back(Entry entry);
+
+  // This file was found damaged and is about to be removed: if it was put here and not yet flushed,
+  // it counts as lost.
+  void damaged(const Fingerprint& fingerprint, const FileInfo& identity);
+
+  // The caller asked for the removal of the fingerprint: nothing of it is missed any more.
+  void forget_loss(const Fingerprint& fingerprint);
+
+  // not_durable as Store::flush. io_error: something could not even be tried, for want of
+  // descriptors or memory; nothing is lost, and another call may succeed.
+  Result<void> flush();
+  Durability durability() const;
+
+ private:
+  // A fingerprint may have several files pending: a removal and another put may come between a put
+  // and its add(), and only a look at the name tells which file it leads to.
+  struct Key {
+    Fingerprint fingerprint;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  using Entries = std::map<Key, Entry>;
+  enum class Synced { yes, no, not_tried };
+
+  static Key key_of(const Fingerprint& fingerprint, const FileInfo& identity) noexcept {
+    return {fingerprint, identity.device, identity.inode};
+  }
   void insert(Entry entry);
   void make_room();
   void settle_oldest();
-  void flush_batch(Entries& batch);
+  Result<void> flush_batch(Entries& batch);
   void put_back(Entries& batch) noexcept;
   void sync_files(std::span<Entry* const> entries) const;
-  void sync_folders(std::span<Entry* const> entries);
+  Result<void> sync_names(std::span<Entry* const> entries);
+  static Synced sync_folder(Directory& root, const std::string& name) noexcept;
   void give_up(const Entry& entry);
-  bool mark_lost(const Entry& entry);
+  bool is_superseded(const Entry& entry, Directory& root);
+  void mark_lost(const Entry& entry);
   Result<void> verdict() const;
 
   StoreDirectory& directory_;

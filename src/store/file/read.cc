@@ -12,7 +12,7 @@
 namespace larder::file_store {
 namespace {
 
-constexpr auto removal_wait = std::chrono::milliseconds(200);
+constexpr auto removal_wait = std::chrono::milliseconds(0);  // a reader waits for nobody
 constexpr std::uint64_t look_first_from_bytes = 1u << 20;
 
 std::unexpected<Error> fail(Errc code, const std::string& path, std::string_view why) {
@@ -112,12 +112,13 @@ void FileStore::remove_damaged(const Fingerprint& fingerprint, const FileInfo& s
   if (!held) return;
   const auto named = (*root)->info_at(path);
   if (!named || !named->same_file(seen)) return;
+  state().pending.damaged(fingerprint, seen);
   if (const auto removed = (*root)->remove_file(path); !removed) {
     log(LogLevel::warning, directory().path() + "/" + path +
                                ": damaged and cannot be removed: " + removed.error().message);
     return;
   }
-  state().pending.drop(fingerprint);
+  subtract_usage({.bytes = seen.disk_bytes, .entries = 1});
   state().counters.add(&Metrics::removals);
 }
 

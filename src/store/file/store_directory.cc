@@ -62,45 +62,77 @@ std::shared_ptr<Directory> StoreDirectory::current() const {
   return root_;
 }
 
+StoreDirectory::Root StoreDirectory::claimed() const {
+  const std::lock_guard lock(mutex_);
+  if (!claimed_) return {};
+  return {.directory = root_, .generation = generation_};
+}
+
 Result<std::shared_ptr<Directory>> StoreDirectory::reader() {
   if (auto root = current()) return root;
-  const std::lock_guard lock(mutex_);
-  if (root_) return root_;
   auto opened = open_existing();
   if (!opened && opened.error().code == Errc::absent) return nullptr;
   if (!opened) return std::unexpected(explain(std::move(opened).error(), path_));
-  root_ = *std::move(opened);
+  const std::lock_guard lock(mutex_);
+  if (!root_) LARDER_CHECK_OK(adopt(*std::move(opened)));
   return root_;
 }
 
 Result<std::shared_ptr<Directory>> StoreDirectory::writer() {
+  LARDER_TRY(Root root, writer_root());
+  return std::move(root.directory);
+}
+
+Result<StoreDirectory::Root> StoreDirectory::writer_root() {
   if (read_only()) {
     return std::unexpected(Error{.code = Errc::read_only,
                                  .message = path_ + ": opened read-only; open it for writing"});
   }
-  const std::lock_guard lock(mutex_);
-  if (claimed_) return root_;
+  if (Root root = claimed(); root.directory) return root;
+  // Not under mutex_: a reader shall not wait for the syncs of a creation.
+  const std::lock_guard creation(creation_mutex_);
+  if (Root root = claimed(); root.directory) return root;
   auto made = create();
   if (!made) return std::unexpected(explain(std::move(made).error(), path_));
-  root_ = *std::move(made);
+  const std::lock_guard lock(mutex_);
+  LARDER_CHECK_OK(adopt(*std::move(made)));
   claimed_ = true;
-  return root_;
+  return Root{.directory = root_, .generation = generation_};
 }
 
 void StoreDirectory::forget() {
   const std::lock_guard lock(mutex_);
   root_.reset();
   claimed_ = false;
-  ++generation_;
 }
 
-bool StoreDirectory::is_at_its_path() {
+// With mutex_ held.
+Result<void> StoreDirectory::adopt(std::shared_ptr<Directory> root) {
+  LARDER_TRY(const FileInfo info, root->info());
+  if (!identity_.same_file(info)) ++generation_;
+  identity_ = info;
+  root_ = std::move(root);
+  return {};
+}
+
+Result<bool> StoreDirectory::is_at_its_path() {
   const auto held = current();
   if (!held) return false;
-  const auto held_info = held->info();
+  LARDER_TRY(const FileInfo held_info, held->info());
   const auto there = file_system_.open_directory(path_);
-  const auto there_info = there ? (*there)->info() : std::unexpected(there.error());
-  if (held_info && there_info && held_info->same_file(*there_info)) return true;
+  const bool gone =
+      !there && (there.error().code == Errc::absent || there.error().code == Errc::not_ours);
+  if (!there && !gone) {
+    return std::unexpected(Error{.code = Errc::io_error,
+                                 .os_error = there.error().os_error,
+                                 .message = path_ + ": " + there.error().message +
+                                            "; nothing is lost: look at the limit of open files, "
+                                            "try again"});
+  }
+  if (there) {
+    LARDER_TRY(const FileInfo there_info, (*there)->info());
+    if (held_info.same_file(there_info)) return true;
+  }
   forget();
   return false;
 }

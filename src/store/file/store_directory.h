@@ -23,18 +23,27 @@ class StoreDirectory {
   // The open root for reading; null while the directory does not exist.
   Result<std::shared_ptr<Directory>> reader();
 
+  // An open root with its number: another one for each directory that the path has led to. An entry
+  // put under another number is not in this directory.
+  struct Root {
+    std::shared_ptr<Directory> directory;
+    std::uint64_t generation = 0;
+  };
+
   // The open root for writing, made if need be. read_only when the store is.
+  Result<Root> writer_root();
   Result<std::shared_ptr<Directory>> writer();
 
   // Forgets the handle when it leads nowhere any more (the directory was deleted or moved away, or
   // a network file system's server lost it), so that the next call opens the path anew.
   void forget();
 
-  // How often the handle was forgotten: an entry put under another number is not in this directory.
+  // Of the root opened last.
   std::uint64_t generation() const noexcept { return generation_.load(); }
 
-  // Whether the path still leads to the open directory. Forgets it if not.
-  bool is_at_its_path();
+  // Whether the path still leads to the open directory; forgets it if it provably does not. An
+  // error says that this could not be found out.
+  Result<bool> is_at_its_path();
 
   FileSystem& file_system() const noexcept { return file_system_; }
   FileLayout layout() const noexcept { return layout_; }
@@ -47,6 +56,8 @@ class StoreDirectory {
 
  private:
   std::shared_ptr<Directory> current() const;
+  Root claimed() const;
+  Result<void> adopt(std::shared_ptr<Directory> root);
   Result<std::shared_ptr<Directory>> open_existing();
   Result<std::shared_ptr<Directory>> create();
 
@@ -57,7 +68,9 @@ class StoreDirectory {
   const std::string path_;  // absolute
 
   std::atomic<std::uint64_t> generation_ = 0;
+  std::mutex creation_mutex_;  // held while the directory is made and synced; before mutex_
   mutable std::mutex mutex_;
+  FileInfo identity_;                // guarded by mutex_: of the directory opened last
   std::shared_ptr<Directory> root_;  // guarded by mutex_
   bool claimed_ = false;             // guarded by mutex_: the marker has been seen or made
 };

@@ -11,6 +11,7 @@ namespace larder::file_store {
 namespace {
 
 constexpr auto change_wait = std::chrono::milliseconds(2000);
+constexpr auto room_wait = std::chrono::milliseconds(500);  // for another process that evicts
 constexpr int attempts_without_turn = 2;  // then the change lock is taken before looking
 constexpr int put_attempts = 8;           // each lost to another process's change
 constexpr std::uint64_t reserve_from_bytes = 128u << 10;  // below it one write is the early answer
@@ -41,7 +42,8 @@ struct FileStore::Writing {
   const Fingerprint& fingerprint;
   std::span<const std::byte> payload;
   format::EncodedEntry encoded;
-  std::string path;  // for messages
+  std::string path;              // for messages
+  std::uint64_t generation = 0;  // of the root
   std::shared_ptr<Directory> root;
   std::shared_ptr<Directory> folder;
   bool made_folder = false;
@@ -60,11 +62,11 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
       // entries together hold less than that, their loss would be for nothing.
       const std::uint64_t needed = payload.size() + 2 * reserve_from_bytes;
       const std::uint64_t held = metrics().bytes;
-      if (held >= needed) {
-        (void)prune({.max_bytes = held - needed}, DryRun::no);
+      if (held >= needed && evict({.budget = {.max_bytes = held - needed}}, room_wait)) {
         done = put_checked(fingerprint, payload, options);
       }
-    } else if (!done && is_sign_of_deletion(done.error().code) && !directory().is_at_its_path()) {
+    } else if (!done && is_sign_of_deletion(done.error().code) &&
+               !directory().is_at_its_path().value_or(true)) {
       // Somebody deleted the directory under us: make it anew, once.
       done = put_checked(fingerprint, payload, options);
     }
@@ -99,13 +101,14 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
                                  .message = path + ": the recipe is over 4096 bytes; pass what "
                                                    "Recipe::encode returns"});
   }
-  LARDER_TRY(auto root, directory().writer());
+  LARDER_TRY(StoreDirectory::Root root, directory().writer_root());
   Writing writing{
       .fingerprint = fingerprint,
       .payload = payload,
       .encoded = format::encode_entry(options_.layout, fingerprint, payload, options.recipe),
       .path = path,
-      .root = std::move(root),
+      .generation = root.generation,
+      .root = std::move(root.directory),
       .folder = {},
       .fresh = {},
       .seen_file = {}};
@@ -121,8 +124,7 @@ Result<void> FileStore::write_entry(Writing& writing) {
   for (int attempt = 0; attempt < put_attempts; ++attempt) {
     if (attempt == attempts_without_turn) LARDER_CHECK_OK(take_turn(writing));
     LARDER_TRY(const Standing standing, examine(writing));
-    if (standing == Standing::same &&
-        process.pending.join(writing.fingerprint, writing.seen_file, writing.seen)) {
+    if (standing == Standing::same && join_pending(writing)) {
       process.counters.add(&Metrics::puts_unchanged);
       return {};
     }
@@ -136,7 +138,7 @@ Result<void> FileStore::write_entry(Writing& writing) {
     writing.turn.reset();
     const std::shared_ptr<File> file = writing.fresh->take();
     LARDER_TRY(const FileInfo info, file->info());
-    process.pending.add(writing.fingerprint, file, info);
+    process.pending.add(writing.fingerprint, file, info, writing.generation);
     process.counters.add(&Metrics::puts);
     process.counters.add(&Metrics::put_bytes, writing.payload.size());
     account(writing, info);
@@ -211,7 +213,21 @@ Result<bool> FileStore::install(Writing& writing) {
   if (published) return true;
   if (published.error().code == Errc::exists) return false;
   if (published.error().code != Errc::absent) return std::unexpected(std::move(published).error());
+  // The folder was deleted: made anew at the next attempt. The root itself: the caller's to mend.
+  if (writing.folder == writing.root) return std::unexpected(std::move(published).error());
   writing.folder.reset();
+  return false;
+}
+
+// Joining may sync older files to make room; others shall not wait for that.
+bool FileStore::join_pending(Writing& writing) {
+  const bool had_turn = writing.turn.has_value();
+  writing.turn.reset();
+  if (state().pending.join(writing.fingerprint, writing.seen_file, writing.seen,
+                           writing.generation)) {
+    return true;
+  }
+  if (had_turn) (void)take_turn(writing);
   return false;
 }
 
@@ -234,6 +250,7 @@ Result<bool> FileStore::replace_entry(Writing& writing) {
   LARDER_CHECK_OK(open_folder(writing));
   LARDER_CHECK_OK(writing.fresh->replace(*writing.folder,
                                          format::file_name(options_.layout, writing.fingerprint)));
+  (void)state().pending.take(writing.fingerprint, writing.seen);
   return true;
 }
 
@@ -250,8 +267,14 @@ void FileStore::account(const Writing& writing, const FileInfo& info) {
     if (!replaced) ++statistics.usage->entries;
     usage = statistics.usage;
   });
-  if (!kept) log(LogLevel::debug, "usage not kept: " + kept.error().message);
-  keep_budget(usage, info.disk_bytes);
+  if (kept) return keep_budget(usage, info.disk_bytes);
+  // The entry is in its place all the same. Once per process: the next put would say the same.
+  if (!state().warned_of_usage.exchange(true)) {
+    log(LogLevel::warning, directory().path() +
+                               ": the budget cannot be kept, since the lock file "
+                               "cannot be used: " +
+                               kept.error().message);
+  }
 }
 
 Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
@@ -271,6 +294,15 @@ Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
   });
 }
 
+// With the lock of the fingerprint held; `seen` is what the name leads to.
+Result<void> FileStore::unlink_entry(Directory& root, const Fingerprint& fingerprint,
+                                     const std::string& path, const FileInfo& seen) {
+  auto pending = state().pending.take(fingerprint, seen);
+  auto removed = root.remove_file(path);
+  if (!removed && pending) state().pending.give_back(*std::move(pending));
+  return removed;
+}
+
 Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& fingerprint,
                                       const std::string& path) {
   const auto there = root.info_at(path);
@@ -280,8 +312,8 @@ Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& finger
     return std::unexpected(
         Error{.code = Errc::not_ours, .message = in_the_way(directory().path() + "/" + path)});
   }
-  LARDER_CHECK_OK(root.remove_file(path));
-  state().pending.drop(fingerprint);
+  state().pending.forget_loss(fingerprint);
+  LARDER_CHECK_OK(unlink_entry(root, fingerprint, path, *there));
   subtract_usage({.bytes = there->disk_bytes, .entries = 1});
   const std::string shard = format::shard_name(options_.layout, fingerprint);
   if (shard.empty()) {
