@@ -129,36 +129,95 @@ Result<void> replace(const std::string& path, std::span<const std::byte> bytes) 
   return failed(path, "cannot be written", os_error);
 }
 
-// Waiting for a reader of a FIFO could take for ever; a pipe that has one is written at its pace.
+// Without O_NONBLOCK a FIFO that nobody reads would hold us for ever. What comes to stand at the
+// end of a regular file is behind what others have written there.
 Result<void> write_directly(const std::string& path, std::span<const std::byte> bytes) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  constexpr int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+  Descriptor file(::open(path.c_str(), flags));
   if (!file && errno == ENXIO) {
     return std::unexpected(
         Error{.code = Errc::io_error,
               .os_error = ENXIO,
-              .message = path + " has no reader; start the reader first, or name a file"});
+              .message = path + " has no reader; start one first, or name another file"});
   }
-  if (!file || ::fcntl(file.get(), F_SETFL, 0) != 0 || !write_fully(file.get(), bytes) ||
-      file.close() != 0) {
+  if (!file || ::fcntl(file.get(), F_SETFL, O_WRONLY | O_APPEND) != 0 ||
+      !write_fully(file.get(), bytes) || file.close() != 0) {
     return failed(path, "cannot be written", errno);
   }
   return {};
 }
 
-// Where a link leads to, so that the link stays; the path itself when it is none.
-std::string target_of(const std::string& path) {
+std::string real_path(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr),
                                                         std::free);
-  return resolved ? std::string(resolved.get()) : path;
+  return resolved ? std::string(resolved.get()) : std::string();
 }
 
-Result<void> check_replaceable(const std::string& path) {
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) return {};
-  if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) return {};
-  return std::unexpected(
-      Error{.code = Errc::not_ours,
-            .message = path + " is not a regular file; move it away, or name another OUT"});
+// With the slash at its end; empty for a bare name.
+std::string folder_of(const std::string& path) {
+  return path.substr(0, path.find_last_of('/') + 1);
+}
+
+// The links below /proc/PID/fd stand for open files. What they seem to lead to is not their place.
+bool is_in_proc(const std::string& path) {
+  const std::string folder = folder_of(path);
+  return real_path(folder.empty() ? "." : folder).starts_with("/proc/");
+}
+
+Result<std::string> read_link(const std::string& link) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
+  if (length < 0) return failed(link, "cannot be read", errno);
+  target.resize(static_cast<std::size_t>(length));
+  return target.starts_with('/') ? target : folder_of(link) + target;
+}
+
+std::unexpected<Error> leads_nowhere(const std::string& path, const std::string& target) {
+  return std::unexpected(Error{.code = Errc::not_ours,
+                               .message = fmt::format("{} is a link to {}, which does not exist; "
+                                                      "remove the link, or name another file",
+                                                      path, target)});
+}
+
+// Where to write what is asked for under a name.
+enum class PlaceKind {
+  file,     // is replaced, or made
+  stream,   // is written to as it is
+  nothing,  // a link that leads nowhere
+};
+struct Place {
+  PlaceKind kind = PlaceKind::file;
+  std::string path;  // at the end of all links
+};
+
+Result<Place> place_of(const std::string& path) {
+  constexpr int max_links = 40;  // as the kernel counts them
+  std::string at = path;
+  for (int links = 0; links <= max_links; ++links) {
+    if (is_in_proc(at)) return Place{PlaceKind::stream, at};
+    struct stat info{};
+    if (::lstat(at.c_str(), &info) != 0) {
+      if (errno != ENOENT) return failed(path, "cannot be written", errno);
+      return Place{links == 0 ? PlaceKind::file : PlaceKind::nothing, at};
+    }
+    if (S_ISDIR(info.st_mode)) return failed(path, "cannot be written", EISDIR);
+    if (S_ISREG(info.st_mode)) return Place{PlaceKind::file, at};
+    if (!S_ISLNK(info.st_mode)) return Place{PlaceKind::stream, at};
+    auto target = read_link(at);
+    if (!target) return std::unexpected(std::move(target).error());
+    at = *std::move(target);
+  }
+  return failed(path, "cannot be written", ELOOP);
+}
+
+// Our own standard output under another name: opening it anew would lose its position in a file,
+// and a socket cannot be opened at all.
+bool is_standard_output(const std::string& path) {
+  struct stat named{};
+  struct stat ours{};
+  if (::stat(path.c_str(), &named) != 0 || ::fstat(STDOUT_FILENO, &ours) != 0) return false;
+  const bool kept_open = S_ISREG(named.st_mode) || S_ISSOCK(named.st_mode);
+  return kept_open && named.st_dev == ours.st_dev && named.st_ino == ours.st_ino;
 }
 
 }  // namespace
@@ -186,11 +245,22 @@ Result<Artifact> read_made_file(const std::string& path, std::uint64_t max_bytes
 }
 
 Result<void> write_output(const std::string& path, std::span<const std::byte> bytes) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return replace(path, bytes);
-  if (S_ISDIR(info.st_mode)) return failed(path, "cannot be written", EISDIR);
-  if (!S_ISREG(info.st_mode)) return write_directly(path, bytes);
-  return replace(target_of(path), bytes);
+  if (path == "-") return write_standard_output(bytes);
+  const auto place = place_of(path);
+  if (!place) return std::unexpected(place.error());
+  if (place->kind == PlaceKind::nothing) return leads_nowhere(path, place->path);
+  if (place->kind == PlaceKind::file) return replace(place->path, bytes);
+  if (is_standard_output(path)) return write_standard_output(bytes);
+  return write_directly(path, bytes);
+}
+
+Result<void> check_replaceable(const std::string& path) {
+  const auto place = place_of(path);
+  if (!place) return std::unexpected(place.error());
+  if (place->kind != PlaceKind::stream) return {};
+  return std::unexpected(
+      Error{.code = Errc::not_ours,
+            .message = path + " is not a regular file; move it away, or name another OUT"});
 }
 
 Result<void> write_in_place_of(const std::string& path, std::span<const std::byte> bytes) {
@@ -206,8 +276,8 @@ Result<void> write_standard_output(std::span<const std::byte> bytes) {
 }
 
 Result<void> remove_old_output(const std::string& path) {
-  if (auto free = check_replaceable(path); !free) return free;
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+  if (auto replaceable = check_replaceable(path); !replaceable) return replaceable;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return failed(path, "cannot be removed", errno);
   }
   return {};

@@ -20,20 +20,23 @@ Result<Artifact> read_payload(const std::string& path, std::uint64_t max_bytes);
 // or a FIFO there is not what the program was asked for.
 Result<Artifact> read_made_file(const std::string& path, std::uint64_t max_bytes);
 
-// Writes beside `path` and renames, so that `path` is never seen half written and stays as it was
-// when this fails. A link stays, and what it leads to is replaced; one that leads nowhere is
-// replaced itself. What is no regular file (/dev/stdout, a FIFO) is written to directly; a FIFO
-// that nobody reads is io_error.
+// An absent or regular file is written beside its place and renamed, so that `path` is never seen
+// half written and stays as it was when this fails; a link to one stays, and what it leads to is
+// replaced. A link to nothing is not_ours. Whatever else there is (a device, a FIFO, an open file
+// under /proc/self/fd) is written to as it is. "-" is standard output.
 Result<void> write_output(const std::string& path, std::span<const std::byte> bytes);
 
-// The same where only a file of its own will do: a link is replaced itself, and anything else but a
-// regular file stays: not_ours.
+// The same where only a file of its own will do: a link to a file or to nothing is replaced itself,
+// and anything else stays: not_ours.
 Result<void> write_in_place_of(const std::string& path, std::span<const std::byte> bytes);
 
 Result<void> write_standard_output(std::span<const std::byte> bytes);
 
-// Removes what a program is about to make anew; fine when there is nothing. A directory or a device
-// stays: not_ours.
+// Whether write_in_place_of would take the place; its error otherwise.
+Result<void> check_replaceable(const std::string& path);
+
+// Removes what a program is about to make anew; fine when there is nothing. Errors as
+// check_replaceable.
 Result<void> remove_old_output(const std::string& path);
 
 }  // namespace larder::cli

@@ -196,6 +196,10 @@ void check(const CLI::App& app, const Words& words, Options& options) {
   if (options.verb == "once" && options.command.empty()) {
     throw Usage{"once: no COMMAND; write it after `--`"};
   }
+  if (options.output && options.output->empty()) throw Usage{"-o: the name is empty; name a file"};
+  if (options.verb != "once") return;
+  if (options.command.front().empty()) throw Usage{"once: COMMAND is empty; name a program"};
+  if (options.output == "-") throw Usage{"once: -o must name the file that COMMAND writes"};
 }
 
 }  // namespace

@@ -107,6 +107,9 @@ int store_durably(Cache& cache, Warnings& warnings) {
 }  // namespace
 
 int run_once(const Context& context) {
+  // A hit would have to write there, and COMMAND as well.
+  const auto replaceable = check_replaceable(*context.options.output);
+  if (!replaceable) return fail(exit_refused, replaceable.error().message);
   CompileOnce compile(context);
   if (context.config.disabled) return run_without_cache(compile);
   auto store = open_for_reading(context);

@@ -45,16 +45,46 @@ class Entries(ProgramTest):
         self.larder("get", A, "-o", self.path("link"))
         self.assertTrue(os.path.islink(self.path("link")))
         self.assertEqual(self.read(real), b"x")
-        self.assertEqual(self.larder("get", A, "-o", "/dev/stdout"), b"x")
         self.larder("get", A, "-o", "/dev/null")
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+        self.assertEqual(self.larder("get", A, "-o", "-"), b"x")
+        self.assertFalse(os.path.exists(self.path("-")))
 
-    def test_a_link_that_leads_nowhere_is_replaced(self) -> None:
+    def test_a_link_to_an_open_file_stays(self) -> None:
+        self.put(A, b"x")
+        link = self.path("so")
+        os.symlink("/proc/self/fd/1", link)
+        self.assertEqual(self.larder("get", A, "-o", link), b"x")  # a pipe
+        out = self.write("out", b"before ")
+        inode = os.stat(out).st_ino
+        for _ in range(2):
+            with open(out, "ab") as file:
+                subprocess.run(self.command("get", A, "-o", link), stdout=file, check=True,
+                               env=self.environment)
+        self.assertEqual((self.read(out), os.stat(out).st_ino), (b"before xx", inode))
+        self.assertEqual(os.readlink(link), "/proc/self/fd/1")
+        self.refused(REFUSED, "once", A, "-o", link, "--", "touch", "ran", says=link)
+        self.refused(REFUSED, "once", B, "-o", link, "--", "touch", "ran", says=link)
+        self.assertEqual(os.readlink(link), "/proc/self/fd/1")
+        self.assertFalse(os.path.exists(self.path("ran")))
+
+    def test_a_link_to_nothing_is_refused(self) -> None:
         self.put(A, b"x")
         os.symlink("nowhere", self.path("link"))
-        self.larder("get", A, "-o", "link")
-        self.assertFalse(os.path.islink(self.path("link")))
-        self.assertEqual(self.read(self.path("link")), b"x")
+        self.refused(REFUSED, "get", A, "-o", "link",
+                     says="link is a link to nowhere, which does not exist")
+        self.assertFalse(os.path.exists(self.path("nowhere")))
+        self.assertEqual(os.readlink(self.path("link")), "nowhere")
+        os.symlink("loop", self.path("loop"))
+        self.refused(REFUSED, "get", A, "-o", "loop", says="loop")
+
+    def test_a_device_is_no_output_of_once(self) -> None:
+        self.put(A, b"x")
+        self.refused(REFUSED, "once", A, "-o", "/dev/null", "--", "true", says="/dev/null")
+        self.refused(USAGE, "once", A, "-o", "-", "--", "true", says="-o")
+        self.refused(USAGE, "once", A, "-o", "out", "--", "", says="COMMAND is empty")
+        for words in (("get", A, "-o", ""), ("once", A, "-o", "", "--", "true")):
+            self.refused(USAGE, *words, says="-o: the name is empty")
 
     def test_a_pipe_is_written_when_somebody_reads_it(self) -> None:
         content = os.urandom(1 << 20)  # more than a pipe holds
