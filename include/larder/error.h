@@ -2,6 +2,10 @@
 #ifndef LARDER_ERROR_H_
 #define LARDER_ERROR_H_
 
+#if defined(__cplusplus) && __cplusplus <= 202002L
+#error "Larder needs C++23: compile with -std=c++23"
+#endif
+
 #include <cstdint>
 #include <expected>
 #include <string>
