@@ -75,6 +75,12 @@ Result<std::shared_ptr<Store>> open_for_reading(const Context& context) {
   return read_only ? std::move(read_only) : std::move(store);
 }
 
+Context listening(const Context& context, Warnings& warnings) {
+  Context copy = context;
+  copy.log = warnings.listen(context.log);
+  return copy;
+}
+
 Cache make_cache(const Context& context, std::shared_ptr<Store> store) {
   return Cache(std::move(store), {.mode = mode_of(context.config), .log = context.log});
 }

@@ -7,6 +7,7 @@
 #include "larder/cache.h"
 #include "larder/config.h"
 #include "larder/store.h"
+#include "log_sink.h"
 #include "options.h"
 
 namespace larder::cli {
@@ -22,6 +23,9 @@ struct Context {
 Result<Context> make_context(Options options);
 
 Mode mode_of(const Config& config);
+
+// The same settings for a store whose warnings are kept. They must outlive it.
+Context listening(const Context& context, Warnings& warnings);
 
 // The configured store, for a verb that writes. Nothing is made before the first put.
 Result<std::shared_ptr<Store>> open_for_writing(const Context& context,

@@ -13,6 +13,7 @@ namespace {
 void print_line(std::string_view prefix, std::string_view message) {
   std::string line(message);
   std::ranges::replace(line, '\n', ' ');
+  std::fflush(stdout);  // where both streams are one file, the closing line comes last
   fmt::print(stderr, "{}{}\n", prefix, line);
 }
 

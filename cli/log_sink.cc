@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -72,7 +73,8 @@ Logger Warnings::listen(Logger next) {
   return [this, next = std::move(next)](LogLevel level, std::string_view message) {
     if (level == LogLevel::warning) {
       const std::lock_guard lock(mutex_);
-      kept_.emplace_back(message);
+      // One folder may be passed over several times on the way.
+      if (std::ranges::find(kept_, message) == kept_.end()) kept_.emplace_back(message);
     }
     if (next) next(level, message);
   };
@@ -81,6 +83,12 @@ Logger Warnings::listen(Logger next) {
 std::vector<std::string> Warnings::all() {
   const std::lock_guard lock(mutex_);
   return kept_;
+}
+
+void Warnings::tell() {
+  const auto told = all();
+  if (told.size() == 1) warn(told.front());
+  if (told.size() > 1) warn(fmt::format("{} warnings, the first: {}", told.size(), told.front()));
 }
 
 }  // namespace larder::cli

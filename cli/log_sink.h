@@ -23,6 +23,9 @@ class Warnings {
 
   std::vector<std::string> all();
 
+  // On standard error, in one line, when there are any.
+  void tell();
+
  private:
   std::mutex mutex_;
   std::vector<std::string> kept_;

@@ -214,8 +214,7 @@ Check check_leftovers(Warnings& warnings) {
 
 void check_store(const Context& given, std::vector<Check>& checks) {
   Warnings warnings;
-  Context context = given;
-  context.log = warnings.listen(given.log);
+  const Context context = listening(given, warnings);
   auto store = open_for_writing(context);
   if (!store) {
     checks.push_back({Health::fail, "store", store.error().message});

@@ -32,7 +32,8 @@ void print_json(const std::vector<EntryInfo>& entries) {
 }  // namespace
 
 int run_list(const Context& context) {
-  auto store = open_for_reading(context);
+  Warnings warnings;
+  auto store = open_for_reading(listening(context, warnings));
   if (!store) return fail(store.error());
   std::vector<EntryInfo> entries;
   const auto visited = (*store)->visit([&](const EntryInfo& entry) {
@@ -42,6 +43,7 @@ int run_list(const Context& context) {
   if (!visited) return fail(visited.error());
   std::ranges::sort(entries, {}, &EntryInfo::fingerprint);
   context.options.format == Format::json ? print_json(entries) : print_text(entries);
+  warnings.tell();
   return exit_ok;
 }
 

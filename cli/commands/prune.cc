@@ -22,9 +22,9 @@ void print(const Context& context, const PruneReport& report, std::string_view v
         .print();
     return;
   }
-  fmt::print("{} {} entries ({}), kept {} ({})\n", verb, report.evicted_entries,
-             human_bytes(report.evicted_bytes), report.kept_entries,
-             human_bytes(report.kept_bytes));
+  fmt::print("{} {} {} ({}), kept {} ({})\n", verb, report.evicted_entries,
+             report.evicted_entries == 1 ? "entry" : "entries", human_bytes(report.evicted_bytes),
+             report.kept_entries, human_bytes(report.kept_bytes));
 }
 
 // An age is counted in whole seconds; rounding up never evicts what is younger than asked for.
@@ -55,24 +55,30 @@ void keep_statistics(Store& store) {
 
 int run_prune(const Context& context) {
   Progress progress("evicting");
-  auto store = open_for_writing(context, [&](const Eviction&) { progress.step(); });
+  Warnings warnings;
+  auto store =
+      open_for_writing(listening(context, warnings), [&](const Eviction&) { progress.step(); });
   if (!store) return fail(store.error());
   const bool dry_run = context.options.dry_run;
   const auto report = (*store)->prune(budget_of(context), dry_run ? DryRun::yes : DryRun::no);
   if (!report) return fail(report.error());
   if (!dry_run) keep_statistics(**store);
   print(context, *report, dry_run ? "would evict" : "evicted");
+  warnings.tell();
   return exit_ok;
 }
 
 int run_clear(const Context& context) {
   Progress progress("evicting");
-  auto store = open_for_writing(context, [&](const Eviction&) { progress.step(); });
+  Warnings warnings;
+  auto store =
+      open_for_writing(listening(context, warnings), [&](const Eviction&) { progress.step(); });
   if (!store) return fail(store.error());
   const auto report = (*store)->clear();
   if (!report) return fail(report.error());
   keep_statistics(**store);
   print(context, *report, "evicted");
+  warnings.tell();
   return exit_ok;
 }
 

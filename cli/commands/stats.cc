@@ -174,7 +174,8 @@ void print_prometheus(const Figures& figures) {
 }  // namespace
 
 int run_stats(const Context& context) {
-  auto store = open_for_reading(context);
+  Warnings warnings;
+  auto store = open_for_reading(listening(context, warnings));
   if (!store) return fail(store.error());
   const auto figures = gather(context, **store);
   if (!figures) return fail(figures.error());
@@ -183,6 +184,7 @@ int run_stats(const Context& context) {
     case Format::json: print_json(*figures); break;
     case Format::prometheus: print_prometheus(*figures); break;
   }
+  warnings.tell();
   return exit_ok;
 }
 

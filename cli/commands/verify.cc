@@ -22,8 +22,9 @@ struct Verdict {
   std::uint64_t good = 0;
   std::uint64_t good_bytes = 0;
   std::vector<Trouble> damaged;
-  std::vector<Trouble> foreign;     // under a name of ours, but no entry; never touched
-  std::vector<Trouble> unreadable;  // the system did not let us see
+  std::vector<Trouble> foreign;          // under a name of ours, but no entry; never touched
+  std::vector<Trouble> unreadable;       // the system did not let us see
+  std::vector<std::string> passed_over;  // folders and entries that could not even be listed
 };
 
 Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
@@ -73,9 +74,12 @@ void print_text(const Verdict& verdict) {
   print_troubles("damaged", Colour::red, verdict.damaged);
   print_troubles("foreign", Colour::yellow, verdict.foreign);
   print_troubles("unreadable", Colour::red, verdict.unreadable);
+  for (const std::string& message : verdict.passed_over) {
+    fmt::print("{} {}\n", coloured(Colour::red, "unreadable"), printable(message));
+  }
   fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable\n", verdict.good,
              human_bytes(verdict.good_bytes), verdict.damaged.size(), verdict.foreign.size(),
-             verdict.unreadable.size());
+             verdict.unreadable.size() + verdict.passed_over.size());
 }
 
 Document list_of(const std::vector<Trouble>& troubles) {
@@ -90,12 +94,15 @@ Document list_of(const std::vector<Trouble>& troubles) {
 }
 
 void print_json(const Verdict& verdict) {
+  Document passed_over = Document::list();
+  for (const std::string& message : verdict.passed_over) passed_over.append(message);
   Document::object()
       .set("good", verdict.good)
       .set("good_bytes", verdict.good_bytes)
       .set("damaged", list_of(verdict.damaged))
       .set("foreign", list_of(verdict.foreign))
       .set("unreadable", list_of(verdict.unreadable))
+      .set("passed_over", passed_over)
       .print();
 }
 
@@ -106,10 +113,11 @@ int exit_code_of(const Verdict& verdict) {
     return fail(exit_corrupt,
                 fmt::format("{} damaged; `larder verify --repair` removes what is damaged", left));
   }
-  if (!verdict.unreadable.empty()) {
-    return fail(exit_refused,
-                fmt::format("{} could not be read; `larder doctor` looks for the cause",
-                            verdict.unreadable.size()));
+  const std::size_t unreadable = verdict.unreadable.size() + verdict.passed_over.size();
+  if (unreadable != 0) {
+    return fail(
+        exit_refused,
+        fmt::format("{} could not be read; `larder doctor` looks for the cause", unreadable));
   }
   return exit_ok;
 }
@@ -118,12 +126,18 @@ int exit_code_of(const Verdict& verdict) {
 
 int run_verify(const Context& context) {
   const bool repairs = context.options.repair;
-  auto store = repairs ? open_for_writing(context) : open_for_reading(context);
+  Warnings warnings;
+  const Context heard = listening(context, warnings);
+  auto store = repairs ? open_for_writing(heard) : open_for_reading(heard);
   if (!store) return fail(store.error());
+  const auto told_by_open = static_cast<std::ptrdiff_t>(warnings.all().size());
   const auto fingerprints = fingerprints_of(**store);
   if (!fingerprints) return fail(fingerprints.error());
 
   Verdict verdict;
+  verdict.passed_over = warnings.all();
+  verdict.passed_over.erase(verdict.passed_over.begin(),
+                            verdict.passed_over.begin() + told_by_open);
   {
     Progress progress("verifying");
     progress.expect(fingerprints->size());

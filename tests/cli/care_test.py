@@ -7,8 +7,8 @@ import subprocess
 import time
 import unittest
 
-from program import (A, B, C, CORRUPT, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
-                     both_layouts)
+from program import (A, B, C, CORRUPT, NOBODY, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
+                     both_layouts, is_root)
 
 MAKE_ENTRIES = os.environ["LARDER_MAKE_ENTRIES"]
 
@@ -121,10 +121,10 @@ class Care(ProgramTest):
 
     def test_prune_by_age(self) -> None:
         self.fill()
-        self.assertIn(b"would evict 1 entries", self.larder("prune", "--older-than", "7d",
+        self.assertIn(b"would evict 1 entry", self.larder("prune", "--older-than", "7d",
                                                             "--dry-run"))
         self.assertEqual(self.left(), [A, B, C])
-        self.assertIn(b"evicted 1 entries", self.larder("prune", "--older-than", "7d"))
+        self.assertIn(b"evicted 1 entry", self.larder("prune", "--older-than", "7d"))
         self.assertEqual(self.left(), [B, C])
 
     def test_prune_by_size_evicts_the_least_recently_used_first(self) -> None:
@@ -147,6 +147,16 @@ class Care(ProgramTest):
         self.assertEqual(self.left(), [])
         self.put(A, b"x")
         self.assertEqual(self.left(), [A])
+
+    def test_the_closing_line_comes_last(self) -> None:
+        self.put(A, b"x" * 100)
+        self.flip_a_bit(A)
+        with open(self.path("both"), "wb") as both:
+            subprocess.run(self.command("verify"), stdout=both, stderr=both, check=False,
+                           env=self.environment)
+        lines = self.read(self.path("both")).decode().splitlines()
+        self.assertTrue(lines[0].startswith("damaged "), lines)
+        self.assertTrue(lines[-1].startswith("larder: "), lines)
 
     def test_flush(self) -> None:
         self.put(A, b"x")
@@ -201,6 +211,34 @@ class Care(ProgramTest):
         os.close(master)
         self.assertEqual(process.wait(), OK, shown)
         return shown
+
+
+class Folders(ProgramTest):
+    def test_what_cannot_be_listed_is_told(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"x")
+        for base, folders, names in os.walk(self.store):
+            for name in [base] + [os.path.join(base, name) for name in names]:
+                if is_root():
+                    os.chown(name, NOBODY, NOBODY)
+        folder = os.path.dirname(self.entry_path(A))
+        os.chmod(folder, 0)
+        self.addCleanup(os.chmod, folder, 0o700)
+        result = self.as_nobody("verify", store=self.location())
+        self.expect_line(result, REFUSED, "1 could not be read")
+        self.assertIn(f"unreadable {folder}".encode(), result.stdout)
+        self.assertIn(b"1 good", result.stdout)
+        report = json.loads(self.as_nobody("--format", "json", "verify",
+                                           store=self.location()).stdout)
+        self.assertEqual((report["good"], len(report["passed_over"])), (1, 1))
+        self.assertIn(folder, report["passed_over"][0])
+        for words in (("list",), ("stats",), ("prune", "--max-size", "1G"), ("clear",)):
+            result = self.as_nobody(*words, store=self.location())
+            self.expect(result, OK)
+            self.assertRegex(result.stderr.decode(), f"\\Alarder: warning: {folder}[^\n]*\n\\Z")
+        os.chmod(folder, 0o700)
+        listed = self.as_nobody("list", store=self.location()).stdout.decode().splitlines()
+        self.assertEqual([line.split()[0] for line in listed], [A])
 
 
 class Fingerprints(ProgramTest):
