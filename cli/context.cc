@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "exit_code.h"
@@ -79,6 +80,26 @@ Context listening(const Context& context, Warnings& warnings) {
   Context copy = context;
   copy.log = warnings.listen(context.log);
   return copy;
+}
+
+std::optional<ExitCode> refuse_change(const Context& context) {
+  const Config& config = context.config;
+  if (!config.read_only && !config.must_hit) return std::nullopt;
+  const std::string_view key = config.must_hit ? "must_hit" : "readonly";
+  const auto setting = std::ranges::find(config.settings, key, &Setting::key);
+  return fail(exit_refused,
+              fmt::format("the settings say that nothing is written: {} is set ({}); unset it", key,
+                          setting == config.settings.end() ? "" : setting->origin));
+}
+
+ExitCode fail_in_store(const Context& context, const Error& error) {
+  const std::string& directory = context.config.location.directory;
+  if (error.message.contains(directory) || error.code != Errc::permission_denied) {
+    return fail(error);
+  }
+  return fail(exit_refused,
+              fmt::format("{}: {}; check the owner and mode of it and of what it holds", directory,
+                          error.message));
 }
 
 Cache make_cache(const Context& context, std::shared_ptr<Store> store) {

@@ -3,7 +3,9 @@
 #define LARDER_CLI_CONTEXT_H_
 
 #include <memory>
+#include <optional>
 
+#include "exit_code.h"
 #include "larder/cache.h"
 #include "larder/config.h"
 #include "larder/store.h"
@@ -34,6 +36,13 @@ Result<std::shared_ptr<Store>> open_for_writing(const Context& context,
 // The configured store, for a verb that reads. A place that may not be written is read all the
 // same.
 Result<std::shared_ptr<Store>> open_for_reading(const Context& context);
+
+// For verbs that change the store's entries or counters: the exit code when the settings forbid
+// that, with the setting named.
+std::optional<ExitCode> refuse_change(const Context& context);
+
+// As fail; a refusal that names no path gets the store's, and a remedy.
+ExitCode fail_in_store(const Context& context, const Error& error);
 
 // The policy on top, in the configured mode.
 Cache make_cache(const Context& context, std::shared_ptr<Store> store);

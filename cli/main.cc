@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iterator>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -41,7 +43,8 @@ int run(int argc, char** argv) {
 
   const auto verb = std::ranges::find(verbs, options.verb, &Verb::name);
   if (verb == std::end(verbs)) return fail(exit_usage, "unknown verb; see `larder --help`");
-  auto context = make_context(std::move(options));
+  auto context = make_context(options);
+  if (!context && options.verb == "doctor") return run_doctor_without(options, context.error());
   if (!context) return fail(context.error());
   return verb->run(*context);
 }
@@ -58,8 +61,10 @@ void occupy_standard_streams() {
 
 // A full disk behind a redirected standard output must not look like success.
 int finish(int code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  const int refused = fail(exit_refused, "standard output cannot be written");
+  const int os_error = std::fflush(stdout) == 0 ? 0 : errno;
+  if (os_error == 0 && std::ferror(stdout) == 0) return code;
+  const std::string why = os_error == 0 ? "" : std::string(": ") + std::strerror(os_error);
+  const int refused = fail(exit_refused, "standard output cannot be written" + why);
   return code == exit_ok ? refused : code;
 }
 

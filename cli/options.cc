@@ -79,10 +79,20 @@ Arguments::iterator find_verb(Arguments& arguments) {
   return word;
 }
 
+// Without a verb CLI11 would not look at them.
+void check_global_options(const CLI::App& app, const Arguments& arguments) {
+  for (const std::string& word : arguments) {
+    const bool is_known = app.get_option_no_throw(word.substr(0, word.find('='))) != nullptr;
+    if (word.starts_with("-") && !is_known) {
+      throw Usage{fmt::format("`{}` is no option; see `larder --help`", word)};
+    }
+  }
+}
+
 // CLI11 would only say that some verb is missing.
 void check_verb(const CLI::App& app, Arguments& arguments) {
   const auto verb = find_verb(arguments);
-  if (verb == arguments.end()) return;
+  if (verb == arguments.end()) return check_global_options(app, arguments);
   const auto verbs =
       app.get_subcommands([&](const CLI::App* known) { return known->get_name() == *verb; });
   if (verbs.empty()) throw Usage{fmt::format("`{}` is no verb; see `larder --help`", *verb)};
@@ -192,6 +202,9 @@ void check(const CLI::App& app, const Words& words, Options& options) {
     options.max_size_bytes = value_or_throw(parse_size(*words.max_size), "--max-size");
   if (words.older_than) {
     options.older_than_ms = value_or_throw(parse_duration_ms(*words.older_than), "--older-than");
+    if (options.older_than_ms == 0) {
+      throw Usage{"--older-than: 0 is no age; `larder clear` evicts every entry"};
+    }
   }
   if (options.verb == "once" && options.command.empty()) {
     throw Usage{"once: no COMMAND; write it after `--`"};

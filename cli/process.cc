@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 
 #include "descriptor.h"
 #include "exit_code.h"
@@ -77,9 +78,19 @@ int wait_for(pid_t child, const SignalsBlocked& signals) {
   }
 }
 
+std::string_view advice(int os_error) {
+  switch (os_error) {
+    case ENOENT: return "; check its name and PATH, or the program in its #! line";
+    case EACCES: return "; check that it is a program and may be executed";
+    case ENOEXEC: return "; give it a #! line, or name a program";
+    default: return "";
+  }
+}
+
 CommandResult cannot_run(const std::string& name, int os_error, int exit_status) {
   return {.exit_status = exit_status,
-          .problem = fmt::format("cannot run {}: {}", name, std::strerror(os_error))};
+          .problem =
+              fmt::format("cannot run {}: {}{}", name, std::strerror(os_error), advice(os_error))};
 }
 
 }  // namespace

@@ -70,12 +70,43 @@ Check check_settings(const Config& config) {
   return {Health::ok, "settings", finding.empty() ? "all default" : finding};
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The first put makes the directory below the nearest parent that there is.
+Check check_parent(const std::string& directory) {
+  std::string parent = parent_of(directory);
+  struct stat info{};
+  while (::stat(parent.c_str(), &info) != 0) {
+    if (errno != ENOENT || parent == "/" || parent == ".") {
+      return {Health::fail, "directory", fmt::format("{}: {}", parent, std::strerror(errno))};
+    }
+    parent = parent_of(parent);
+  }
+  const std::string missing = directory + " does not exist";
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+    return {Health::fail, "directory",
+            fmt::format("{}, and cannot be made in {} ({}); name another one", missing, parent,
+                        std::strerror(errno))};
+  }
+  const bool is_trusted = info.st_uid == ::geteuid() || info.st_uid == 0;
+  const bool is_open = (info.st_mode & 0002u) != 0 && (info.st_mode & S_ISVTX) == 0;
+  if (!is_trusted || is_open) {
+    return {Health::warn, "directory",
+            fmt::format("{}; {}, where it would be made, {}, who could put another in its place",
+                        missing, parent,
+                        is_open ? "may be written by others" : "belongs to another user")};
+  }
+  return {Health::warn, "directory", missing + "; the first put makes it"};
+}
+
 Check check_directory(const std::string& directory) {
   struct stat info{};
   if (::stat(directory.c_str(), &info) != 0) {
-    if (errno == ENOENT) {
-      return {Health::warn, "directory", directory + " does not exist; the first put makes it"};
-    }
+    if (errno == ENOENT) return check_parent(directory);
     return {Health::fail, "directory", fmt::format("{}: {}", directory, std::strerror(errno))};
   }
   if (!S_ISDIR(info.st_mode)) {
@@ -234,8 +265,8 @@ void check_store(const Context& given, std::vector<Check>& checks) {
   }
 }
 
-void print(const Context& context, const std::vector<Check>& checks) {
-  if (context.options.format == Format::json) {
+void print(Format format, const std::vector<Check>& checks) {
+  if (format == Format::json) {
     Document list = Document::list();
     for (const auto& [health, name, finding] : checks) {
       list.append(Document::object()
@@ -252,17 +283,29 @@ void print(const Context& context, const std::vector<Check>& checks) {
   }
 }
 
+int report(Format format, const std::vector<Check>& checks) {
+  print(format, checks);
+  const auto failed = std::ranges::count(checks, Health::fail, &Check::health);
+  if (failed == 0) return exit_ok;
+  return fail(exit_refused, fmt::format("{} of {} checks failed; each one says above what to do",
+                                        failed, checks.size()));
+}
+
 }  // namespace
+
+int run_doctor_without(const Options& options, const Error& settings_error) {
+  const bool homeless = settings_error.code == Errc::no_home;
+  std::vector<Check> checks;
+  if (!homeless) checks.push_back(check_home());
+  checks.push_back({Health::fail, homeless ? "home" : "settings", settings_error.message});
+  return report(options.format, checks);
+}
 
 int run_doctor(const Context& context) {
   std::vector<Check> checks = {check_home(), check_settings(context.config),
                                check_directory(context.config.location.directory)};
   check_store(context, checks);
-  print(context, checks);
-  const auto failed = std::ranges::count(checks, Health::fail, &Check::health);
-  if (failed == 0) return exit_ok;
-  return fail(exit_refused, fmt::format("{} of {} checks failed; each one says above what to do",
-                                        failed, checks.size()));
+  return report(context.options.format, checks);
 }
 
 }  // namespace larder::cli

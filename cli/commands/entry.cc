@@ -9,8 +9,9 @@
 namespace larder::cli {
 namespace {
 
-std::string_view advice(Errc code) {
-  switch (code) {
+std::string_view advice(const Error& error) {
+  if (error.message.contains(';')) return "";  // it has one
+  switch (error.code) {
     case Errc::corrupt: return "; put it again";
     case Errc::not_ours: return "; move it away";
     default: return "";
@@ -43,8 +44,8 @@ ExitCode fail_miss(const Cache& cache, const Fingerprint& fingerprint) {
 
 }  // namespace
 
-ExitCode fail_absent(const Fingerprint& fingerprint) {
-  return fail(exit_not_found, fmt::format("no entry {}; put it first", fingerprint.hex()));
+ExitCode fail_absent(const Fingerprint& fingerprint, std::string_view advice) {
+  return fail(exit_not_found, fmt::format("no entry {}; {}", fingerprint.hex(), advice));
 }
 
 ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error) {
@@ -52,9 +53,9 @@ ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error) {
     case Errc::corrupt:
     case Errc::not_ours:
     case Errc::too_large:
-    case Errc::must_hit:
       return fail(exit_not_found,
-                  fmt::format("{}: {}{}", fingerprint.hex(), error.message, advice(error.code)));
+                  fmt::format("{}: {}{}", fingerprint.hex(), error.message, advice(error)));
+    case Errc::must_hit: return fail(exit_not_found, error.message);
     default: return fail(exit_refused, fmt::format("{}: {}", fingerprint.hex(), error.message));
   }
 }

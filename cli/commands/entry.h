@@ -3,6 +3,7 @@
 #define LARDER_CLI_COMMANDS_ENTRY_H_
 
 #include <optional>
+#include <string_view>
 
 #include "context.h"
 #include "larder/recipe.h"
@@ -26,7 +27,7 @@ Described describe(Store& store, const Fingerprint& fingerprint);
 // Says why a look-up of a fingerprint failed. Exit code 4 for whatever is no good entry, 1 when the
 // system did not let us know.
 ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error);
-ExitCode fail_absent(const Fingerprint& fingerprint);
+ExitCode fail_absent(const Fingerprint& fingerprint, std::string_view advice = "put it first");
 
 }  // namespace larder::cli
 

@@ -54,6 +54,9 @@ void keep_statistics(Store& store) {
 }  // namespace
 
 int run_prune(const Context& context) {
+  if (!context.options.dry_run) {
+    if (const auto code = refuse_change(context)) return *code;
+  }
   Progress progress("evicting");
   Warnings warnings;
   auto store =
@@ -61,7 +64,7 @@ int run_prune(const Context& context) {
   if (!store) return fail(store.error());
   const bool dry_run = context.options.dry_run;
   const auto report = (*store)->prune(budget_of(context), dry_run ? DryRun::yes : DryRun::no);
-  if (!report) return fail(report.error());
+  if (!report) return fail_in_store(context, report.error());
   if (!dry_run) keep_statistics(**store);
   print(context, *report, dry_run ? "would evict" : "evicted");
   warnings.tell();
@@ -69,13 +72,14 @@ int run_prune(const Context& context) {
 }
 
 int run_clear(const Context& context) {
+  if (const auto code = refuse_change(context)) return *code;
   Progress progress("evicting");
   Warnings warnings;
   auto store =
       open_for_writing(listening(context, warnings), [&](const Eviction&) { progress.step(); });
   if (!store) return fail(store.error());
   const auto report = (*store)->clear();
-  if (!report) return fail(report.error());
+  if (!report) return fail_in_store(context, report.error());
   keep_statistics(**store);
   print(context, *report, "evicted");
   warnings.tell();

@@ -70,11 +70,16 @@ int run_rm(const Context& context) {
   const Fingerprint& fingerprint = context.options.fingerprint;
   const auto before = (*store)->inspect(fingerprint);
   const auto removed = cache.remove(fingerprint);
+  if (!removed && removed.error().code == Errc::permission_denied) {
+    return fail_in_store(context, removed.error());
+  }
   if (!removed) return fail_look_up(fingerprint, removed.error());
-  if (!*removed) return fail_absent(fingerprint);
+  if (!*removed) return fail_absent(fingerprint, "there is nothing to remove");
   if (!before) {
+    const bool damaged = before.error().code == Errc::corrupt;
     return fail(exit_not_found,
-                fmt::format("the entry {} was damaged; it has been removed", fingerprint.hex()));
+                fmt::format("the entry {} {}; it has been removed", fingerprint.hex(),
+                            damaged ? "was damaged" : "could not be read"));
   }
   return exit_ok;
 }

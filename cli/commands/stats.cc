@@ -189,10 +189,11 @@ int run_stats(const Context& context) {
 }
 
 int run_zero_stats(const Context& context) {
+  if (const auto code = refuse_change(context)) return *code;
   auto store = open_for_writing(context);
   if (!store) return fail(store.error());
   const auto reset = (*store)->reset_statistics();
-  return reset ? exit_ok : fail(reset.error());
+  return reset ? exit_ok : fail_in_store(context, reset.error());
 }
 
 }  // namespace larder::cli

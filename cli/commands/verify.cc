@@ -126,6 +126,9 @@ int exit_code_of(const Verdict& verdict) {
 
 int run_verify(const Context& context) {
   const bool repairs = context.options.repair;
+  if (repairs) {
+    if (const auto code = refuse_change(context)) return *code;
+  }
   Warnings warnings;
   const Context heard = listening(context, warnings);
   auto store = repairs ? open_for_writing(heard) : open_for_reading(heard);

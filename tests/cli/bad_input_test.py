@@ -33,6 +33,8 @@ class Words(ProgramTest):
     def test_what_is_unknown_is_named(self) -> None:
         self.refused(USAGE, "frobnicate", A, says="`frobnicate` is no verb")
         self.refused(USAGE, "get", A, "--frobnicate", says="--frobnicate")
+        self.refused(USAGE, "--frobnicate", says="`--frobnicate` is no option")
+        self.refused(USAGE, "prune", "--older-than", "0s", says="`larder clear`")
         self.refused(USAGE, "stats", "--format", "xml", says="`xml` is no format")
 
     def test_unknown_schemes(self) -> None:
@@ -79,7 +81,7 @@ class Payloads(ProgramTest):
         with open("/dev/full", "wb") as full:
             result = subprocess.run(self.command("stats"), stdout=full, stderr=subprocess.PIPE,
                                     env=self.environment, check=False)
-        self.expect_line(result, REFUSED, "standard output")
+        self.expect_line(result, REFUSED, "standard output cannot be written: No space left")
 
     def test_closed_standard_streams(self) -> None:
         self.put(A, b"good")
@@ -156,8 +158,9 @@ class Places(ProgramTest):
                 os.chmod(path, 0o500 if os.path.isdir(path) else 0o400)
         result = self.as_nobody("get", A, store=self.location())
         self.assertEqual((result.returncode, result.stdout), (OK, b"x"), result.stderr)
-        result = self.as_nobody("rm", A, store=self.location())
-        self.expect_line(result, REFUSED, "")
+        for words in (("rm", A), ("clear",), ("prune", "--max-size", "0"), ("zero-stats",)):
+            result = self.as_nobody(*words, store=self.location())
+            self.assertIn("owner and mode", self.expect_line(result, REFUSED, self.store))
         self.assertTrue(os.path.exists(self.entry_path(A)))
 
     def test_a_full_disk(self) -> None:

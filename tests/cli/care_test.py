@@ -181,6 +181,22 @@ class Care(ProgramTest):
         self.expect_line(result, REFUSED, "failed")
         self.assertRegex(result.stdout.decode(), r"(?m)^fail +directory .*chmod 0700")
 
+    def test_doctor_looks_at_the_nearest_parent_of_a_missing_store(self) -> None:
+        parent = self.make_directory("parent", 0o755)
+        self.store = os.path.join(parent, "a/store")
+        self.assertRegex(self.larder("doctor").decode(),
+                         r"(?m)^warn +directory .*does not exist; the first put makes it$")
+        os.chmod(parent, 0o777)
+        self.assertRegex(self.larder("doctor").decode(),
+                         f"(?m)^warn +directory .*{parent}, .*may be written by others")
+        os.chmod(parent, 0o1777)
+        self.assertIn(b"the first put makes it\n", self.larder("doctor"))
+        os.chmod(parent, 0o555)
+        result = self.as_nobody("doctor", store=self.location())
+        self.expect(result, REFUSED)
+        self.assertRegex(result.stdout.decode(),
+                         f"(?m)^fail +directory .*cannot be made in {parent} \\(Permission denied")
+
     def test_doctor_tells_of_leftovers_that_cannot_be_removed(self) -> None:
         self.put(A, b"x")
         self.assertRegex(self.larder("doctor").decode(), r"(?m)^ok +leftovers ")

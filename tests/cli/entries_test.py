@@ -125,12 +125,18 @@ class Entries(ProgramTest):
             self.assertEqual(stat.S_IMODE(os.stat(self.path(folder)).st_mode), 0o700)
         self.assertEqual(stat.S_IMODE(os.stat(self.entry_path(A)).st_mode), 0o600)
 
+    def test_rm_of_a_link_gives_its_advice_once(self) -> None:
+        self.put(A, b"x")
+        os.unlink(self.entry_path(A))
+        os.symlink("nowhere", self.entry_path(A))
+        self.assertEqual(self.refused(NOT_FOUND, "rm", A).count("move it away"), 1)
+
     def test_exists_and_rm(self) -> None:
         self.put(A, b"x")
         self.assertEqual(self.larder("exists", A), b"")
         self.larder("rm", A)
         self.refused(NOT_FOUND, "exists", A)
-        self.refused(NOT_FOUND, "rm", A)
+        self.refused(NOT_FOUND, "rm", A, says="there is nothing to remove")
         self.assertFalse(os.path.exists(self.entry_path(A)))
 
     def test_a_damaged_entry_is_not_found_by_any_verb(self) -> None:

@@ -58,7 +58,7 @@ class Once(ProgramTest):
         self.refused(NOT_FOUND, "exists", A)
 
     def test_a_command_that_does_not_run(self) -> None:
-        self.refused(127, "once", A, "-o", "out", "--", "no-such-command", says="no-such-command")
+        self.refused(127, "once", A, "-o", "out", "--", "no-such-command", says="check its name and PATH")
         text = self.write("text", b"no program")
         self.refused(126, "once", A, "-o", "out", "--", text, says=text)
 
@@ -232,6 +232,9 @@ class Once(ProgramTest):
     def test_modes(self) -> None:
         self.refused(NOT_FOUND, "once", A, "-o", "out", "--", "sh", "-c", SLOW, "0", "out",
                      says="must-hit", LARDER_MUST_HIT="1")
+        message = self.refused(NOT_FOUND, "once", A, "-o", "out", "--", "true",
+                               LARDER_MUST_HIT="1")
+        self.assertEqual(message.count(A), 1)
         self.assertEqual(self.runs(), 0)
         for variable in ("LARDER_DISABLE", "LARDER_READONLY"):
             self.once("out", "sh", "-c", SLOW, "0", "out", **{variable: "1"})

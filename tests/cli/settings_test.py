@@ -72,6 +72,14 @@ class Settings(ProgramTest):
         result = self.run_words([PROGRAM, "list"], HOME="", XDG_CACHE_HOME="relative")
         self.expect_line(result, REFUSED, "XDG_CACHE_HOME")
 
+    def test_doctor_tells_of_settings_that_cannot_be_had(self) -> None:
+        result = self.run_words([PROGRAM, "doctor"], HOME="")
+        self.expect_line(result, REFUSED, "1 of 1 checks failed")
+        self.assertRegex(result.stdout.decode(), r"\Afail +home +.*XDG_CACHE_HOME")
+        result = self.run_words([PROGRAM, "doctor"], LARDER_MAX_SIZE="lots")
+        self.expect_line(result, REFUSED, "1 of 2 checks failed")
+        self.assertRegex(result.stdout.decode(), r"\Aok +home .*\nfail +settings +.*LARDER_MAX_SIZE")
+
     def test_disabled_needs_no_home(self) -> None:
         script = 'unset HOME; "$@"'
         for words, code in ((["once", A, "-o", "out", "--", "touch", "out"], OK),
@@ -92,6 +100,9 @@ class Settings(ProgramTest):
         self.put(A, b"x")
         self.refused(REFUSED, "put", B, "-", given=b"y", says="settings", LARDER_READONLY="1")
         self.refused(REFUSED, "rm", A, LARDER_READONLY="1")
+        for words in (("clear",), ("prune",), ("zero-stats",), ("verify", "--repair")):
+            self.refused(REFUSED, *words, says="LARDER_READONLY", LARDER_READONLY="1")
+        self.larder("prune", "--dry-run", LARDER_READONLY="1")
         self.assertEqual(self.larder("get", A, LARDER_READONLY="1"), b"x")
         self.refused(NOT_FOUND, "get", A, LARDER_DISABLE="1")
         self.refused(REFUSED, "put", B, "-", given=b"y", LARDER_DISABLE="1")
