@@ -25,9 +25,9 @@ namespace larder LARDER_PUBLIC {
 
 enum class Mode {
   read_write,  // look up, compile on a miss, store
-  read_only,   // look up, compile on a miss, write nothing
+  read_only,   // look up, compile on a miss, write nothing; nor keep in memory what was compiled
   must_hit,    // look up; a miss is Errc::must_hit, nothing is compiled or written
-  refresh,     // do not look up: compile and replace
+  refresh,     // do not look up: compile and replace; each caller for itself, at the same time too
   disabled,    // always compile; no look-up, no write
 };
 
@@ -44,9 +44,12 @@ struct CacheOptions {
 struct OpenOptions;
 
 // Copies share one cache. Every function may be called by any number of threads at once. The last
-// copy adds its counters to the store's statistics; it does not flush.
+// copy adds its counters to the store's statistics; it does not flush. Nothing throws but
+// get_or_compile, and there only what `recipe` and `compile` throw, and bad_alloc while the recipe
+// is encoded. A forked child may use the cache, and starts with counters at zero.
 class Cache {
  public:
+  // Throws bad_alloc; open() does not.
   explicit Cache(std::shared_ptr<Store> store, CacheOptions options = {});
 
   // A verified hit, or the result of `compile(key)`, which runs once among all threads and
@@ -70,7 +73,7 @@ class Cache {
                                   std::string_view recipe = {});
 
   // nullopt on every kind of miss: absent, damaged, unreadable; metrics() tells them apart.
-  // must_hit in must-hit mode.
+  // must_hit in must-hit mode; out_of_memory where a forked child cannot even start.
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint);
 
   // As Store::put. read_only in the modes that write nothing.
@@ -82,7 +85,8 @@ class Cache {
   // As Store::flush; also adds the counters to the store's statistics.
   Result<void> flush();
 
-  // This cache's look-ups and compiles; puts, evictions, flushes, bytes and entries of its store.
+  // This cache's look-ups and compiles; puts, evictions, flushes, bytes and entries of its store,
+  // zero where there is no memory to find out.
   Metrics metrics() const;
   Durability durability() const;
 

@@ -93,8 +93,14 @@ class Lease {
 };
 
 // Every function may be called by any number of threads at once, and reports failure by its result
-// alone: nothing throws, and no call waits for another process longer than a few system calls.
-// Counted in metrics(): every get, get_into, get_many element and contains is one look-up.
+// alone: nothing throws but get_many, and no call waits for another process longer than a few
+// system calls. What a listener or logger throws is dropped; what a visitor throws ends the visit
+// with io_error. Without memory, metrics() tells what it can, durability() is not durable, and
+// describe() is empty. Counted in metrics(): every get, get_into, get_many element and contains is
+// one look-up.
+//
+// A forked child may use every store, and starts anew: nothing pending, lost or queued, counters at
+// zero, a memory store empty. A callback that forks must not return in the child.
 class Store {
  public:
   Store() = default;
@@ -113,7 +119,8 @@ class Store {
   virtual Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
                                                       std::span<std::byte> into);
 
-  // One get for each, in the same order. A failed one does not disturb the others.
+  // One get for each, in the same order. A failed one does not disturb the others. Throws bad_alloc
+  // when there is no memory for the answers themselves.
   virtual std::vector<Result<std::optional<Artifact>>> get_many(
       std::span<const Fingerprint> fingerprints);
 

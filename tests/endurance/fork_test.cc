@@ -173,6 +173,20 @@ TEST_F(Fork, AChildEndsInheritedLeasesWithoutWaiting) {
   }
 }
 
+TEST_F(Fork, AChildDoesNotReleaseALeaseOfItsParent) {
+  const auto store = open_again();
+  auto lease = store->try_lease(numbered(1)).value();
+  ASSERT_TRUE(lease);
+  EXPECT_EQ(in_child([&] {
+              lease.reset();
+              return 0;
+            }),
+            0);
+  EXPECT_FALSE(open_again()->try_lease(numbered(1)).value());
+  lease.reset();
+  EXPECT_TRUE(open_again()->try_lease(numbered(1)).value());
+}
+
 TEST_F(Fork, OnlyTheParentWritesWhatItHasQueued) {
   std::shared_ptr<Store> behind = open_behind();
   ASSERT_TRUE(behind->put(numbered(1), payload()));

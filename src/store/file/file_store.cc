@@ -65,16 +65,20 @@ Result<void> FileStore::flush() {
   });
 }
 
-Durability FileStore::durability() const { return state().pending.durability(); }
+Durability FileStore::durability() const {
+  return guarded_or({}, [this] { return state().pending.durability(); });
+}
 
 Metrics FileStore::metrics() const {
-  ProcessState& process = state();
-  Metrics metrics = process.counters.snapshot();
-  const auto kept = process.locks->read_statistics();
-  if (kept && kept->usage) {
+  Metrics metrics;
+  best_effort([&] {
+    ProcessState& process = state();
+    metrics = process.counters.snapshot();
+    const auto kept = process.locks->read_statistics();
+    if (!kept || !kept->usage) return;
     metrics.bytes = kept->usage->bytes;
     metrics.entries = kept->usage->entries;
-  }
+  });
   return metrics;
 }
 
@@ -129,7 +133,9 @@ Result<void> FileStore::reset_statistics() {
 }
 
 std::string FileStore::describe() const {
-  return (options_.layout == FileLayout::larder ? "file:" : "vyre:") + directory().path();
+  return guarded_or({}, [this] {
+    return (options_.layout == FileLayout::larder ? "file:" : "vyre:") + directory().path();
+  });
 }
 
 void FileStore::log(LogLevel level, const std::string& line) const {
@@ -145,6 +151,8 @@ Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options) 
   }
   return file_store::guarded([&]() -> Result<std::shared_ptr<Store>> {
     FileStoreOptions absolute = options;
+    absolute.on_evict = shielded(options.on_evict);
+    absolute.log = shielded(options.log);
     if (!absolute.directory.starts_with('/')) {
       // The same directory, wherever the process goes later.
       FileSystem& system = options.file_system ? *options.file_system : posix_file_system();

@@ -93,6 +93,8 @@ Result<LockFile::Held> LockFile::acquire(LockOffset offset, std::chrono::millise
 }
 
 void LockFile::release(File& file, LockOffset offset) noexcept {
+  // The lock is on the open file that parent and child share: it is the parent's to release.
+  if (guard_.forked()) return;
   const std::lock_guard lock(mutex_);
   // It cannot fail on a descriptor that took the lock; the kernel would drop it with the file.
   (void)file.unlock(offset.value, 1);

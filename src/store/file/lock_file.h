@@ -17,6 +17,7 @@
 #include "format/statistics.h"
 #include "larder/file_system.h"
 #include "larder/fingerprint.h"
+#include "os/fork_guard.h"
 #include "store/file/store_directory.h"
 
 namespace larder::file_store {
@@ -70,6 +71,7 @@ class LockFile : public std::enable_shared_from_this<LockFile> {
   void release(File& file, LockOffset offset) noexcept;
 
   StoreDirectory& directory_;
+  const os::ForkGuard guard_;
   std::mutex mutex_;
   std::shared_ptr<File> file_;    // guarded by mutex_
   std::uint64_t generation_ = 0;  // guarded by mutex_: of the directory that file_ was opened in
