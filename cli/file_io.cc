@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,7 +118,17 @@ Result<Descriptor> create_beside(const std::string& path, std::string& temporary
   return made;
 }
 
+// Over the limit, SIGXFSZ would end us and leave the temporary file behind.
+bool is_over_size_limit(std::uint64_t bytes) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+         bytes > limit.rlim_cur;
+}
+
 Result<void> replace(const std::string& path, std::span<const std::byte> bytes) {
+  if (is_over_size_limit(bytes.size())) {
+    return failed(path, "cannot be written under this `ulimit -f`", EFBIG);
+  }
   std::string temporary;
   auto made = create_beside(path, temporary);
   if (!made) return std::unexpected(std::move(made).error());

@@ -1,11 +1,14 @@
 #include "os/posix_file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include <array>
 #include <cerrno>
+#include <string>
 
+#include "base/try.h"
 #include "os/posix_error.h"
 
 namespace larder::os {
@@ -32,6 +35,26 @@ std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept 
     pieces.front().iov_len -= written;
   }
   return pieces;
+}
+
+// The kernel answers a write over the limit with SIGXFSZ, which ends a host that does not expect
+// it. (What is left is a thread that lowers the limit between this look and the write.) Not
+// no_space: no eviction would make room.
+Result<void> check_size_limit(std::uint64_t end) {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return {};
+  if (end <= limit.rlim_cur) return {};
+  return std::unexpected(Error{.code = Errc::too_large,
+                               .os_error = EFBIG,
+                               .message = "over the file size limit of the process (" +
+                                          std::to_string(limit.rlim_cur) +
+                                          " bytes); raise it with `ulimit -f`"});
+}
+
+std::uint64_t total_bytes(std::span<const iovec> pieces) noexcept {
+  std::uint64_t bytes = 0;
+  for (const iovec& piece : pieces) bytes += piece.iov_len;
+  return bytes;
 }
 
 struct flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
@@ -87,6 +110,7 @@ Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pie
     vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
   }
   std::span<iovec> rest = advance(std::span(vectors).first(pieces.size()), 0);
+  if (!rest.empty()) LARDER_CHECK_OK(check_size_limit(offset + total_bytes(rest)));
   while (!rest.empty()) {
     const ssize_t count = ::pwritev(descriptor_.get(), rest.data(), static_cast<int>(rest.size()),
                                     static_cast<off_t>(offset));
@@ -100,6 +124,7 @@ Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pie
 }
 
 Result<void> PosixFile::reserve(std::uint64_t bytes) {
+  LARDER_CHECK_OK(check_size_limit(bytes));
   while (::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0) {
     if (errno != EINTR) return failed(errno, "fallocate");
   }

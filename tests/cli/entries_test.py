@@ -160,6 +160,25 @@ class Entries(ProgramTest):
         self.assertTrue(os.path.islink(self.entry_path(B)))
         self.assertTrue(os.path.exists(self.path("elsewhere")))
 
+    def limited(self, blocks: int, *words: str) -> subprocess.CompletedProcess:
+        """Runs the program under a limit of the size of files, in blocks of 512 or 1024 bytes."""
+        return self.run_words(["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh",
+                               *self.command(*words)])
+
+    def test_a_file_size_limit_is_an_error_and_no_signal(self) -> None:
+        self.put(A, b"kept")
+        big = self.write("big", os.urandom(300_000))
+        small = self.write("small", os.urandom(40_000))
+        for name in (big, small):  # large files are reserved first, small ones are just written
+            result = self.limited(10, "put", B, name)
+            message = self.expect_line(result, REFUSED, "file size limit")
+            self.assertIn(self.store, message)
+        self.assertEqual(self.larder("get", A), b"kept")
+        self.refused(NOT_FOUND, "get", B)
+        self.expect(self.limited(100_000, "put", B, big), OK)
+        self.expect_line(self.limited(10, "get", B, "-o", "out"), REFUSED, "ulimit")
+        self.assertEqual([n for n in os.listdir(self.root) if n.startswith((".larder", "out"))], [])
+
     def test_list(self) -> None:
         self.assertEqual(self.larder("list"), b"")
         self.put(B, b"12345")
