@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "document.h"
+#include "repair.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -37,7 +38,18 @@ Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
   return fingerprints;
 }
 
-void verify_one(Store& store, const Fingerprint& fingerprint, Verdict& verdict) {
+enum class Repairs { no, yes };
+
+// At once: the longer a repair waits, the likelier is it that somebody else has mended the entry.
+Trouble treat_damage(Store& store, Trouble trouble, Repairs repairs) {
+  if (repairs == Repairs::no) return trouble;
+  const auto repaired = repair(store, trouble.fingerprint);
+  trouble.repaired = repaired && *repaired;
+  if (!repaired) warn(fmt::format("{}: {}", trouble.fingerprint.hex(), repaired.error().message));
+  return trouble;
+}
+
+void verify_one(Store& store, const Fingerprint& fingerprint, Repairs repairs, Verdict& verdict) {
   const auto details = store.inspect(fingerprint);
   if (details) {
     // Without details it was removed since it was listed, which is nobody's fault.
@@ -48,18 +60,11 @@ void verify_one(Store& store, const Fingerprint& fingerprint, Verdict& verdict) 
   }
   Trouble trouble{fingerprint, details.error().message};
   switch (details.error().code) {
-    case Errc::corrupt: return verdict.damaged.push_back(std::move(trouble));
+    case Errc::corrupt:
+      return verdict.damaged.push_back(treat_damage(store, std::move(trouble), repairs));
     case Errc::not_ours:
     case Errc::too_large: return verdict.foreign.push_back(std::move(trouble));
     default: return verdict.unreadable.push_back(std::move(trouble));
-  }
-}
-
-void repair(Store& store, Verdict& verdict) {
-  for (Trouble& trouble : verdict.damaged) {
-    const auto removed = store.remove(trouble.fingerprint);
-    trouble.repaired = removed.has_value();
-    if (!removed) warn(fmt::format("{}: {}", trouble.fingerprint.hex(), removed.error().message));
   }
 }
 
@@ -125,13 +130,13 @@ int exit_code_of(const Verdict& verdict) {
 }  // namespace
 
 int run_verify(const Context& context) {
-  const bool repairs = context.options.repair;
-  if (repairs) {
+  const Repairs repairs = context.options.repair ? Repairs::yes : Repairs::no;
+  if (repairs == Repairs::yes) {
     if (const auto code = refuse_change(context)) return *code;
   }
   Warnings warnings;
   const Context heard = listening(context, warnings);
-  auto store = repairs ? open_for_writing(heard) : open_for_reading(heard);
+  auto store = repairs == Repairs::yes ? open_for_writing(heard) : open_for_reading(heard);
   if (!store) return fail(store.error());
   const auto told_by_open = static_cast<std::ptrdiff_t>(warnings.all().size());
   const auto fingerprints = fingerprints_of(**store);
@@ -145,11 +150,10 @@ int run_verify(const Context& context) {
     Progress progress("verifying");
     progress.expect(fingerprints->size());
     for (const Fingerprint& fingerprint : *fingerprints) {
-      verify_one(**store, fingerprint, verdict);
+      verify_one(**store, fingerprint, repairs, verdict);
       progress.step();
     }
   }
-  if (repairs) repair(**store, verdict);
   context.options.format == Format::json ? print_json(verdict) : print_text(verdict);
   return exit_code_of(verdict);
 }

@@ -99,6 +99,20 @@ class Care(ProgramTest):
         self.assertIn(b"1 good", self.larder("verify"))
         self.assertEqual(self.larder("get", A), b"a" * 100)
 
+    def test_a_repair_removes_nothing_good_while_others_put(self) -> None:
+        fingerprints = [f"{number:064x}" for number in range(40)]
+        for fingerprint in fingerprints:
+            self.put(fingerprint, b"x" * 100)
+            self.flip_a_bit(fingerprint)
+        repairs = [self.start("verify", "--repair") for _ in range(4)]
+        for fingerprint in fingerprints:
+            self.put(fingerprint, b"good")
+        for process in repairs:
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, OK)
+        for fingerprint in fingerprints:
+            self.assertEqual(self.larder("get", fingerprint), b"good")
+
     def test_verify_finds_every_truncation(self) -> None:
         self.put(A, b"a" * 100)
         whole = self.read(self.entry_path(A))
