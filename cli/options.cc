@@ -114,10 +114,30 @@ void add_fingerprint(CLI::App* verb, Words& words) {
   verb->add_option("FINGERPRINT", words.fingerprint, "64 lower-case hex digits")->required();
 }
 
+CLI::Option* add_recipe(CLI::App* verb, Options& options, Words& words) {
+  auto* domain =
+      verb->add_option("--domain", options.domain, "whose fields these are, with a date");
+  verb->add_option("--field", words.fields, "name=text; any number of times")
+      ->allow_extra_args(false)
+      ->needs(domain);
+  verb->add_option("--file", words.files, "name=PATH: the content of a file; any number of times")
+      ->allow_extra_args(false)
+      ->needs(domain);
+  return domain;
+}
+
+void check_domain(const CLI::App& verb, const Options& options) {
+  const CLI::Option* domain = verb.get_option_no_throw("--domain");
+  if (domain != nullptr && domain->count() != 0 && options.domain.empty()) {
+    throw Usage{"--domain is empty; say whose fields these are"};
+  }
+}
+
 void add_entry_verbs(CLI::App& app, Options& options, Words& words) {
   auto* put = app.add_subcommand("put", "Keep a file under a fingerprint, durably");
   add_fingerprint(put, words);
   put->add_option("FILE", options.file, "the file; - is standard input")->required();
+  add_recipe(put, options, words);
 
   auto* get = app.add_subcommand("get", "Fetch an artifact, verified");
   add_fingerprint(get, words);
@@ -138,16 +158,11 @@ void add_compile_verbs(CLI::App& app, Options& options, Words& words) {
   auto* once = app.add_subcommand("once", "Serve OUT from the cache, or let COMMAND make it, once");
   add_fingerprint(once, words);
   once->add_option("-o,--output", words.output, "the file that COMMAND writes")->required();
+  add_recipe(once, options, words);
   once->footer("Then: -- COMMAND [ARGUMENT ...]");
 
   auto* fingerprint = app.add_subcommand("fingerprint", "Make a fingerprint from named fields");
-  fingerprint->add_option("--domain", options.domain, "whose fields these are, with a date")
-      ->required();
-  fingerprint->add_option("--field", words.fields, "name=text; any number of times")
-      ->allow_extra_args(false);
-  fingerprint
-      ->add_option("--file", words.files, "name=PATH: the content of a file; any number of times")
-      ->allow_extra_args(false);
+  add_recipe(fingerprint, options, words)->required();
 }
 
 void add_care_verbs(CLI::App& app, Options& options, Words& words) {
@@ -192,6 +207,7 @@ Format to_format(const std::string& word, const std::string& verb) {
 void check(const CLI::App& app, const Words& words, Options& options) {
   options.verb = app.get_subcommands().front()->get_name();
   options.format = to_format(words.format, options.verb);
+  check_domain(*app.get_subcommands().front(), options);
   options.store = words.store;
   options.output = words.output;
   if (words.fingerprint) options.fingerprint = to_fingerprint(*words.fingerprint);

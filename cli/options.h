@@ -29,7 +29,7 @@ struct Options {
   std::optional<std::string> output;  // get, once
   std::vector<std::string> command;   // once
 
-  std::string domain;  // fingerprint
+  std::string domain;  // fingerprint, put, once; empty: no recipe
   std::vector<NamedText> fields;
   std::vector<NamedText> files;
 

@@ -14,6 +14,7 @@
 #include "file_io.h"
 #include "log_sink.h"
 #include "process.h"
+#include "recipe_words.h"
 
 namespace larder::cli {
 namespace {
@@ -107,6 +108,8 @@ int store_durably(Cache& cache, Warnings& warnings) {
 }  // namespace
 
 int run_once(const Context& context) {
+  const auto recipe = kept_recipe_of(context.options);
+  if (!recipe) return fail(recipe.error());
   // A hit would have to write there, and COMMAND as well.
   const auto replaceable = check_replaceable(*context.options.output);
   if (!replaceable) return fail(exit_refused, replaceable.error().message);
@@ -123,7 +126,7 @@ int run_once(const Context& context) {
   Warnings warnings;
   Cache cache(*store, {.mode = mode_of(context.config), .log = warnings.listen(context.log)});
   const Fingerprint& fingerprint = context.options.fingerprint;
-  const auto result = cache.get_or_compile(fingerprint, std::ref(compile));
+  const auto result = cache.get_or_compile(fingerprint, std::ref(compile), *recipe);
 
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
     return result ? store_durably(cache, warnings) : exit_with(*compile.outcome());

@@ -6,6 +6,7 @@
 #include "commands/commands.h"
 #include "commands/entry.h"
 #include "file_io.h"
+#include "recipe_words.h"
 
 namespace larder::cli {
 namespace {
@@ -28,12 +29,14 @@ std::optional<ExitCode> refuse_look_up(const Context& context) {
 // The program ends here, and nobody would call flush later: exit code 0 means durable.
 int run_put(const Context& context) {
   if (const auto code = refuse_write(context)) return *code;
+  const auto recipe = kept_recipe_of(context.options);
+  if (!recipe) return fail(recipe.error());
   auto store = open_for_writing(context);
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
   const auto payload = read_payload(context.options.file, max_payload_bytes_larder);
   if (!payload) return fail(payload.error());
-  const auto stored = cache.put(context.options.fingerprint, payload->bytes());
+  const auto stored = cache.put(context.options.fingerprint, payload->bytes(), {.recipe = *recipe});
   if (!stored) return fail(exit_refused, stored.error().message);
   const auto flushed = cache.flush();
   return flushed ? exit_ok : fail(flushed.error());

@@ -303,6 +303,46 @@ class Fingerprints(ProgramTest):
         self.assertEqual(self.larder("get", made), b"one")
 
 
+class RecipesOfWords(ProgramTest):
+    """put and once keep what the fingerprint was made from, as `fingerprint` takes it."""
+
+    def words(self, options: str) -> list[str]:
+        return ["--domain", "test 2026-11", "--field", f"options={options}", "--file",
+                f"source={self.write('kernel.cl', b'content')}"]
+
+    def fingerprint(self, options: str) -> str:
+        return self.larder("fingerprint", *self.words(options)).decode().strip()
+
+    def test_explain_and_diff_show_what_put_and_once_kept(self) -> None:
+        one, two = self.fingerprint("-O2"), self.fingerprint("-O3")
+        self.larder("put", one, "-", *self.words("-O2"), given=b"one")
+        self.larder("once", two, "-o", "out", *self.words("-O3"), "--", "touch", "out")
+        for fingerprint, options in ((one, "-O2"), (two, "-O3")):
+            explained = json.loads(self.larder("explain", fingerprint, "--format", "json"))
+            self.assertEqual(explained["fields"],
+                             {"options": f'"{options}"', "source": '"content"'})
+            text = self.larder("explain", fingerprint).decode()
+            self.assertRegex(text, r"recomputed +matches\n")
+        self.assertEqual(self.larder("diff", one, two), b'options\n  A  "-O2"\n  B  "-O3"\n')
+
+    def test_fields_of_another_fingerprint_are_refused(self) -> None:
+        right = self.fingerprint("-O2")
+        for words in (["put", A, "-", *self.words("-O2")],
+                      ["once", A, "-o", "out", *self.words("-O2"), "--", "touch", "out"]):
+            self.assertIn(A, self.refused(USAGE, *words, says=right))
+        self.assertFalse(os.path.exists(self.store))
+        self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_fields_without_a_domain_are_refused(self) -> None:
+        for words in (["--field", "a=b"], ["--file", "a=b"], ["--domain", ""],
+                      ["--domain", "", "--field", "a=b"]):
+            self.refused(USAGE, "put", A, "-", *words, says="--domain")
+            self.refused(USAGE, "once", A, "-o", "out", *words, "--", "touch", "out",
+                         says="--domain")
+        self.refused(REFUSED, "put", A, "-", "--domain", "d", "--file", "a=/nowhere",
+                     says="/nowhere")
+
+
 class Recipes(ProgramTest):
     def setUp(self) -> None:
         super().setUp()
