@@ -58,7 +58,8 @@ class Once(ProgramTest):
         self.refused(NOT_FOUND, "exists", A)
 
     def test_a_command_that_does_not_run(self) -> None:
-        self.refused(127, "once", A, "-o", "out", "--", "no-such-command", says="check its name and PATH")
+        self.refused(127, "once", A, "-o", "out", "--", "no-such-command",
+                     says="check its name and PATH")
         text = self.write("text", b"no program")
         self.refused(126, "once", A, "-o", "out", "--", text, says=text)
 

@@ -78,7 +78,8 @@ class Settings(ProgramTest):
         self.assertRegex(result.stdout.decode(), r"\Afail +home +.*XDG_CACHE_HOME")
         result = self.run_words([PROGRAM, "doctor"], LARDER_MAX_SIZE="lots")
         self.expect_line(result, REFUSED, "1 of 2 checks failed")
-        self.assertRegex(result.stdout.decode(), r"\Aok +home .*\nfail +settings +.*LARDER_MAX_SIZE")
+        self.assertRegex(result.stdout.decode(),
+                         r"\Aok +home .*\nfail +settings +.*LARDER_MAX_SIZE")
 
     def test_disabled_needs_no_home(self) -> None:
         script = 'unset HOME; "$@"'
