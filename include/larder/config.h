@@ -78,7 +78,8 @@ struct ConfigSources {
 // Errors: bad_config naming the variable, or file and line (unknown keys too); no_home, unless
 // disabled: the location is then empty. In an elevated process (set-uid), the environment is
 // ignored.
-// Booleans: set to 1, true, yes, on or empty = true; 0, false, no, off = false; else bad_config.
+// An empty variable counts as unset. Booleans, in any case: 1, true, yes, on or (in a file) empty =
+// true; 0, false, no, off = false; else bad_config.
 Result<Config> load_config(const ConfigSources& sources = {});
 
 }  // namespace larder

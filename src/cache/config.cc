@@ -56,7 +56,8 @@ Result<ConfigLayer> environment_layer() {
   for (const char* key : environment_keys) {
     const std::string name = variable_name(key);
     auto value = environment_variable(name.c_str());
-    if (!value) continue;
+    // Build systems set variables to nothing where they mean none.
+    if (!value || value->empty()) continue;
     const std::string origin = "environment " + name;
     LARDER_CHECK_OK(check_key(key, origin));
     layer[key] = {.value = std::move(*value), .origin = origin};
@@ -154,7 +155,10 @@ Result<void> read_max_size(const Layers& layers, Config& config) {
   return {};
 }
 
-std::optional<bool> parse_boolean(std::string_view text) {
+std::optional<bool> parse_boolean(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   for (const std::string_view yes : {"", "1", "true", "yes", "on"}) {
     if (text == yes) return true;
   }

@@ -143,31 +143,44 @@ TEST_F(ConfigTest, TheUsersFileIsLookedForInXdgConfigHomeFirst) {
 }
 
 TEST_F(ConfigTest, Booleans) {
-  for (const char* yes : {"", "1", "true", "yes", "on"}) {
+  for (const char* yes : {"1", "true", "yes", "on", "TRUE", "Yes"}) {
     ::setenv("LARDER_MUST_HIT", yes, 1);
     const auto config = load();
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_TRUE(config->must_hit) << yes;
   }
-  for (const char* no : {"0", "false", "no", "off"}) {
+  for (const char* no : {"0", "false", "no", "off", "False", "OFF"}) {
     ::setenv("LARDER_MUST_HIT", no, 1);
     const auto config = load();
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_FALSE(config->must_hit) << no;
   }
-  write(user_file(), "disable = yes\nreadonly=1\nrefresh=on\nlog = /tmp/log # 1\n");
+  write(user_file(), "disable = yes\nreadonly=\nrefresh=on\nlog = /tmp/log # 1\n");
   const auto config = load();
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_TRUE(config->disabled && config->read_only && config->refresh);
   EXPECT_EQ(config->log, "/tmp/log # 1");
 }
 
+TEST_F(ConfigTest, AnEmptyVariableCountsAsUnset) {
+  const auto unset = load();
+  ASSERT_TRUE(unset) << unset.error().message;
+  const char* names[] = {"LARDER_DIR",     "LARDER_MAX_SIZE", "LARDER_DISABLE",   "LARDER_READONLY",
+                         "LARDER_REFRESH", "LARDER_MUST_HIT", "LARDER_NAMESPACE", "LARDER_LOG"};
+  for (const char* name : names) ::setenv(name, "", 1);
+  const auto config = load();
+  for (const char* name : names) ::unsetenv(name);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->location.directory, unset->location.directory);
+  EXPECT_EQ(config->max_size_bytes, unset->max_size_bytes);
+  EXPECT_FALSE(config->disabled || config->read_only || config->must_hit || config->refresh);
+}
+
 TEST_F(ConfigTest, ABadVariableIsNamed) {
   for (const auto& [name, value] :
        {std::pair("LARDER_MAX_SIZE", "lots"), std::pair("LARDER_MAX_SIZE", "0"),
-        std::pair("LARDER_MAX_SIZE", ""), std::pair("LARDER_DIR", "redis://x"),
-        std::pair("LARDER_DIR", ""), std::pair("LARDER_DISABLE", "maybe"),
-        std::pair("LARDER_READONLY", "2"), std::pair("LARDER_MUST_HIT", "TRUE"),
+        std::pair("LARDER_DIR", "redis://x"), std::pair("LARDER_DISABLE", "maybe"),
+        std::pair("LARDER_READONLY", "2"), std::pair("LARDER_MUST_HIT", "tru"),
         std::pair("LARDER_REFRESH", " "), std::pair("LARDER_REMOTE", "redis://x"),
         std::pair("LARDER_NAMESPACE", "x"), std::pair("LARDER_KEY_FILE", "/x")}) {
     ::setenv(name, value, 1);
