@@ -87,19 +87,20 @@ int run_without_cache(CompileOnce& compile) {
 }
 
 // COMMAND ran and OUT is there: what is left can only be warned about.
-int store_durably(Cache& cache, Warnings& warnings) {
+int store_durably(Cache& cache, Store& store, Warnings& warnings) {
   const bool writes = cache.mode() == Mode::read_write || cache.mode() == Mode::refresh;
   if (!writes) return exit_ok;
   const auto flushed = cache.flush();
   if (!flushed) {
-    warn(fmt::format("the result was not stored: {}", flushed.error().message));
+    warn(fmt::format("the result was not stored in {}: {}", store.describe(),
+                     flushed.error().message));
     return exit_ok;
   }
   const Metrics metrics = cache.metrics();
   if (metrics.puts + metrics.puts_unchanged == 0) {
     // Why a put failed is told by the log alone: the caller of a cache gets its artifact anyway.
     const auto told = warnings.all();
-    warn(fmt::format("the result was not stored: {}",
+    warn(fmt::format("the result was not stored in {}: {}", store.describe(),
                      told.empty() ? "the store refused it" : told.back()));
   }
   return exit_ok;
@@ -129,7 +130,7 @@ int run_once(const Context& context) {
   const auto result = cache.get_or_compile(fingerprint, std::ref(compile), *recipe);
 
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
-    return result ? store_durably(cache, warnings) : exit_with(*compile.outcome());
+    return result ? store_durably(cache, **store, warnings) : exit_with(*compile.outcome());
   }
   if (!result) return fail_look_up(fingerprint, result.error());
   const auto written = write_in_place_of(*context.options.output, result->bytes());

@@ -161,6 +161,11 @@ class Places(ProgramTest):
         for words in (("rm", A), ("clear",), ("prune", "--max-size", "0"), ("zero-stats",)):
             result = self.as_nobody(*words, store=self.location())
             self.assertIn("owner and mode", self.expect_line(result, REFUSED, self.store))
+        os.chmod(self.make_directory("made", 0o777), 0o777)
+        out = self.path("made/out")
+        result = self.as_nobody("once", B, "-o", out, "--", "touch", out, store=self.location())
+        self.expect(result, OK)
+        self.assertRegex(result.stderr.decode(), f"\\Alarder: warning: .*not stored in .*{self.store}")
         self.assertTrue(os.path.exists(self.entry_path(A)))
 
     def test_a_full_disk(self) -> None:
