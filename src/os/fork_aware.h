@@ -38,13 +38,19 @@ class ForkAware {
   bool forked() const noexcept { return guard_.forked(); }
 
  private:
-  // A child starts with one thread, but may start others before they all come here.
+  // A child starts with one thread, but may start others before they all come here. Who adopts is
+  // told by his process: a mark that a parent left at its own fork binds nobody here.
   void adopt() const {
-    while (adopting_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+    const long self = current_process();
+    long seen = adopter_.load(std::memory_order_relaxed);
+    while (seen == self || !adopter_.compare_exchange_weak(seen, self, std::memory_order_acquire)) {
+      std::this_thread::yield();
+      seen = adopter_.load(std::memory_order_relaxed);
+    }
     struct Done {
-      std::atomic_flag& flag;
-      ~Done() { flag.clear(std::memory_order_release); }
-    } const done{adopting_};
+      std::atomic<long>& mark;
+      ~Done() { mark.store(0, std::memory_order_release); }
+    } const done{adopter_};
     if (!guard_.forked()) return;
     value_.store(make_().release(), std::memory_order_release);
     guard_.adopt();
@@ -52,7 +58,7 @@ class ForkAware {
 
   const Make make_;
   mutable ForkGuard guard_;
-  mutable std::atomic_flag adopting_;
+  mutable std::atomic<long> adopter_ = 0;  // a process, 0: nobody
   mutable std::atomic<T*> value_;
 };
 

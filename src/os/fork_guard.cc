@@ -31,4 +31,6 @@ void ForkGuard::adopt() noexcept {
   process_ = ::getpid();
 }
 
+long current_process() noexcept { return ::getpid(); }
+
 }  // namespace larder::os

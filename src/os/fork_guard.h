@@ -28,6 +28,9 @@ class ForkGuard {
   int process_ = 0;
 };
 
+// The number of this process; never a name for anything, since containers may have equal ones.
+long current_process() noexcept;
+
 }  // namespace larder::os
 
 #endif  // LARDER_OS_FORK_GUARD_H_

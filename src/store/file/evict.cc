@@ -9,10 +9,10 @@
 #include <chrono>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "store/file/file_store.h"
-#include "store/file/guarded.h"
 
 namespace larder::file_store {
 namespace {

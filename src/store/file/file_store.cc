@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/guarded.h"
 #include "base/try.h"
-#include "store/file/guarded.h"
 
 namespace larder {
 namespace file_store {
@@ -149,7 +149,7 @@ Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options) 
     return std::unexpected(Error{.code = Errc::invalid_argument,
                                  .message = "the directory of a store must not be empty"});
   }
-  return file_store::guarded([&]() -> Result<std::shared_ptr<Store>> {
+  return guarded([&]() -> Result<std::shared_ptr<Store>> {
     FileStoreOptions absolute = options;
     absolute.on_evict = shielded(options.on_evict);
     absolute.log = shielded(options.log);

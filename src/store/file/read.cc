@@ -4,10 +4,10 @@
 #include <array>
 #include <cerrno>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "store/file/file_store.h"
-#include "store/file/guarded.h"
 
 namespace larder::file_store {
 namespace {

@@ -1,10 +1,10 @@
 // put and remove. The order of every step is told in file_store.h.
 #include <algorithm>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "store/file/file_store.h"
-#include "store/file/guarded.h"
 #include "store/file/new_file.h"
 
 namespace larder::file_store {
