@@ -262,6 +262,9 @@ class Folders(ProgramTest):
                                            store=self.location()).stdout)
         self.assertEqual((report["good"], len(report["passed_over"])), (1, 1))
         self.assertIn(folder, report["passed_over"][0])
+        os.chmod(self.entry_path(B), 0)
+        self.expect_line(self.as_nobody("rm", B, store=self.location()), NOT_FOUND,
+                         "could not be read; it has been removed")
         for words in (("list",), ("stats",), ("prune", "--max-size", "1G"), ("clear",)):
             result = self.as_nobody(*words, store=self.location())
             self.expect(result, OK)
