@@ -165,7 +165,8 @@ class Places(ProgramTest):
         out = self.path("made/out")
         result = self.as_nobody("once", B, "-o", out, "--", "touch", out, store=self.location())
         self.expect(result, OK)
-        self.assertRegex(result.stderr.decode(), f"\\Alarder: warning: .*not stored in .*{self.store}")
+        warning = f"\\Alarder: warning: .*not stored in .*{self.store}"
+        self.assertRegex(result.stderr.decode(), warning)
         self.assertTrue(os.path.exists(self.entry_path(A)))
 
     def test_a_full_disk(self) -> None:

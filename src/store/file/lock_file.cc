@@ -52,7 +52,14 @@ Result<std::shared_ptr<File>> LockFile::file() {
     if (info.link_count != 0) return file_;
   }
   LARDER_TRY(const auto root, directory_.writer());
-  LARDER_TRY(std::shared_ptr<File> opened, root->open_or_create_file(format::lock_name));
+  auto made = root->open_or_create_file(format::lock_name);
+  if (!made) {
+    made.error().message = directory_.path() + "/" + std::string(format::lock_name) + ": " +
+                           made.error().message +
+                           "; check the owner and mode of the store's directory";
+    return std::unexpected(std::move(made).error());
+  }
+  std::shared_ptr<File> opened = *std::move(made);
   LARDER_TRY(const FileInfo info, opened->info());
   LARDER_TRY(const bool foreign, is_link_to_foreign(*opened, info));
   if (info.kind != FileKind::regular || !directory_.trusts(info.owner) || foreign) {
