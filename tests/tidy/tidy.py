@@ -261,7 +261,7 @@ def prints(tree: Tree) -> Iterator[Finding]:
                 yield Finding("prints", path, number, "a library does not print")
 
 
-MACHINE_PATHS = re.compile(r"/wo" r"rk/|/tmp/w" r"t\b|/ro" r"ot/|/ho" r"me/(?!(?:u|you|user)\b)\w+")
+MACHINE_PATHS = re.compile(r"/ro" r"ot/|/mn" r"t/\w|/(?:ho" r"me|Use" r"rs)/(?!(?:u|you|user)\b)\w+")
 
 
 def machine_paths(tree: Tree) -> Iterator[Finding]:

@@ -142,7 +142,7 @@ class Words(unittest.TestCase):
         self.assertFalse(self.bites(tidy.prints, "src/base/a.cc", "store.inputs(s);"))
 
     def test_machine_paths(self):
-        for line in ("/work/main/x", "cd /tmp/wt/a", "/root/.cache", "/home/ann/x"):
+        for line in ("/mnt/a/x", "cd /Users/ann/a", "/root/.cache", "/home/ann/x"):
             self.assertTrue(self.bites(tidy.machine_paths, "README.md", line), line)
         self.assertFalse(self.bites(tidy.machine_paths, "README.md", "/home/you, network/a"))
 
