@@ -261,7 +261,8 @@ def prints(tree: Tree) -> Iterator[Finding]:
                 yield Finding("prints", path, number, "a library does not print")
 
 
-MACHINE_PATHS = re.compile(r"/ro" r"ot/|/mn" r"t/\w|/(?:ho" r"me|Use" r"rs)/(?!(?:u|you|user)\b)\w+")
+MACHINE_PATHS = re.compile(
+    r"/ro" r"ot/|/mn" r"t/\w|/(?:ho" r"me|Use" r"rs)/(?!(?:u|you|user)\b)\w+")
 
 
 def machine_paths(tree: Tree) -> Iterator[Finding]:
