@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -66,7 +67,9 @@ TEST_P(Pending, AFileThatMayHaveGotTheNumberOfASyncedOneIsSyncedItself) {
   ASSERT_TRUE((*other)->put(key(1), bytes_of("one")));
   ASSERT_TRUE(store->put(key(1), bytes_of("one")));  // joins what the other one wrote
   std::set<std::string> synced;
-  faults_.observe([&synced](const Operation& operation) {
+  std::mutex mutex;  // a flush syncs from several threads
+  faults_.observe([&](const Operation& operation) {
+    const std::lock_guard lock(mutex);
     if (operation.op == Op::sync_data) synced.insert(fs::path(operation.path).filename());
   });
   ASSERT_TRUE(store->flush());
