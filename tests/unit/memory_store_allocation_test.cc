@@ -3,30 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <limits>
-#include <new>
 
 #include "tests/contract/store_contract.h"
+#include "tests/unit/failing_allocator.h"
 
 namespace larder {
 namespace {
-
-constexpr int never = std::numeric_limits<int>::max();
-
-// How many allocations of this thread succeed before one fails; after that one, all succeed.
-thread_local int before_failure = never;
-thread_local bool has_failed = false;
-
-void* allocate(std::size_t size) {
-  if (before_failure != never && before_failure-- == 0) {
-    before_failure = never;
-    has_failed = true;
-    throw std::bad_alloc();
-  }
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
 
 // Runs `call` again and again, failing its first allocation, its second, and so on, until nothing
 // was left to fail. Returns how often it failed.
@@ -155,10 +137,3 @@ INSTANTIATE_TEST_SUITE_P(Stores, AllocationTest, testing::ValuesIn(factories_in_
 
 }  // namespace
 }  // namespace larder
-
-void* operator new(std::size_t size) { return larder::allocate(size); }
-void* operator new[](std::size_t size) { return larder::allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
