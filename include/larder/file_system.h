@@ -52,6 +52,22 @@ struct UserInfo {
 enum class OpenMode { read, read_write };
 enum class LockMode { shared, exclusive };
 
+// Bytes of a file in memory, shared with every other mapping of it. Touching a page that the file
+// no longer has, or that its disk cannot give, raises SIGBUS.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  virtual ~Mapping() = default;  // unmaps
+
+  // Page-aligned. Writable when the file was opened and mapped read_write.
+  virtual std::span<std::byte> bytes() const noexcept = 0;
+
+  // Brings the pages of [offset, offset + length) in: io_error where a touch would raise SIGBUS.
+  virtual Result<void> check(std::uint64_t offset, std::uint64_t length) = 0;
+};
+
 // An open regular file. Any thread may call any function at any time, except close and destruction.
 class File {
  public:
@@ -72,6 +88,16 @@ class File {
   // Allocates blocks so that a full disk shows now; the size stays. unsupported is no failure.
   virtual Result<void> reserve(std::uint64_t bytes) = 0;
 
+  // Gives back what reserve() allocated beyond the end.
+  virtual Result<void> trim() = 0;
+
+  // Extends to `bytes` of zeros, every block allocated, so that a write into a mapping cannot find
+  // the disk full. Never shortens.
+  virtual Result<void> allocate(std::uint64_t bytes) = 0;
+
+  // Maps the first `bytes`, which may be more than the file has.
+  virtual Result<std::unique_ptr<Mapping>> map(OpenMode mode, std::uint64_t bytes) = 0;
+
   // Starts write-back without waiting for it. A hint; errors are those of a later sync.
   virtual Result<void> start_writeback() = 0;
 
@@ -86,6 +112,10 @@ class File {
   // when the last descriptor goes. exclusive needs a file opened read_write.
   virtual Result<bool> try_lock(LockMode mode, std::uint64_t offset, std::uint64_t length) = 0;
   virtual Result<void> unlock(std::uint64_t offset, std::uint64_t length) = 0;
+
+  // Whether another open file description holds any lock on the range. Takes nothing; works on
+  // files opened for reading too.
+  virtual Result<bool> is_locked(std::uint64_t offset, std::uint64_t length) = 0;
 
   // Reports what the system says at close (NFS and quotas speak only here). Call it once, last.
   virtual Result<void> close() = 0;
@@ -103,6 +133,10 @@ class Directory {
   virtual Result<FileInfo> info() = 0;
   virtual Result<FileInfo> info_at(std::string_view path) = 0;  // of a link itself
   virtual Result<SpaceInfo> space() = 0;
+
+  // Of the file system that it is on, as in /proc/filesystems: "ext4", "xfs", "tmpfs", "nfs", ...;
+  // "0x..." when it is none of the well-known ones.
+  virtual Result<std::string> file_system_type() = 0;
 
   // Does not block on a FIFO or a device; check info().kind before reading.
   virtual Result<std::unique_ptr<File>> open_file(std::string_view path, OpenMode mode) = 0;

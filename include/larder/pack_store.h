@@ -1,0 +1,82 @@
+// The pack store: artifacts in append-only segments behind a shared, mapped hash index.
+//
+// The fastest store on disk and the one that open() takes. Any number of processes share a
+// directory without a daemon; readers take no lock. docs/FORMAT.md has the bytes, ARCHITECTURE.md
+// the reasons.
+#ifndef LARDER_PACK_STORE_H_
+#define LARDER_PACK_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "larder/error.h"
+#include "larder/fingerprint.h"
+#include "larder/store.h"
+
+namespace larder LARDER_PUBLIC {
+
+// A payload where it lies in a mapped segment. Verified when it was handed out, and weaker than an
+// Artifact from then on: whoever may write the file can change the bytes later, and when another
+// program cuts the file short, or the disk fails to give a page back, touching them raises SIGBUS.
+// Larder itself never changes or shortens what a view shows. The segment stays mapped, and its disk
+// space in use, as long as a view of it lives; a view may outlive its store. Cheap to copy.
+class MappedView {
+ public:
+  MappedView(std::span<const std::byte> bytes, std::shared_ptr<const void> keeps) noexcept
+      : bytes_(bytes), keeps_(std::move(keeps)) {}
+
+  // 64-byte aligned when it lies in a segment uncompressed.
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::shared_ptr<const void> keeps_;
+};
+
+enum class Compression { none, zstd };
+
+struct PackStoreOptions {
+  std::string directory = {};  // must not be empty
+  Access access = Access::read_write;
+  Create create = Create::at_open;
+
+  Budget budget = {};                   // kept at each put
+  std::uint64_t max_payload_bytes = 0;  // 0: max_payload_bytes_larder, which it cannot exceed
+  // Of new artifacts in segments, where it saves an eighth or more. All are read, whatever it says.
+  Compression compression = Compression::none;
+
+  EvictionListener on_evict = {};
+  Logger log = {};
+  FileSystem* file_system = nullptr;  // not owned, must outlive the store; null: the machine's own
+};
+
+class PackStore : public Store {
+ public:
+  // As get, but without copying; see MappedView for what it cannot promise. Compressed artifacts,
+  // and those in files of their own, are read into memory as get does.
+  virtual Result<std::optional<MappedView>> view(const Fingerprint& fingerprint) = 0;
+
+  // Upkeep that puts do in small steps, all of it: evicts to the budget, makes the disk's blocks
+  // match. For hosts with an idle thread.
+  virtual Result<void> maintain() = 0;
+};
+
+// Opens a directory as a pack store. Errors: not_a_store (non-empty without a marker), wrong_kind,
+// unsupported_version, unsafe_directory, permission_denied, read_only, no_space, io_error,
+// invalid_argument; unsupported when the directory is on a file system where mappings are not known
+// to be coherent (the message names it): use a file store there, as open_store() does. Nothing on
+// disk was changed but directories made on the way. An open that finds an unclean end rebuilds the
+// index; other processes then wait for it, timed_out after ten seconds.
+//
+// Last uses are known only as "since the last eviction step or before": EntryInfo::last_used_s is
+// the time of the put, or of the step that kept the entry because it had been used.
+Result<std::shared_ptr<PackStore>> open_pack_store(const PackStoreOptions& options);
+
+}  // namespace larder
+
+#endif  // LARDER_PACK_STORE_H_

@@ -1,0 +1,134 @@
+// The shared index of a pack store, and its small `state` file. Pure bytes; both are hints that can
+// be rebuilt from the segments. docs/FORMAT.md explains them.
+//
+// index.<generation, 16 hex digits> = header (4096 bytes), then 2^n slots of 16 bytes
+//    0  8   magic "LARDidx\n"
+//    8  4   version, 1
+//   12  4   n
+//   16  16  store id
+//   32  8   generation
+//   40  8   check: FNV-1a over bytes 0..39 as 5 little-endian 64-bit words
+//   64  8   used slots (changes while the index is in use)
+//
+// slot: 8 bytes of slot tag (0: never used), 8 bytes of location (0: no entry)
+//    bits 0..24   segment number
+//    bits 25..44  place (offset in the segment / 64)
+//    bits 45..61  units that a hit reads (header and stored payload, rounded up / 64)
+//    bit  62      visited: read since the last eviction step
+//    bit  63      frozen: this table is being replaced; change nothing, wait for the next one
+//
+// A slot's first position is the high n bits of its tag; collisions go to the next slot, round the
+// end.
+#ifndef LARDER_FORMAT_PACK_INDEX_H_
+#define LARDER_FORMAT_PACK_INDEX_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "format/pack_record.h"
+#include "larder/fingerprint.h"
+
+namespace larder::format {
+
+inline constexpr std::size_t index_header_bytes = 4096;
+inline constexpr std::size_t slot_bytes = 16;
+inline constexpr std::uint64_t visited_bit = 1ull << 62;
+inline constexpr std::uint64_t frozen_bit = 1ull << 63;
+inline constexpr std::uint64_t place_mask = (1ull << 62) - 1;  // a location without its two marks
+inline constexpr std::uint32_t max_segment_number = (1u << 25) - 1;
+inline constexpr std::size_t index_used_at = 64;  // offset of the counter of used slots
+
+struct Location {
+  std::uint32_t segment = 0;
+  std::uint32_t place = 0;
+  std::uint32_t units = 0;
+
+  constexpr std::uint64_t word() const noexcept {
+    return std::uint64_t{segment} | std::uint64_t{place} << 25 | std::uint64_t{units} << 45;
+  }
+  static constexpr Location of(std::uint64_t word) noexcept {
+    return {.segment = static_cast<std::uint32_t>(word & max_segment_number),
+            .place = static_cast<std::uint32_t>(word >> 25 & 0xfffff),
+            .units = static_cast<std::uint32_t>(word >> 45 & 0x1ffff)};
+  }
+  constexpr std::uint64_t offset_bytes() const noexcept {
+    return std::uint64_t{place} * pack_unit_bytes;
+  }
+  constexpr std::uint64_t hit_bytes() const noexcept {
+    return std::uint64_t{units} * pack_unit_bytes;
+  }
+  bool operator==(const Location&) const = default;
+};
+
+// Turns fingerprints into slot tags: a mixture with the store's id, so that nobody who can only
+// choose fingerprints can crowd one part of the table. Never 0.
+class SlotHash {
+ public:
+  explicit SlotHash(const StoreId& store) noexcept;
+  std::uint64_t operator()(const Fingerprint& fingerprint) const noexcept;
+
+ private:
+  std::array<std::uint64_t, 8> secret_;
+};
+
+struct IndexHeader {
+  StoreId store;
+  std::uint64_t generation = 0;
+  std::uint32_t log2_slots = 0;
+
+  std::uint64_t slots() const noexcept { return std::uint64_t{1} << log2_slots; }
+  std::uint64_t file_bytes() const noexcept { return index_header_bytes + slots() * slot_bytes; }
+};
+
+inline constexpr std::uint32_t min_log2_slots = 12;
+inline constexpr std::uint32_t max_log2_slots = 40;
+
+void encode_index_header(const IndexHeader& header,
+                         std::span<std::byte, index_header_bytes> into) noexcept;
+// nullopt when damaged, or when a file of `file_bytes` cannot hold it.
+std::optional<IndexHeader> decode_index_header(std::span<const std::byte> bytes,
+                                               std::uint64_t file_bytes) noexcept;
+
+std::string index_name(std::uint64_t generation);
+std::optional<std::uint64_t> parse_index_name(std::string_view name) noexcept;
+
+// state: 4096 bytes, mapped by every process, made once and never replaced. The words from 64 on
+// change while the store is open; `clean check` vouches for them after a clean close only.
+//    0  8   magic "LARDsta\n"
+//    8  4   version, 1
+//   12  4   zero
+//   16  16  store id
+//   32  8   check: FNV-1a over bytes 0..31 as 4 little-endian 64-bit words
+//   64 ...  the words of enum StateWord, 8 bytes each
+inline constexpr std::size_t state_bytes = 4096;
+inline constexpr std::size_t state_words_at = 64;
+
+enum class StateWord : std::uint32_t {
+  dirty = 0,          // 1: the index may not be what the segments say; see recover.cc
+  clean_check = 1,    // FNV-1a over all other words; counts only while dirty is 0
+  generation = 2,     // of the index
+  sequence = 3,       // the next one to give to a record
+  next_segment = 4,   // the next number to give to a segment
+  removal_epoch = 5,  // raised by every removal
+  entries = 6,        // about: live slots
+  segment_bytes = 7,  // about: blocks of all segments
+  first_hint = 8,     // segments that may have room: number + 1, 0 = none
+};
+inline constexpr std::size_t state_hints = 16;
+inline constexpr std::size_t state_words = 8 + state_hints;
+
+void encode_state_header(const StoreId& store, std::span<std::byte, state_bytes> into) noexcept;
+std::optional<StoreId> decode_state_header(std::span<const std::byte> bytes) noexcept;
+
+// FNV-1a, 64 bit, over words instead of bytes: any change within one word is found for certain.
+std::uint64_t check_of_words(std::span<const std::byte> bytes) noexcept;
+std::uint64_t check_of_words(std::span<const std::uint64_t> words) noexcept;
+
+}  // namespace larder::format
+
+#endif  // LARDER_FORMAT_PACK_INDEX_H_

@@ -1,0 +1,123 @@
+// One record of a segment: 192 bytes of header, the stored payload, the recipe; then zeros up to
+// the next multiple of 64. Pure bytes; docs/FORMAT.md explains them.
+//
+//   at  bytes
+//    0  4   magic "LRec"
+//    4  2   version, 1
+//    6  1   kind
+//    7  1   codec
+//    8  4   flags: 1 = supersedes
+//   12  4   written at, seconds since 1970
+//   16  8   key id, 0 = none
+//   24  8   sequence
+//   32  4   raw bytes of the payload
+//   36  4   stored bytes of the payload
+//   40  4   recipe bytes
+//   44  4   place: offset in the segment / 64
+//   48  32  fingerprint
+//   80  32  BLAKE3 of the stored payload (kind large: of the payload in its file)
+//  112  16  BLAKE3 of the recipe, its first half
+//  128  32  tag: BLAKE3 keyed by the segment's key, over the 128 bytes before it
+//  160  8   check: FNV-1a over bytes 0..159 as 20 little-endian 64-bit words; tells a scan that this
+//           was a record even when its key is not ours
+//  168  24  zero
+//
+// The key comes from the store's id, the segment's number and its random bytes, and the place is
+// under the tag: a record is good only where it was written. The payload is under the tag by its
+// digest.
+#ifndef LARDER_FORMAT_PACK_RECORD_H_
+#define LARDER_FORMAT_PACK_RECORD_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/digest.h"
+#include "larder/fingerprint.h"
+
+namespace larder::format {
+
+inline constexpr std::size_t pack_unit_bytes = 64;  // alignment of everything in a segment
+inline constexpr std::size_t record_header_bytes = 192;
+inline constexpr std::size_t max_record_bytes = (std::size_t{1} << 23) - pack_unit_bytes;
+
+constexpr std::uint64_t round_to_unit(std::uint64_t bytes) noexcept {
+  return (bytes + pack_unit_bytes - 1) / pack_unit_bytes * pack_unit_bytes;
+}
+
+using StoreId = std::array<std::byte, 16>;
+
+struct SegmentIdentity {
+  StoreId store;
+  std::uint32_t number = 0;
+  std::array<std::byte, 16> random;
+
+  bool operator==(const SegmentIdentity&) const = default;
+};
+
+// The key of every tag in one segment.
+using SegmentKey = std::array<std::uint8_t, 32>;
+SegmentKey segment_key(const SegmentIdentity& segment) noexcept;
+
+enum class RecordKind : std::uint8_t {
+  artifact = 1,
+  removed = 2,  // there is no entry of this fingerprint as of this sequence
+  large = 3,    // the payload is in a file of its own: see large_file_key
+};
+
+enum class Codec : std::uint8_t { none = 0, zstd = 1 };
+
+struct Record {
+  RecordKind kind = RecordKind::artifact;
+  Codec codec = Codec::none;
+  bool supersedes = false;  // an older record of the fingerprint may exist in the store
+  std::uint32_t written_s = 0;
+  std::uint64_t key_id = 0;
+  std::uint64_t sequence = 0;
+  std::uint32_t raw_bytes = 0;
+  std::uint32_t stored_bytes = 0;  // what follows the header; 0 unless kind is artifact
+  std::uint32_t recipe_bytes = 0;
+  Fingerprint fingerprint;
+  Digest payload_digest = {};
+  std::array<std::uint8_t, 16> recipe_digest = {};
+
+  // Header, payload and recipe, up to the next record.
+  std::uint64_t total_bytes() const noexcept {
+    return round_to_unit(record_header_bytes + std::uint64_t{stored_bytes} + recipe_bytes);
+  }
+  // What a hit reads.
+  std::uint64_t hit_bytes() const noexcept { return record_header_bytes + stored_bytes; }
+};
+
+using RecordHeader = std::array<std::byte, record_header_bytes>;
+
+// `place` is the record's offset in its segment divided by pack_unit_bytes.
+RecordHeader encode_record(const Record& record, const SegmentKey& key,
+                           std::uint32_t place) noexcept;
+
+enum class RecordVerdict {
+  good,
+  damaged,
+  other_key,  // was a record by its check, but its tag is made with a key that this store lacks
+};
+
+// Verifies the header alone: check, tag, place, bounds (raw and stored lengths, kind, codec). Fills
+// `record` when good; when other_key, only its lengths, for skipping. Reads at most
+// record_header_bytes; fewer are damaged.
+RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
+                            std::uint32_t place, Record& record) noexcept;
+
+// Whether these bytes, read from behind the header, are the ones that were put.
+bool payload_is_good(const Record& record, std::span<const std::byte> stored) noexcept;
+bool recipe_is_good(const Record& record, std::string_view recipe) noexcept;
+std::array<std::uint8_t, 16> recipe_digest(std::string_view recipe) noexcept;
+
+// The name under which the large-file store keeps the payload of a `large` record: different for
+// each fingerprint and payload, so that a new value never stands in the place of an old one.
+Fingerprint large_file_key(const Fingerprint& fingerprint, const Digest& payload_digest) noexcept;
+
+}  // namespace larder::format
+
+#endif  // LARDER_FORMAT_PACK_RECORD_H_
