@@ -1,0 +1,182 @@
+#include "format/pack_record.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "base/byte_order.h"
+#include "format/pack_index.h"
+#include "larder/recipe.h"
+#include "larder/store.h"
+
+namespace larder::format {
+namespace {
+
+constexpr std::size_t at_magic = 0;
+constexpr std::size_t at_version = 4;
+constexpr std::size_t at_kind = 6;
+constexpr std::size_t at_codec = 7;
+constexpr std::size_t at_flags = 8;
+constexpr std::size_t at_written = 12;
+constexpr std::size_t at_key_id = 16;
+constexpr std::size_t at_sequence = 24;
+constexpr std::size_t at_raw_bytes = 32;
+constexpr std::size_t at_stored_bytes = 36;
+constexpr std::size_t at_recipe_bytes = 40;
+constexpr std::size_t at_place = 44;
+constexpr std::size_t at_fingerprint = 48;
+constexpr std::size_t at_payload_digest = 80;
+constexpr std::size_t at_recipe_digest = 112;
+constexpr std::size_t at_tag = 128;
+constexpr std::size_t at_check = 160;
+constexpr std::size_t at_reserved = 168;
+static_assert(at_reserved + 24 == record_header_bytes);
+
+constexpr std::string_view magic = "LRec";
+constexpr std::uint16_t record_version = 1;
+constexpr std::uint32_t flag_supersedes = 1;
+constexpr std::uint64_t no_key = 0;
+
+// BLAKE3's key derivation keeps these apart from every other use of BLAKE3 over the same bytes.
+constexpr std::string_view key_context = "larder 2026-11-22 segment key v1";
+constexpr std::string_view large_context = "larder 2026-11-22 large file v1";
+
+Digest tag_of(const std::byte* header, const SegmentKey& key) noexcept {
+  Hasher hasher = Hasher::keyed(key);
+  return hasher.update({header, at_tag}).finish();
+}
+
+bool is_zero(std::span<const std::byte> bytes) noexcept {
+  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+}
+
+// What a record of this kind may say of its lengths.
+bool lengths_are_sound(const Record& record) noexcept {
+  if (record.raw_bytes > max_payload_bytes_larder) return false;
+  if (record.recipe_bytes > Recipe::max_encoded_bytes) return false;
+  if (record.total_bytes() > max_record_bytes) return false;
+  switch (record.kind) {
+    case RecordKind::artifact:
+      return record.codec == Codec::zstd ||
+             (record.codec == Codec::none && record.raw_bytes == record.stored_bytes);
+    case RecordKind::removed:
+      return record.codec == Codec::none && record.raw_bytes == 0 && record.stored_bytes == 0 &&
+             record.recipe_bytes == 0;
+    case RecordKind::large:
+      return record.codec == Codec::none && record.stored_bytes == 0 && record.recipe_bytes == 0;
+  }
+  return false;
+}
+
+void read_lengths(const std::byte* header, Record& record) noexcept {
+  record.kind = static_cast<RecordKind>(header[at_kind]);
+  record.codec = static_cast<Codec>(header[at_codec]);
+  record.raw_bytes = load_little<std::uint32_t>(header + at_raw_bytes);
+  record.stored_bytes = load_little<std::uint32_t>(header + at_stored_bytes);
+  record.recipe_bytes = load_little<std::uint32_t>(header + at_recipe_bytes);
+}
+
+void read_rest(const std::byte* header, Record& record) noexcept {
+  record.supersedes = load_little<std::uint32_t>(header + at_flags) == flag_supersedes;
+  record.written_s = load_little<std::uint32_t>(header + at_written);
+  record.key_id = load_little<std::uint64_t>(header + at_key_id);
+  record.sequence = load_little<std::uint64_t>(header + at_sequence);
+  std::memcpy(record.fingerprint.bytes.data(), header + at_fingerprint, 32);
+  std::memcpy(record.payload_digest.data(), header + at_payload_digest, 32);
+  std::memcpy(record.recipe_digest.data(), header + at_recipe_digest, 16);
+}
+
+// Cheap, and before the tag: what is no record of this place costs no BLAKE3.
+bool begins_a_record(const std::byte* header, std::uint32_t place) noexcept {
+  return std::memcmp(header + at_magic, magic.data(), magic.size()) == 0 &&
+         load_little<std::uint16_t>(header + at_version) == record_version &&
+         load_little<std::uint32_t>(header + at_place) == place &&
+         load_little<std::uint32_t>(header + at_flags) <= flag_supersedes &&
+         is_zero({header + at_reserved, record_header_bytes - at_reserved});
+}
+
+bool check_is_good(const std::byte* header) noexcept {
+  return load_little<std::uint64_t>(header + at_check) == check_of_words({header, at_check});
+}
+
+}  // namespace
+
+SegmentKey segment_key(const SegmentIdentity& segment) noexcept {
+  std::array<std::byte, 4> number;
+  store_little(number.data(), segment.number);
+  Hasher hasher = Hasher::derive(key_context);
+  return hasher.update(segment.store).update(number).update(segment.random).finish();
+}
+
+RecordHeader encode_record(const Record& record, const SegmentKey& key,
+                           std::uint32_t place) noexcept {
+  assert(lengths_are_sound(record));
+  RecordHeader header{};
+  std::byte* to = header.data();
+  std::memcpy(to + at_magic, magic.data(), magic.size());
+  store_little(to + at_version, record_version);
+  to[at_kind] = static_cast<std::byte>(record.kind);
+  to[at_codec] = static_cast<std::byte>(record.codec);
+  store_little(to + at_flags, record.supersedes ? flag_supersedes : 0u);
+  store_little(to + at_written, record.written_s);
+  store_little(to + at_key_id, record.key_id);
+  store_little(to + at_sequence, record.sequence);
+  store_little(to + at_raw_bytes, record.raw_bytes);
+  store_little(to + at_stored_bytes, record.stored_bytes);
+  store_little(to + at_recipe_bytes, record.recipe_bytes);
+  store_little(to + at_place, place);
+  std::memcpy(to + at_fingerprint, record.fingerprint.bytes.data(), 32);
+  std::memcpy(to + at_payload_digest, record.payload_digest.data(), 32);
+  std::memcpy(to + at_recipe_digest, record.recipe_digest.data(), 16);
+  const Digest tag = tag_of(to, key);
+  std::memcpy(to + at_tag, tag.data(), tag.size());
+  store_little(to + at_check, check_of_words({to, at_check}));
+  return header;
+}
+
+RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
+                            std::uint32_t place, Record& record) noexcept {
+  if (header.size() < record_header_bytes) return RecordVerdict::damaged;
+  const std::byte* from = header.data();
+  if (!begins_a_record(from, place)) return RecordVerdict::damaged;
+  Record read;
+  read_lengths(from, read);
+  if (!lengths_are_sound(read)) return RecordVerdict::damaged;
+  if (equal_constant_time(header.subspan<at_tag, 32>(), tag_of(from, key))) {
+    read_rest(from, read);
+    record = read;
+    return RecordVerdict::good;
+  }
+  // Without a key of its own it was made with the key of another segment, or it is damaged: either
+  // way its lengths say nothing about this place.
+  if (load_little<std::uint64_t>(from + at_key_id) == no_key || !check_is_good(from)) {
+    return RecordVerdict::damaged;
+  }
+  record = read;
+  return RecordVerdict::other_key;
+}
+
+bool payload_is_good(const Record& record, std::span<const std::byte> stored) noexcept {
+  const std::uint32_t expected =
+      record.kind == RecordKind::large ? record.raw_bytes : record.stored_bytes;
+  return stored.size() == expected && blake3(stored) == record.payload_digest;
+}
+
+bool recipe_is_good(const Record& record, std::string_view recipe) noexcept {
+  return recipe.size() == record.recipe_bytes && recipe_digest(recipe) == record.recipe_digest;
+}
+
+std::array<std::uint8_t, 16> recipe_digest(std::string_view recipe) noexcept {
+  const Digest whole = blake3(recipe);
+  std::array<std::uint8_t, 16> half;
+  std::copy_n(whole.begin(), half.size(), half.begin());
+  return half;
+}
+
+Fingerprint large_file_key(const Fingerprint& fingerprint, const Digest& payload_digest) noexcept {
+  Hasher hasher = Hasher::derive(large_context);
+  hasher.update(std::as_bytes(std::span(fingerprint.bytes)));
+  return {.bytes = hasher.update(std::as_bytes(std::span(payload_digest))).finish()};
+}
+
+}  // namespace larder::format
