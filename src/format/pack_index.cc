@@ -11,8 +11,6 @@
 namespace larder::format {
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
 constexpr std::size_t magic_bytes = 8;
 constexpr std::string_view index_magic = "LARDidx\n";
 constexpr std::string_view state_magic = "LARDsta\n";
@@ -74,6 +72,7 @@ SlotHash::SlotHash(const StoreId& store) noexcept {
 // bijection behind it breaks up the regular steps that regular fingerprints would make.
 std::uint64_t SlotHash::operator()(const Fingerprint& fingerprint) const noexcept {
   const auto* from = reinterpret_cast<const std::byte*>(fingerprint.bytes.data());
+  __extension__ using Wide = unsigned __int128;
   Wide sum = 0;
   for (std::size_t i = 0; i < 4; ++i) {
     const Wide secret = Wide{secret_[2 * i + 1]} << 64 | secret_[2 * i];

@@ -18,7 +18,8 @@
 //   80  32  BLAKE3 of the stored payload (kind large: of the payload in its file)
 //  112  16  BLAKE3 of the recipe, its first half
 //  128  32  tag: BLAKE3 keyed by the segment's key, over the 128 bytes before it
-//  160  8   check: FNV-1a over bytes 0..159 as 20 little-endian 64-bit words; tells a scan that this
+//  160  8   check: FNV-1a over bytes 0..159 as 20 little-endian 64-bit words; tells a scan that
+//  this
 //           was a record even when its key is not ours
 //  168  24  zero
 //

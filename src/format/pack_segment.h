@@ -103,8 +103,7 @@ std::optional<Footer> decode_footer(std::span<const std::byte> bytes, std::uint3
 // `bytes` is the summary and its footer, as read from the summary's place. nullopt: damaged; scan
 // the records instead.
 std::optional<std::vector<SummaryEntry>> decode_summary(std::span<const std::byte> bytes,
-                                                        const SegmentKey& key,
-                                                        std::uint32_t place);
+                                                        const SegmentKey& key, std::uint32_t place);
 
 std::array<std::byte, trailer_bytes> encode_trailer(const Footer& footer, const SegmentKey& key,
                                                     std::uint32_t footer_place) noexcept;
