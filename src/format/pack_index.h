@@ -117,10 +117,11 @@ enum class StateWord : std::uint32_t {
   removal_epoch = 5,  // raised by every removal
   entries = 6,        // about: live slots
   segment_bytes = 7,  // about: blocks of all segments
-  first_hint = 8,     // segments that may have room: number + 1, 0 = none
+  gone_segments = 8,  // raised when a segment is unlinked: close what is open of it
+  first_hint = 9,     // segments that may have room: number + 1, 0 = none
 };
 inline constexpr std::size_t state_hints = 16;
-inline constexpr std::size_t state_words = 8 + state_hints;
+inline constexpr std::size_t state_words = 9 + state_hints;
 
 void encode_state_header(const StoreId& store, std::span<std::byte, state_bytes> into) noexcept;
 std::optional<StoreId> decode_state_header(std::span<const std::byte> bytes) noexcept;

@@ -1,6 +1,6 @@
 // The ends of a segment: its header, and what sealing adds. Pure bytes; docs/FORMAT.md explains.
 //
-//   segment = header (64 bytes), records, [summary, footer, [trailer]]
+//   segment = header (64 bytes), the header again, records, [summary, footer, [trailer]]
 //
 // header
 //    0  8   magic "LARDseg\n"
@@ -49,6 +49,8 @@
 namespace larder::format {
 
 inline constexpr std::size_t segment_header_bytes = 64;
+// Behind two copies of the header: one flipped bit must not cost a segment.
+inline constexpr std::uint64_t records_at = 2 * segment_header_bytes;
 inline constexpr std::size_t summary_entry_bytes = 24;
 inline constexpr std::size_t footer_bytes = 64;
 inline constexpr std::size_t trailer_bytes = 64;

@@ -1,0 +1,51 @@
+#include "store/pack/read_epochs.h"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <thread>
+
+namespace larder::pack_store {
+
+// Threads that share a line slow each other down, nothing else.
+std::size_t ReadEpochs::line_of_this_thread() noexcept {
+  const std::uint64_t id = std::hash<std::thread::id>()(std::this_thread::get_id());
+  return static_cast<std::size_t>(id * 0x9e3779b97f4a7c15u >> 59);
+}
+
+bool ReadEpochs::drained(std::uint64_t parity) const noexcept {
+  return std::ranges::all_of(lines_, [parity](const Line& line) {
+    return line.readers[parity].load(std::memory_order_seq_cst) == 0;
+  });
+}
+
+// With mutex_ held.
+std::vector<ReadEpochs::Retired> ReadEpochs::take_free() {
+  for (int turn = 0; turn < 2; ++turn) {
+    const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
+    if (!drained((epoch + 1) & 1)) break;
+    epoch_.store(epoch + 1, std::memory_order_seq_cst);
+  }
+  const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
+  const auto kept = std::ranges::partition(
+      retired_, [now](const Retired& retired) { return retired.epoch + 2 > now; });
+  std::vector<Retired> free(std::make_move_iterator(kept.begin()),
+                            std::make_move_iterator(kept.end()));
+  retired_.erase(kept.begin(), kept.end());
+  return free;
+}
+
+void ReadEpochs::retire(std::shared_ptr<const void> object) {
+  std::vector<Retired> free;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  retired_.push_back({std::move(object), epoch_.load(std::memory_order_seq_cst)});
+  free = take_free();
+}
+
+void ReadEpochs::collect() {
+  std::vector<Retired> free;
+  const std::lock_guard lock(mutex_);
+  free = take_free();
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,70 @@
+// Readers that take no lock, and what may not be freed under them.
+//
+// A reader raises a counter of its own cache line, works, and lowers it. What was taken out of sight
+// (a replaced index, a segment that is gone) is freed once every reader that could have seen it has
+// ended: both counters of every line were seen at zero after it left, each while new readers used
+// the other one.
+#ifndef LARDER_STORE_PACK_READ_EPOCHS_H_
+#define LARDER_STORE_PACK_READ_EPOCHS_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace larder::pack_store {
+
+class ReadEpochs {
+  struct alignas(64) Line {
+    std::array<std::atomic<std::uint64_t>, 2> readers = {};
+  };
+
+ public:
+  class Guard {
+   public:
+    explicit Guard(std::atomic<std::uint64_t>& readers) noexcept : readers_(&readers) {}
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() { readers_->fetch_sub(1, std::memory_order_release); }
+
+   private:
+    std::atomic<std::uint64_t>* readers_;
+  };
+
+  // What the reader loads afterwards (with seq_cst) stays alive until the guard goes.
+  Guard enter() noexcept {
+    Line& line = lines_[line_of_this_thread()];
+    auto& readers = line.readers[epoch_.load(std::memory_order_relaxed) & 1];
+    readers.fetch_add(1, std::memory_order_seq_cst);
+    return Guard(readers);
+  }
+
+  // Takes charge of something that no new reader can find any more. Frees what nobody can see.
+  void retire(std::shared_ptr<const void> object);
+
+  // Frees what can be freed now.
+  void collect();
+
+ private:
+  struct Retired {
+    std::shared_ptr<const void> object;
+    std::uint64_t epoch = 0;
+  };
+
+  static constexpr std::size_t line_count = 32;
+
+  static std::size_t line_of_this_thread() noexcept;
+  bool drained(std::uint64_t parity) const noexcept;
+  std::vector<Retired> take_free();
+
+  std::array<Line, line_count> lines_;
+  std::atomic<std::uint64_t> epoch_ = 0;
+  std::mutex mutex_;
+  std::vector<Retired> retired_;  // guarded by mutex_
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_READ_EPOCHS_H_
