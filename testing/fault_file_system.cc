@@ -14,15 +14,21 @@ constexpr std::array<std::string_view, op_count> op_names = {"file_info",
                                                              "read_at",
                                                              "write_at",
                                                              "reserve",
+                                                             "trim",
+                                                             "allocate",
+                                                             "map",
+                                                             "check",
                                                              "start_writeback",
                                                              "sync_data",
                                                              "touch",
                                                              "try_lock",
                                                              "unlock",
+                                                             "is_locked",
                                                              "close",
                                                              "directory_info",
                                                              "info_at",
                                                              "space",
+                                                             "file_system_type",
                                                              "open_file",
                                                              "open_or_create_file",
                                                              "create_anonymous",
@@ -164,6 +170,24 @@ std::invoke_result_t<Act> perform(State& state, Operation operation, Act&& act) 
   return std::unexpected(injected_error(operation, fault->os_error));
 }
 
+class FaultMapping final : public Mapping {
+ public:
+  FaultMapping(std::unique_ptr<Mapping> real, std::shared_ptr<State> state, std::string path)
+      : real_(std::move(real)), state_(std::move(state)), path_(std::move(path)) {}
+
+  std::span<std::byte> bytes() const noexcept override { return real_->bytes(); }
+
+  Result<void> check(std::uint64_t offset, std::uint64_t length) override {
+    return perform(*state_, {.op = Op::check, .path = path_, .to_path = {}},
+                   [&] { return real_->check(offset, length); });
+  }
+
+ private:
+  std::unique_ptr<Mapping> real_;
+  std::shared_ptr<State> state_;
+  const std::string path_;
+};
+
 class FaultFile final : public File {
  public:
   FaultFile(std::unique_ptr<File> real, std::shared_ptr<State> state, std::string path)
@@ -207,6 +231,23 @@ class FaultFile final : public File {
     return perform(*state_, here(Op::reserve), [&] { return real_->reserve(bytes); });
   }
 
+  Result<void> trim() override {
+    return perform(*state_, here(Op::trim), [&] { return real_->trim(); });
+  }
+
+  Result<void> allocate(std::uint64_t bytes) override {
+    return perform(*state_, here(Op::allocate), [&] { return real_->allocate(bytes); });
+  }
+
+  Result<std::unique_ptr<Mapping>> map(OpenMode mode, std::uint64_t bytes) override {
+    Operation operation = here(Op::map);
+    return perform(*state_, operation, [&]() -> Result<std::unique_ptr<Mapping>> {
+      auto mapped = real_->map(mode, bytes);
+      if (!mapped) return mapped;
+      return std::make_unique<FaultMapping>(*std::move(mapped), state_, operation.path);
+    });
+  }
+
   Result<void> start_writeback() override {
     return perform(*state_, here(Op::start_writeback), [&] { return real_->start_writeback(); });
   }
@@ -226,6 +267,10 @@ class FaultFile final : public File {
 
   Result<void> unlock(std::uint64_t offset, std::uint64_t length) override {
     return perform(*state_, here(Op::unlock), [&] { return real_->unlock(offset, length); });
+  }
+
+  Result<bool> is_locked(std::uint64_t offset, std::uint64_t length) override {
+    return perform(*state_, here(Op::is_locked), [&] { return real_->is_locked(offset, length); });
   }
 
   Result<void> close() override {
@@ -259,6 +304,10 @@ class FaultDirectory final : public Directory {
 
   Result<SpaceInfo> space() override {
     return perform(*state_, here(Op::space), [&] { return real_->space(); });
+  }
+
+  Result<std::string> file_system_type() override {
+    return perform(*state_, here(Op::file_system_type), [&] { return real_->file_system_type(); });
   }
 
   Result<std::unique_ptr<File>> open_file(std::string_view path, OpenMode mode) override {

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <string>
 
+#include "os/file_system_type.h"
 #include "os/open_beneath.h"
 #include "os/posix_error.h"
 #include "os/posix_file.h"
@@ -80,6 +82,12 @@ Result<SpaceInfo> PosixDirectory::space() {
   struct statvfs status;
   if (::fstatvfs(descriptor_.get(), &status) != 0) return failed(errno, "fstatvfs");
   return SpaceInfo{.free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize};
+}
+
+Result<std::string> PosixDirectory::file_system_type() {
+  struct statfs status;
+  if (::fstatfs(descriptor_.get(), &status) != 0) return failed(errno, "fstatfs");
+  return file_system_name(static_cast<std::uint32_t>(status.f_type));
 }
 
 Result<std::unique_ptr<File>> PosixDirectory::open_file(std::string_view path, OpenMode mode) {

@@ -14,6 +14,7 @@ class PosixDirectory final : public Directory {
   Result<FileInfo> info() override;
   Result<FileInfo> info_at(std::string_view path) override;
   Result<SpaceInfo> space() override;
+  Result<std::string> file_system_type() override;
   Result<std::unique_ptr<File>> open_file(std::string_view path, OpenMode mode) override;
   Result<std::unique_ptr<File>> open_or_create_file(std::string_view name) override;
   Result<std::unique_ptr<File>> create_anonymous() override;

@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
 
 #include "base/try.h"
 #include "os/posix_error.h"
+#include "os/posix_mapping.h"
 
 namespace larder::os {
 namespace {
@@ -110,7 +112,10 @@ Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pie
     vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
   }
   std::span<iovec> rest = advance(std::span(vectors).first(pieces.size()), 0);
-  if (!rest.empty()) LARDER_CHECK_OK(check_size_limit(offset + total_bytes(rest)));
+  const std::uint64_t end = offset + total_bytes(rest);
+  if (!rest.empty() && end > allowed_end_.load(std::memory_order_relaxed)) {
+    LARDER_CHECK_OK(check_size_limit(end));
+  }
   while (!rest.empty()) {
     const ssize_t count = ::pwritev(descriptor_.get(), rest.data(), static_cast<int>(rest.size()),
                                     static_cast<off_t>(offset));
@@ -128,7 +133,40 @@ Result<void> PosixFile::reserve(std::uint64_t bytes) {
   while (::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0) {
     if (errno != EINTR) return failed(errno, "fallocate");
   }
+  allowed_end_.store(bytes, std::memory_order_relaxed);
   return {};
+}
+
+Result<void> PosixFile::trim() {
+  LARDER_TRY(const FileInfo now, info());
+  // To the size it has: ext4, xfs, btrfs and tmpfs free what lies beyond, and nothing else.
+  while (::ftruncate(descriptor_.get(), static_cast<off_t>(now.size_bytes)) != 0) {
+    if (errno != EINTR) return failed(errno, "ftruncate");
+  }
+  return {};
+}
+
+Result<void> PosixFile::allocate(std::uint64_t bytes) {
+  LARDER_CHECK_OK(check_size_limit(bytes));
+  while (::fallocate(descriptor_.get(), 0, 0, static_cast<off_t>(bytes)) != 0) {
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(bytes);
+    if (errno != EINTR) return failed(errno, "fallocate");
+  }
+  return {};
+}
+
+Result<void> PosixFile::write_zeros(std::uint64_t bytes) {
+  static constexpr std::array<std::byte, 65536> zeros = {};
+  LARDER_TRY(const FileInfo now, info());
+  for (std::uint64_t at = now.size_bytes; at < bytes; at += zeros.size()) {
+    const auto piece = std::span(zeros).first(std::min<std::uint64_t>(zeros.size(), bytes - at));
+    LARDER_CHECK_OK(write_at(std::span(&piece, 1), at));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Mapping>> PosixFile::map(OpenMode mode, std::uint64_t bytes) {
+  return map_file(descriptor_.get(), mode, bytes);
 }
 
 Result<void> PosixFile::start_writeback() {
@@ -165,6 +203,16 @@ Result<void> PosixFile::unlock(std::uint64_t offset, std::uint64_t length) {
     return failed(errno, "fcntl(F_OFD_SETLK)");
   }
   return {};
+}
+
+Result<bool> PosixFile::is_locked(std::uint64_t offset, std::uint64_t length) {
+  // The question of a writer, which every lock stands against. Only taking a lock needs a file
+  // opened for it.
+  struct flock range = lock_range(F_WRLCK, offset, length);
+  if (::fcntl(descriptor_.get(), F_OFD_GETLK, &range) != 0) {
+    return failed(errno, "fcntl(F_OFD_GETLK)");
+  }
+  return range.l_type != F_UNLCK;
 }
 
 Result<void> PosixFile::close() {

@@ -154,16 +154,22 @@ std::vector<int> likely_errors(Op op) {
   switch (op) {
     case Op::file_info:
     case Op::directory_info:
+    case Op::file_system_type:
     case Op::space: return {EIO, ESTALE};
     case Op::info_at: return {EIO, EACCES, ENOMEM, ESTALE};
     case Op::read_at: return {EIO, ENOMEM, ESTALE};
     case Op::write_at: return {EIO, ENOSPC, EDQUOT, ENOMEM};
     case Op::reserve: return {EIO, ENOSPC, EOPNOTSUPP};
+    case Op::trim: return {EIO, ENOSPC, EROFS};
+    case Op::allocate: return {EIO, ENOSPC, EDQUOT};
+    case Op::map: return {EIO, ENOMEM, EOPNOTSUPP};
+    case Op::check: return {EIO, EFAULT};
     case Op::start_writeback: return {EIO, ENOSPC};
     case Op::sync_data:
     case Op::sync_directory: return {EIO, ENOSPC};
     case Op::touch: return {EIO, EACCES, EROFS};
     case Op::try_lock:
+    case Op::is_locked:
     case Op::unlock: return {EIO, ENOLCK, EINTR};
     case Op::close: return {EIO, ENOSPC};
     case Op::open_file:

@@ -21,6 +21,16 @@ struct Notes {
   void add(std::string_view name) { calls.emplace_back(name); }
 };
 
+class NotingMapping final : public Mapping {
+ public:
+  explicit NotingMapping(Notes& notes) : notes_(notes) {}
+  std::span<std::byte> bytes() const noexcept override { return {}; }
+  Result<void> check(std::uint64_t, std::uint64_t) override { return notes_.note("check"); }
+
+ private:
+  Notes& notes_;
+};
+
 class NotingFile final : public File {
  public:
   explicit NotingFile(Notes& notes) : notes_(notes) {}
@@ -37,6 +47,12 @@ class NotingFile final : public File {
     return notes_.note("write_at");
   }
   Result<void> reserve(std::uint64_t) override { return notes_.note("reserve"); }
+  Result<void> trim() override { return notes_.note("trim"); }
+  Result<void> allocate(std::uint64_t) override { return notes_.note("allocate"); }
+  Result<std::unique_ptr<Mapping>> map(OpenMode, std::uint64_t) override {
+    notes_.add("map");
+    return std::make_unique<NotingMapping>(notes_);
+  }
   Result<void> start_writeback() override { return notes_.note("start_writeback"); }
   Result<void> sync_data() override { return notes_.note("sync_data"); }
   Result<void> touch() override { return notes_.note("touch"); }
@@ -45,6 +61,10 @@ class NotingFile final : public File {
     return true;
   }
   Result<void> unlock(std::uint64_t, std::uint64_t) override { return notes_.note("unlock"); }
+  Result<bool> is_locked(std::uint64_t, std::uint64_t) override {
+    notes_.add("is_locked");
+    return true;
+  }
   Result<void> close() override { return notes_.note("close"); }
 
  private:
@@ -65,6 +85,10 @@ class NotingDirectory final : public Directory {
   Result<SpaceInfo> space() override {
     notes_.add("space");
     return SpaceInfo{};
+  }
+  Result<std::string> file_system_type() override {
+    notes_.add("file_system_type");
+    return "ext4";
   }
   Result<std::unique_ptr<File>> open_file(std::string_view, OpenMode) override {
     return file("open_file");
@@ -136,9 +160,12 @@ class NotingFileSystem final : public FileSystem {
 struct Handles {
   std::unique_ptr<Directory> directory;
   std::unique_ptr<File> file;
+  std::unique_ptr<Mapping> mapping;
 
   explicit Handles(FileSystem& fs)
-      : directory(fs.open_directory("root").value()), file(directory->create_anonymous().value()) {}
+      : directory(fs.open_directory("root").value()),
+        file(directory->create_anonymous().value()),
+        mapping(file->map(OpenMode::read, 1).value()) {}
 };
 
 template <class T>
@@ -155,15 +182,21 @@ std::optional<Error> call(Op op, FileSystem& fs, Handles& on) {
     case Op::read_at: return error_of(on.file->read_at(bytes, 0));
     case Op::write_at: return error_of(on.file->write_at(std::span(&piece, 1), 0));
     case Op::reserve: return error_of(on.file->reserve(1));
+    case Op::trim: return error_of(on.file->trim());
+    case Op::allocate: return error_of(on.file->allocate(1));
+    case Op::map: return error_of(on.file->map(OpenMode::read, 1));
+    case Op::check: return error_of(on.mapping->check(0, 1));
     case Op::start_writeback: return error_of(on.file->start_writeback());
     case Op::sync_data: return error_of(on.file->sync_data());
     case Op::touch: return error_of(on.file->touch());
     case Op::try_lock: return error_of(on.file->try_lock(LockMode::shared, 0, 0));
     case Op::unlock: return error_of(on.file->unlock(0, 0));
+    case Op::is_locked: return error_of(on.file->is_locked(0, 0));
     case Op::close: return error_of(on.file->close());
     case Op::directory_info: return error_of(on.directory->info());
     case Op::info_at: return error_of(on.directory->info_at("a"));
     case Op::space: return error_of(on.directory->space());
+    case Op::file_system_type: return error_of(on.directory->file_system_type());
     case Op::open_file: return error_of(on.directory->open_file("a", OpenMode::read));
     case Op::open_or_create_file: return error_of(on.directory->open_or_create_file("a"));
     case Op::create_anonymous: return error_of(on.directory->create_anonymous());
