@@ -1,9 +1,9 @@
 #include "format/entry.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/byte_order.h"
+#include "base/zero_bytes.h"
 
 namespace larder::format {
 namespace {
@@ -37,10 +37,6 @@ Digest tag_of(std::span<const std::byte> header, std::span<const std::byte> payl
   static const Hasher initial = Hasher::derive("larder 2026-11-22 entry tag v1");
   Hasher hasher = initial;
   return hasher.update(header).update(payload).finish();
-}
-
-bool is_zero(std::span<const std::byte> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
 bool header_is_sound(const std::byte* header, std::uint64_t file_bytes) noexcept {

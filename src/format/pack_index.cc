@@ -6,6 +6,7 @@
 
 #include "base/byte_order.h"
 #include "base/digest.h"
+#include "base/zero_bytes.h"
 #include "format/pack_name.h"
 
 namespace larder::format {
@@ -31,10 +32,6 @@ constexpr std::uint64_t golden_ratio = 0x9e3779b97f4a7c15;
 constexpr std::uint64_t fnv_start = 0xcbf29ce484222325;
 constexpr std::uint64_t fnv_prime = 0x100000001b3;
 
-bool is_zero(std::span<const std::byte> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
-}
-
 bool begins(std::span<const std::byte> bytes, std::string_view magic,
             std::uint32_t version) noexcept {
   return std::memcmp(bytes.data(), magic.data(), magic_bytes) == 0 &&
@@ -47,7 +44,6 @@ StoreId store_in(const std::byte* header) noexcept {
   return store;
 }
 
-// Words whose check is not the word behind them.
 bool check_is_good(std::span<const std::byte> bytes, std::size_t at_check) noexcept {
   return load_little<std::uint64_t>(bytes.data() + at_check) ==
          check_of_words(bytes.first(at_check));

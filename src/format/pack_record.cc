@@ -30,6 +30,7 @@ constexpr std::size_t at_recipe_digest = 112;
 constexpr std::size_t at_tag = 128;
 constexpr std::size_t at_check = 160;
 constexpr std::size_t at_reserved = 168;
+constexpr std::size_t checked_bytes = at_fingerprint;
 static_assert(at_reserved + 24 == record_header_bytes);
 
 constexpr std::string_view magic = "LRec";
@@ -46,8 +47,12 @@ Digest tag_of(const std::byte* header, const SegmentKey& key) noexcept {
   return hasher.update({header, at_tag}).finish();
 }
 
-bool is_zero(std::span<const std::byte> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+bool reserved_is_zero(const std::byte* header) noexcept {
+  std::uint64_t any = 0;
+  for (std::size_t at = at_reserved; at < record_header_bytes; at += 8) {
+    any |= load_little<std::uint64_t>(header + at);
+  }
+  return any == 0;
 }
 
 // What a record of this kind may say of its lengths.
@@ -86,17 +91,17 @@ void read_rest(const std::byte* header, Record& record) noexcept {
   std::memcpy(record.recipe_digest.data(), header + at_recipe_digest, 16);
 }
 
+bool check_is_good(const std::byte* header) noexcept {
+  return load_little<std::uint64_t>(header + at_check) == check_of_words({header, checked_bytes});
+}
+
 // Cheap, and before the tag: what is no record of this place costs no BLAKE3.
 bool begins_a_record(const std::byte* header, std::uint32_t place) noexcept {
   return std::memcmp(header + at_magic, magic.data(), magic.size()) == 0 &&
          load_little<std::uint16_t>(header + at_version) == record_version &&
          load_little<std::uint32_t>(header + at_place) == place &&
          load_little<std::uint32_t>(header + at_flags) <= flag_supersedes &&
-         is_zero({header + at_reserved, record_header_bytes - at_reserved});
-}
-
-bool check_is_good(const std::byte* header) noexcept {
-  return load_little<std::uint64_t>(header + at_check) == check_of_words({header, at_check});
+         reserved_is_zero(header) && check_is_good(header);
 }
 
 }  // namespace
@@ -130,7 +135,7 @@ RecordHeader encode_record(const Record& record, const SegmentKey& key,
   std::memcpy(to + at_recipe_digest, record.recipe_digest.data(), 16);
   const Digest tag = tag_of(to, key);
   std::memcpy(to + at_tag, tag.data(), tag.size());
-  store_little(to + at_check, check_of_words({to, at_check}));
+  store_little(to + at_check, check_of_words({to, checked_bytes}));
   return header;
 }
 
@@ -149,9 +154,7 @@ RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey&
   }
   // Without a key of its own it was made with the key of another segment, or it is damaged: either
   // way its lengths say nothing about this place.
-  if (load_little<std::uint64_t>(from + at_key_id) == no_key || !check_is_good(from)) {
-    return RecordVerdict::damaged;
-  }
+  if (load_little<std::uint64_t>(from + at_key_id) == no_key) return RecordVerdict::damaged;
   record = read;
   return RecordVerdict::other_key;
 }

@@ -18,9 +18,8 @@
 //   80  32  BLAKE3 of the stored payload (kind large: of the payload in its file)
 //  112  16  BLAKE3 of the recipe, its first half
 //  128  32  tag: BLAKE3 keyed by the segment's key, over the 128 bytes before it
-//  160  8   check: FNV-1a over bytes 0..159 as 20 little-endian 64-bit words; tells a scan that
-//  this
-//           was a record even when its key is not ours
+//  160  8   check: FNV-1a over bytes 0..47 as 6 little-endian 64-bit words; tells a scan how long
+//           a record is whose key is not ours
 //  168  24  zero
 //
 // The key comes from the store's id, the segment's number and its random bytes, and the place is
@@ -101,12 +100,13 @@ RecordHeader encode_record(const Record& record, const SegmentKey& key,
 enum class RecordVerdict {
   good,
   damaged,
-  other_key,  // was a record by its check, but its tag is made with a key that this store lacks
+  other_key,  // a record by its check that names a key which this store lacks
 };
 
 // Verifies the header alone: check, tag, place, bounds (raw and stored lengths, kind, codec). Fills
-// `record` when good; when other_key, only its lengths, for skipping. Reads at most
-// record_header_bytes; fewer are damaged.
+// `record` when good; when other_key, only kind, codec and lengths, for skipping. Reads at most
+// record_header_bytes; fewer are damaged. What was written at another place, or in another segment
+// or store, is damaged. The fingerprint is the caller's to compare.
 RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
                             std::uint32_t place, Record& record) noexcept;
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/byte_order.h"
+#include "base/zero_bytes.h"
 #include "format/pack_index.h"
 #include "format/pack_name.h"
 
@@ -40,10 +41,6 @@ constexpr std::uint32_t min_record_units = record_header_bytes / pack_unit_bytes
 
 bool begins_with(std::span<const std::byte> bytes, std::string_view magic) noexcept {
   return std::memcmp(bytes.data(), magic.data(), magic_bytes) == 0;
-}
-
-bool is_zero(std::span<const std::byte> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
 void store_entry(std::byte* to, const SummaryEntry& entry) noexcept {
