@@ -1,5 +1,6 @@
-// One file per fingerprint. The parts: store_directory (the root), lock_file (locks and kept
-// counters), new_file (files on their way), pending (flush), eviction and sweep.
+// One file per fingerprint. The parts: pending (flush), eviction and sweep, and from
+// store/directory store_directory (the root), lock_file (locks and kept counters), and new_file
+// (files on their way).
 //
 // Concurrency model. A reader takes no lock: it opens a name, and what it opened is whole or fails
 // verification, since a name is given to whole files only. A put that finds the name free links its
@@ -24,9 +25,9 @@
 #include "larder/store.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
-#include "store/file/lock_file.h"
+#include "store/directory/lock_file.h"
+#include "store/directory/store_directory.h"
 #include "store/file/pending.h"
-#include "store/file/store_directory.h"
 
 namespace larder::file_store {
 
@@ -34,7 +35,7 @@ namespace larder::file_store {
 // the locks belong to the parent's open file, and a mutex may have been held by a thread that the
 // child does not have.
 struct ProcessState {
-  explicit ProcessState(const FileStoreOptions& options);
+  ProcessState(const FileStoreOptions& options, std::optional<std::size_t> max_open_files);
 
   StoreDirectory directory;
   std::shared_ptr<LockFile> locks;
@@ -49,7 +50,10 @@ struct ProcessState {
 
 class FileStore final : public Store {
  public:
-  explicit FileStore(FileStoreOptions options);
+  // The directory must be absolute. `max_open_files` is how many descriptors may wait for a flush:
+  // for a store inside another one, which shares the process's allowance with it.
+  explicit FileStore(FileStoreOptions options,
+                     std::optional<std::size_t> max_open_files = std::nullopt);
   ~FileStore() override;
 
   Result<void> open();

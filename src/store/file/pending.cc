@@ -245,7 +245,7 @@ Result<void> Pending::sync_names(std::span<Entry* const> entries) {
   LARDER_TRY(const auto root, directory_.reader());
   std::map<std::string, Synced> folders;
   for (const Entry* entry : entries) {
-    folders.try_emplace(format::shard_name(directory_.layout(), entry->fingerprint), Synced::yes);
+    folders.try_emplace(format::shard_name(options_.layout, entry->fingerprint), Synced::yes);
   }
   std::vector<std::pair<const std::string, Synced>*> work;
   for (auto& folder : folders) {
@@ -258,7 +258,7 @@ Result<void> Pending::sync_names(std::span<Entry* const> entries) {
   const std::uint64_t generation = directory_.generation();
   bool all_tried = true;
   for (Entry* entry : entries) {
-    const Synced folder = folders[format::shard_name(directory_.layout(), entry->fingerprint)];
+    const Synced folder = folders[format::shard_name(options_.layout, entry->fingerprint)];
     if (folder == Synced::not_tried) all_tried = false;
     if (!root_synced || !there || folder == Synced::no || entry->generation != generation) {
       entry->name_failed = true;
@@ -274,7 +274,7 @@ Result<void> Pending::sync_names(std::span<Entry* const> entries) {
 // Whether the name leads to another file by now. Whoever put that one vouches for it.
 bool Pending::is_superseded(const Entry& entry, Directory& root) {
   if (entry.name_failed) return false;
-  const auto named = root.info_at(format::entry_path(directory_.layout(), entry.fingerprint));
+  const auto named = root.info_at(format::entry_path(options_.layout, entry.fingerprint));
   return named && !named->same_file(entry.identity);
 }
 
@@ -298,7 +298,7 @@ void Pending::give_up(const Entry& entry) {
   if (root_open && change && is_superseded(entry, **root)) return;
   mark_lost(entry);
   if (!root_open || !change) return;
-  const std::string path = format::entry_path(directory_.layout(), entry.fingerprint);
+  const std::string path = format::entry_path(options_.layout, entry.fingerprint);
   const auto named = (*root)->info_at(path);
   if (named && named->same_file(entry.identity)) (void)(*root)->remove_file(path);
 }

@@ -20,14 +20,19 @@
 #include <vector>
 
 #include "larder/store.h"
-#include "store/file/lock_file.h"
-#include "store/file/store_directory.h"
+#include "store/directory/lock_file.h"
+#include "store/directory/store_directory.h"
 
 namespace larder::file_store {
+
+using store_directory::LockFile;
+using store_directory::LockOffset;
+using store_directory::StoreDirectory;
 
 class Pending {
  public:
   struct Options {
+    FileLayout layout = FileLayout::larder;
     std::uint32_t threads = 4;           // of one flush
     std::size_t max_open_files = 128;    // above it the oldest half is synced at the next put
     std::size_t max_entries = 1u << 14;  // above it a put flushes, so that memory is bounded

@@ -4,8 +4,8 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
+#include "store/directory/new_file.h"
 #include "store/file/file_store.h"
-#include "store/file/new_file.h"
 
 namespace larder::file_store {
 namespace {
@@ -47,7 +47,7 @@ struct FileStore::Writing {
   std::shared_ptr<Directory> root;
   std::shared_ptr<Directory> folder;
   bool made_folder = false;
-  std::optional<NewFile> fresh;
+  std::optional<store_directory::NewFile> fresh;
   std::shared_ptr<File> seen_file;
   FileInfo seen = {};
   std::optional<LockFile::Held> turn = {};  // the change lock, once it is held
@@ -150,7 +150,8 @@ Result<void> FileStore::write_entry(Writing& writing) {
 }
 
 Result<void> FileStore::write_fresh(Writing& writing) {
-  LARDER_TRY(NewFile fresh, NewFile::create(directory().file_system(), *writing.root));
+  LARDER_TRY(auto fresh,
+             store_directory::NewFile::create(directory().file_system(), *writing.root));
   const std::uint64_t bytes = writing.encoded.file_bytes();
   if (bytes > reserve_from_bytes) {
     auto reserved = fresh.file().reserve(bytes);

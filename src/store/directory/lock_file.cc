@@ -1,4 +1,4 @@
-#include "store/file/lock_file.h"
+#include "store/directory/lock_file.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include "base/try.h"
 #include "format/entry_name.h"
 
-namespace larder::file_store {
+namespace larder::store_directory {
 namespace {
 
 constexpr auto statistics_wait = std::chrono::milliseconds(500);
@@ -138,4 +138,4 @@ Result<void> LockFile::update_statistics(const std::function<void(format::Statis
   return opened->write_at(pieces, 0);
 }
 
-}  // namespace larder::file_store
+}  // namespace larder::store_directory

@@ -3,9 +3,9 @@
 //
 // Locks belong to the open file description, so that the kernel releases them with the process, and
 // equal pids in two containers do no harm. Threads share one description: a set of the offsets held
-// here keeps them apart. In a forked child the whole object must be made anew (file_store.h).
-#ifndef LARDER_STORE_FILE_LOCK_FILE_H_
-#define LARDER_STORE_FILE_LOCK_FILE_H_
+// here keeps them apart. In a forked child the whole object must be made anew (os::ForkAware).
+#ifndef LARDER_STORE_DIRECTORY_LOCK_FILE_H_
+#define LARDER_STORE_DIRECTORY_LOCK_FILE_H_
 
 #include <chrono>
 #include <functional>
@@ -18,9 +18,9 @@
 #include "larder/file_system.h"
 #include "larder/fingerprint.h"
 #include "os/fork_guard.h"
-#include "store/file/store_directory.h"
+#include "store/directory/store_directory.h"
 
-namespace larder::file_store {
+namespace larder::store_directory {
 
 // Bytes of the file that stand for something; none but the first block is ever written.
 struct LockOffset {
@@ -78,6 +78,6 @@ class LockFile : public std::enable_shared_from_this<LockFile> {
   std::set<std::uint64_t> held_;  // guarded by mutex_: by threads of this process
 };
 
-}  // namespace larder::file_store
+}  // namespace larder::store_directory
 
-#endif  // LARDER_STORE_FILE_LOCK_FILE_H_
+#endif  // LARDER_STORE_DIRECTORY_LOCK_FILE_H_

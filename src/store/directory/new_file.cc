@@ -1,11 +1,11 @@
-#include "store/file/new_file.h"
+#include "store/directory/new_file.h"
 
 #include <utility>
 
 #include "base/try.h"
 #include "format/entry_name.h"
 
-namespace larder::file_store {
+namespace larder::store_directory {
 namespace {
 
 constexpr int name_attempts = 4;  // 128 random bits: a second attempt means a sweeper was faster
@@ -89,4 +89,4 @@ Result<void> NewFile::replace(Directory& directory, std::string_view name) {
   return {};
 }
 
-}  // namespace larder::file_store
+}  // namespace larder::store_directory

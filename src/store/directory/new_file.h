@@ -3,15 +3,15 @@
 // Crash model. The file is anonymous (O_TMPFILE): a crash leaves nothing. Where that does not
 // exist, and for the moment of replacing another file, it stands in the root under a random name of
 // ours, locked by its writer; the next open for writing removes such names whose lock nobody holds.
-#ifndef LARDER_STORE_FILE_NEW_FILE_H_
-#define LARDER_STORE_FILE_NEW_FILE_H_
+#ifndef LARDER_STORE_DIRECTORY_NEW_FILE_H_
+#define LARDER_STORE_DIRECTORY_NEW_FILE_H_
 
 #include <memory>
 #include <string>
 
 #include "larder/file_system.h"
 
-namespace larder::file_store {
+namespace larder::store_directory {
 
 class NewFile {
  public:
@@ -50,6 +50,6 @@ class NewFile {
   std::string temporary_;  // in the root; empty while anonymous or once published
 };
 
-}  // namespace larder::file_store
+}  // namespace larder::store_directory
 
-#endif  // LARDER_STORE_FILE_NEW_FILE_H_
+#endif  // LARDER_STORE_DIRECTORY_NEW_FILE_H_

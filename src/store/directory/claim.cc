@@ -6,21 +6,28 @@
 // included: whoever made it may have been stopped just before. A vyre directory has no marker to
 // tell, so that its parent is synced by every open for writing. A marker with anything else in it
 // is never replaced.
-#include "store/file/claim.h"
+#include "store/directory/claim.h"
 
 #include <array>
+#include <chrono>
+#include <thread>
+#include <vector>
 
+#include "base/hex.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "format/marker.h"
-#include "store/file/new_file.h"
+#include "store/directory/new_file.h"
+#include "store/directory/pack_leftovers.h"
 
-namespace larder::file_store {
+namespace larder::store_directory {
 namespace {
 
 constexpr std::uint32_t writable_by_others = 0022;
 constexpr std::uint32_t writable_by_all = 0002;
 constexpr std::uint32_t sticky = 01000;
+constexpr int marker_lock_attempts = 500;
+constexpr auto marker_lock_pause = std::chrono::milliseconds(1);
 
 std::unexpected<Error> refuse(Errc code, std::string_view path, std::string_view why) {
   std::string message(path);
@@ -68,18 +75,71 @@ bool left_by_creation(std::string_view name) {
          name == format::lock_name || name == format::config_name;
 }
 
-Result<Claim> examine_unmarked(Directory& root, std::string_view path) {
+Result<Claim> examine_unmarked(Directory& root, Kind kind, std::string_view path) {
   std::string foreign;
-  LARDER_CHECK_OK(root.list([&foreign](std::string_view name) {
+  std::vector<std::string> of_pack;
+  LARDER_CHECK_OK(root.list([&](std::string_view name) {
     if (left_by_creation(name)) return true;
-    foreign = name;
-    return false;
+    const bool known = kind == Kind::pack && is_name_of_pack_creation(name);
+    known ? of_pack.emplace_back(name) : foreign = name;
+    return known;
   }));
-  if (foreign.empty()) return Claim::unclaimed;
+  for (std::size_t i = 0; i < of_pack.size() && foreign.empty(); ++i) {
+    LARDER_TRY(const bool left, left_by_pack_creation(root, of_pack[i]));
+    if (!left) foreign = of_pack[i];
+  }
+  if (foreign.empty()) return Claim{};
   return refuse(Errc::not_a_store, path,
                 "not a Larder store: it holds \"" + foreign +
                     "\" and no marker file LARDER; name an empty or a new directory"
                     " (a directory of <64 hex>.bin files is named vyre:DIR)");
+}
+
+std::unexpected<Error> refuse_kind(std::string_view found, Kind wanted, std::string_view path) {
+  std::string why = "a Larder store of kind " + std::string(found) + ", not ";
+  why += wanted == Kind::vyre ? "a vyre directory" : kind_name(wanted);
+  const bool known = found == kind_name(Kind::file) || found == kind_name(Kind::pack);
+  why += known ? "; name it " + std::string(found) + ":" + std::string(path)
+               : "; name it by its own scheme, or name another directory";
+  return refuse(Errc::wrong_kind, path, why);
+}
+
+// 32 hex digits, as decode_marker has made sure.
+format::StoreId id_of(const format::Marker& marker) {
+  format::StoreId id;
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    id[i] =
+        static_cast<std::byte>(hex_digit(marker.id[2 * i]) << 4 | hex_digit(marker.id[2 * i + 1]));
+  }
+  return id;
+}
+
+bool is_empty_marker(const FileInfo& info) {
+  return info.kind == FileKind::regular && info.size_bytes == 0;
+}
+
+// Waits for a lock that is held for some microseconds.
+Result<void> lock_marker(File& marker) {
+  for (int attempt = 0; attempt < marker_lock_attempts; ++attempt) {
+    LARDER_TRY(const bool locked, marker.try_lock(LockMode::exclusive, 0, 0));
+    if (locked) return {};
+    std::this_thread::sleep_for(marker_lock_pause);
+  }
+  return std::unexpected(Error{.code = Errc::timed_out,
+                               .message = "another process is making a store there; try again"});
+}
+
+// Under a lock on the empty one: of two processes that replace it one after another, the first
+// would go on with an id that is the store's no more.
+Result<void> replace_empty_marker(Directory& root, NewFile& file) {
+  LARDER_TRY(const FileInfo before, root.info_at(format::marker_name));
+  if (!is_empty_marker(before)) return {};
+  LARDER_TRY(const auto empty, root.open_file(format::marker_name, OpenMode::read_write));
+  LARDER_CHECK_OK(lock_marker(*empty));
+  LARDER_TRY(const FileInfo locked, empty->info());
+  LARDER_TRY(const FileInfo now, root.info_at(format::marker_name));
+  if (!locked.same_file(now)) return {};
+  return file.replace(root, format::marker_name);
 }
 
 }  // namespace
@@ -100,7 +160,16 @@ Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std:
   return check_parents(file_system, std::move(resolved), path);
 }
 
-Result<Claim> examine_claim(Directory& root, FileLayout layout, std::string_view path) {
+std::string_view kind_name(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::file: return "file";
+    case Kind::vyre: return "vyre";
+    case Kind::pack: break;
+  }
+  return "pack";
+}
+
+Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
   auto text = read_marker(root);
   const bool absent = !text && text.error().code == Errc::absent;
   if (!text && text.error().code == Errc::not_ours) text = std::string("not a marker");
@@ -108,8 +177,8 @@ Result<Claim> examine_claim(Directory& root, FileLayout layout, std::string_view
     text.error().message = std::string(path) + "/LARDER: " + text.error().message;
     return std::unexpected(std::move(text).error());
   }
-  if (absent && layout == FileLayout::vyre) return Claim::ours;
-  if (absent || text->empty()) return examine_unmarked(root, path);
+  if (absent && kind == Kind::vyre) return Claim{.ours = true};
+  if (absent || text->empty()) return examine_unmarked(root, kind, path);
   auto marker = format::decode_marker(*text);
   if (!marker) {
     if (marker.error().code == Errc::not_a_store) {
@@ -119,36 +188,24 @@ Result<Claim> examine_claim(Directory& root, FileLayout layout, std::string_view
     }
     return refuse(marker.error().code, path, marker.error().message);
   }
-  if (layout == FileLayout::vyre) {
-    return refuse(Errc::wrong_kind, path,
-                  "a Larder store of kind " + marker->kind + ", not a vyre directory; name it " +
-                      marker->kind + ":" + std::string(path));
+  if (kind == Kind::vyre || marker->kind != kind_name(kind)) {
+    return refuse_kind(marker->kind, kind, path);
   }
-  if (marker->kind != "file") {
-    return refuse(
-        Errc::wrong_kind, path,
-        "a Larder store of kind \"" + marker->kind +
-            "\", which is not file; name it by its own scheme, or name another directory");
-  }
-  return Claim::ours;
+  return Claim{.ours = true, .id = id_of(*marker)};
 }
 
-Result<void> write_marker(FileSystem& file_system, Directory& root) {
+Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind) {
   LARDER_TRY(const std::string id, file_system.random_name());
-  const std::string text = format::encode_marker({.kind = "file", .id = id});
+  const std::string text = format::encode_marker({.kind = std::string(kind_name(kind)), .id = id});
   LARDER_TRY(NewFile file, NewFile::create(file_system, root));
   const std::array pieces{std::as_bytes(std::span(text.data(), text.size()))};
   LARDER_CHECK_OK(file.file().write_at(pieces, 0));
   LARDER_CHECK_OK(file.file().sync_data());
   auto published = file.publish(root, format::marker_name);
   if (!published && published.error().code == Errc::exists) {
-    LARDER_TRY(const FileInfo there, root.info_at(format::marker_name));
-    if (there.kind == FileKind::regular && there.size_bytes == 0) {
-      LARDER_CHECK_OK(file.replace(root, format::marker_name));
-    }
-  } else if (!published) {
-    return published;
+    published = replace_empty_marker(root, file);
   }
+  if (!published) return published;
   return root.sync();
 }
 
@@ -177,4 +234,4 @@ Result<void> make_directories(FileSystem& file_system, const std::string& path) 
   return parent->sync();
 }
 
-}  // namespace larder::file_store
+}  // namespace larder::store_directory
