@@ -19,6 +19,11 @@ test_packages=(
   e2fsprogs xfsprogs util-linux                  # real file systems on loop devices, users, mounts
 )
 
+# Other people's stores, to be measured against. Each may be missing.
+bench_packages=(
+  liblmdb-dev libsqlite3-dev librocksdb-dev libleveldb-dev
+)
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"

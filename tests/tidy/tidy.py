@@ -26,7 +26,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 
 FLOORS = {"base": 0, "os": 1, "format": 1, "store": 2, "remote": 2, "cache": 3, "face": 4}
 # Siblings of the library's floors: they see what is installed, and themselves.
-OUTSIDERS = ("cli", "adapters", "testing", "examples", "include")
+OUTSIDERS = ("cli", "adapters", "testing", "examples", "bench", "include")
 
 CODE = (".h", ".cc", ".c")
 BUILD_TREES = ("build", ".git", "__pycache__")

@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "options.h"
+#include "store.h"
+
+namespace larder::bench {
+namespace {
+
+constexpr std::size_t mib = 1 << 20;
+
+void name_missing_stores() {
+  for (const StoreKind& kind : store_kinds()) {
+    if (kind.open != nullptr) continue;
+    fmt::print(stderr, "larder-bench: {} was not there when this program was built", kind.name);
+    if (!kind.package.empty()) {
+      fmt::print(stderr, "; on Debian: apt-get install {}, then build again", kind.package);
+    }
+    fmt::print(stderr, "\n");
+  }
+}
+
+std::vector<Suite> chosen_suites(const Options& options) {
+  std::vector<Suite> chosen;
+  for (const Suite& suite : suites()) {
+    if (options.suite.empty() || options.suite == suite.name) chosen.push_back(suite);
+  }
+  return chosen;
+}
+
+int run(const Options& options) {
+  name_missing_stores();
+  const bool quick = options.extent == Extent::quick;
+  Workspace workspace(options.directory);
+  const auto chosen = chosen_suites(options);
+  std::uint64_t bytes = 0;
+  for (const Suite& suite : chosen) bytes += quick ? suite.quick_bytes : suite.full_bytes;
+  workspace.require_space(bytes);
+
+  Report report(options.format);
+  report.note(fmt::format("{}, {}", machine(), workspace.file_system()));
+  const Corpus corpus = Corpus::from_libraries((quick ? 48 : 128) * mib);
+  const Context context = {workspace, corpus, report, options.extent};
+  int status = 0;
+  for (const Suite& suite : chosen) {
+    if (suite.run(context) == Verdict::failed) status = 1;
+  }
+  return status;
+}
+
+}  // namespace
+}  // namespace larder::bench
+
+int main(int argc, char** argv) {
+  try {
+    const auto parsed = larder::bench::parse_options(argc, argv);
+    if (const int* status = std::get_if<int>(&parsed)) return *status;
+    return larder::bench::run(std::get<larder::bench::Options>(parsed));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "larder-bench: {}\n", error.what());
+    return 1;
+  }
+}
