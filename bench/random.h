@@ -24,9 +24,9 @@ class Random {
     return mixed ^ (mixed >> 31);
   }
 
-  // In [0, end).
+  // In [0, end); for ends far below 2^53.
   std::uint64_t below(std::uint64_t end) {
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * end) >> 64);
+    return static_cast<std::uint64_t>(unit() * static_cast<double>(end));
   }
 
   // In [0, 1).
