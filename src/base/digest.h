@@ -1,4 +1,4 @@
-// BLAKE3 behind a few functions; nothing else of the library includes blake3.h.
+// BLAKE3 behind a few functions. Several messages at once: digest_many.h.
 #ifndef LARDER_BASE_DIGEST_H_
 #define LARDER_BASE_DIGEST_H_
 
@@ -38,6 +38,10 @@ Digest blake3(std::span<const std::byte> bytes) noexcept;
 inline Digest blake3(std::string_view text) noexcept {
   return blake3(std::as_bytes(std::span(text.data(), text.size())));
 }
+
+// Hasher::keyed(key) over the message, at most 1024 bytes, without making a hasher.
+Digest blake3_keyed_short(std::span<const std::uint8_t, 32> key,
+                          std::span<const std::byte> message) noexcept;
 
 // Compares all bytes whatever they are, so that timing does not tell where they differ.
 bool equal_constant_time(std::span<const std::byte, 32> a, const Digest& b) noexcept;

@@ -45,6 +45,17 @@ TEST(Digest, PiecesMakeTheSameDigestAsTheWhole) {
   EXPECT_EQ(hasher.finish(), blake3(bytes));
 }
 
+TEST(Digest, ShortMessagesHaveTheDigestsOfAHasher) {
+  const auto bytes = counting_bytes(1100);
+  const Digest key = blake3("key");
+  for (std::size_t length = 0; length <= 1024; ++length) {
+    const auto message = std::span(bytes).subspan(length % 65, length);
+    ASSERT_EQ(blake3(message), Hasher().update(message).finish()) << length;
+    ASSERT_EQ(blake3_keyed_short(key, message), Hasher::keyed(key).update(message).finish())
+        << length;
+  }
+}
+
 TEST(Digest, ConstantTimeComparisonSeesEveryByte) {
   const Digest digest = blake3("x");
   for (std::size_t i = 0; i < digest.size(); ++i) {
