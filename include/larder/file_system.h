@@ -53,7 +53,9 @@ enum class OpenMode { read, read_write };
 enum class LockMode { shared, exclusive };
 
 // Bytes of a file in memory, shared with every other mapping of it. Touching a page that the file
-// no longer has, or that its disk cannot give, raises SIGBUS.
+// no longer has, or that its disk cannot give, raises SIGBUS. May outlive the File it came from,
+// and on most file systems keeps that file's locks until it is destroyed: unmap it before you
+// let a lock go by closing. Any thread may call any function.
 class Mapping {
  public:
   Mapping() = default;
@@ -64,7 +66,8 @@ class Mapping {
   // Page-aligned. Writable when the file was opened and mapped read_write.
   virtual std::span<std::byte> bytes() const noexcept = 0;
 
-  // Brings the pages of [offset, offset + length) in: io_error where a touch would raise SIGBUS.
+  // Brings the pages of [offset, offset + length) in: io_error where a touch would raise SIGBUS, or
+  // the range is not within bytes(). True now; who cuts the file afterwards still does harm.
   virtual Result<void> check(std::uint64_t offset, std::uint64_t length) = 0;
 };
 
@@ -86,16 +89,22 @@ class File {
                                 std::uint64_t offset) = 0;
 
   // Allocates blocks so that a full disk shows now; the size stays. unsupported is no failure.
+  // After no_space some of the blocks may be allocated: trim(), or remove the file.
   virtual Result<void> reserve(std::uint64_t bytes) = 0;
 
-  // Gives back what reserve() allocated beyond the end.
+  // Gives back what reserve() allocated beyond the end. Nobody may write to the file meanwhile:
+  // what is appended between the look at the size and the cut is lost.
   virtual Result<void> trim() = 0;
 
   // Extends to `bytes` of zeros, every block allocated, so that a write into a mapping cannot find
-  // the disk full. Never shortens.
+  // the disk full. Never shortens. Call it on an empty file: only there does btrfs keep the
+  // promise, and not after a snapshot; zfs and bcachefs never do. Nobody may write to the file
+  // meanwhile. After no_space as reserve(); where the file system cannot allocate (nfs before 4.2),
+  // zeros are written, and an error leaves the file longer.
   virtual Result<void> allocate(std::uint64_t bytes) = 0;
 
-  // Maps the first `bytes`, which may be more than the file has.
+  // Maps the first `bytes`, at least 1, which may be more than the file has. unsupported where the
+  // file system cannot share mappings.
   virtual Result<std::unique_ptr<Mapping>> map(OpenMode mode, std::uint64_t bytes) = 0;
 
   // Starts write-back without waiting for it. A hint; errors are those of a later sync.
@@ -109,7 +118,8 @@ class File {
 
   // A lock on [offset, offset + length), length 0 = to the end; false while another open file
   // description holds it. Belongs to this open file, not to the process; the kernel releases it
-  // when the last descriptor goes. exclusive needs a file opened read_write.
+  // when the last descriptor and the last mapping go, those of forked children included. exclusive
+  // needs a file opened read_write.
   virtual Result<bool> try_lock(LockMode mode, std::uint64_t offset, std::uint64_t length) = 0;
   virtual Result<void> unlock(std::uint64_t offset, std::uint64_t length) = 0;
 

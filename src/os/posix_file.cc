@@ -1,6 +1,8 @@
 #include "os/posix_file.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 
@@ -51,6 +53,27 @@ Result<void> check_size_limit(std::uint64_t end) {
                                .message = "over the file size limit of the process (" +
                                           std::to_string(limit.rlim_cur) +
                                           " bytes); raise it with `ulimit -f`"});
+}
+
+Result<void> fallocate_range(int descriptor, int mode, std::uint64_t bytes) {
+  while (::fallocate(descriptor, mode, 0, static_cast<off_t>(bytes)) != 0) {
+    if (errno != EINTR) return failed(errno, "fallocate");
+  }
+  return {};
+}
+
+bool is_unsupported(const Result<void>& result) noexcept {
+  return !result && result.error().code == Errc::unsupported;
+}
+
+// btrfs writes every page to a new place, so that on a full disk the second write into a mapping
+// raises SIGBUS, however well the file was allocated; a file of this flag stays where it is. Only
+// an empty file can get the flag. Others refuse it, and do not need it.
+void ask_for_writes_in_place(int descriptor) noexcept {
+  int flags = 0;
+  if (::ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_NOCOW_FL) != 0) return;
+  flags |= FS_NOCOW_FL;
+  ::ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
 }
 
 std::uint64_t total_bytes(std::span<const iovec> pieces) noexcept {
@@ -130,11 +153,8 @@ Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pie
 
 Result<void> PosixFile::reserve(std::uint64_t bytes) {
   LARDER_CHECK_OK(check_size_limit(bytes));
-  while (::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0) {
-    if (errno != EINTR) return failed(errno, "fallocate");
-  }
   allowed_end_.store(bytes, std::memory_order_relaxed);
-  return {};
+  return fallocate_range(descriptor_.get(), FALLOC_FL_KEEP_SIZE, bytes);
 }
 
 Result<void> PosixFile::trim() {
@@ -147,12 +167,15 @@ Result<void> PosixFile::trim() {
 }
 
 Result<void> PosixFile::allocate(std::uint64_t bytes) {
-  LARDER_CHECK_OK(check_size_limit(bytes));
-  while (::fallocate(descriptor_.get(), 0, 0, static_cast<off_t>(bytes)) != 0) {
-    if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(bytes);
-    if (errno != EINTR) return failed(errno, "fallocate");
+  ask_for_writes_in_place(descriptor_.get());
+  // The blocks first and the size after them: on a full disk ext4 would leave a file that is as
+  // long as the disk had room for.
+  auto allocated = reserve(bytes);
+  // nfs can do the one without the other.
+  if (allocated || is_unsupported(allocated)) {
+    allocated = fallocate_range(descriptor_.get(), 0, bytes);
   }
-  return {};
+  return is_unsupported(allocated) ? write_zeros(bytes) : allocated;
 }
 
 Result<void> PosixFile::write_zeros(std::uint64_t bytes) {

@@ -45,8 +45,8 @@ class PosixFile final : public File {
   Descriptor descriptor_;
 
   // Up to where reserve() has found the process's file size limit to allow writes. A write below it
-  // asks no more: the question costs more than the rest of a small write. A host that lowers its
-  // limit below files it has open meets SIGXFSZ, as it would in files of its own.
+  // asks no more: it is a system call of its own, and an append to a segment has few others. A host
+  // that lowers its limit below what it has open meets SIGXFSZ, as it would in files of its own.
   std::atomic<std::uint64_t> allowed_end_ = 0;
 };
 

@@ -65,6 +65,8 @@ class PosixMapping final : public Mapping {
       : bytes_(bytes), reader_(std::move(reader)) {}
   ~PosixMapping() override { ::munmap(bytes_.data(), bytes_.size()); }
 
+  bool has_reader() const noexcept { return reader_.valid(); }
+
   std::span<std::byte> bytes() const noexcept override { return bytes_; }
 
   Result<void> check(std::uint64_t offset, std::uint64_t length) override {
@@ -96,9 +98,13 @@ Result<std::unique_ptr<Mapping>> map_file(int descriptor, OpenMode mode, std::ui
     const bool cannot = error == ENODEV || (error == EINVAL && bytes > 0);
     return failed(cannot ? EOPNOTSUPP : error, "mmap");
   }
-  Descriptor reader(can_populate(mapped) ? -1 : ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
-  return std::make_unique<PosixMapping>(std::span(static_cast<std::byte*>(mapped), bytes),
-                                        std::move(reader));
+  const bool populates = can_populate(mapped);
+  Descriptor reader(populates ? -1 : ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  const int error = errno;
+  auto mapping = std::make_unique<PosixMapping>(std::span(static_cast<std::byte*>(mapped), bytes),
+                                                std::move(reader));
+  if (!populates && !mapping->has_reader()) return failed(error, "fcntl(F_DUPFD_CLOEXEC)");
+  return mapping;
 }
 
 }  // namespace larder::os

@@ -310,6 +310,29 @@ TEST(FaultFileSystem, FiltersByPathTargetsIncluded) {
   EXPECT_TRUE(call(Op::touch, faults, handles)) << "the file has been linked as root/a";
 }
 
+TEST(FaultFileSystem, AMappingGoesByTheNameThatItsFileHad) {
+  NotingFileSystem real;
+  FaultFileSystem faults(real);
+  Handles handles(faults);
+  ASSERT_TRUE(handles.directory->link(*handles.file, "a"));
+  const auto later = handles.file->map(OpenMode::read, 1).value();
+  faults.inject({.only = Op::check, .path_contains = "root/a", .repeat = Repeat::for_ever});
+  EXPECT_FALSE(later->check(0, 1));
+  EXPECT_TRUE(handles.mapping->check(0, 1)) << "it was mapped before the file had a name";
+}
+
+TEST(FaultFileSystem, AMappingOutlivesItsFileAndTheFileSystem) {
+  NotingFileSystem real;
+  auto faults = std::make_unique<FaultFileSystem>(real);
+  auto handles = std::make_unique<Handles>(*faults);
+  const auto mapping = std::move(handles->mapping);
+  faults->inject({.only = Op::check, .at = 2});
+  handles.reset();
+  faults.reset();
+  EXPECT_TRUE(mapping->check(0, 1));
+  EXPECT_FALSE(mapping->check(0, 1));
+}
+
 TEST(FaultFileSystem, TurnsOneBitOfARead) {
   NotingFileSystem real;
   FaultFileSystem faults(real);

@@ -6,6 +6,9 @@
 //   auto store = larder::open_file_store({.directory = directory, .file_system = &faults});
 //
 // Every operation that can fail is numbered from 1 in the order it begins, in all threads together.
+//
+// What is read and written through a mapping is no operation: nobody is asked. Fail `map` and
+// `check`, or spoil the bytes themselves: those of a mapping are the file's own.
 #ifndef LARDER_TESTING_FAULT_FILE_SYSTEM_H_
 #define LARDER_TESTING_FAULT_FILE_SYSTEM_H_
 
@@ -23,7 +26,7 @@
 
 namespace larder::testing {
 
-// One for each virtual function that can fail; user() and now_s() cannot.
+// One for each virtual function that can fail; user(), now_s() and Mapping::bytes() cannot.
 enum class Op {
   file_info,
   read_at,
@@ -32,7 +35,7 @@ enum class Op {
   trim,
   allocate,
   map,
-  check,  // of a mapping
+  check,  // of a mapping; its path is the one that the file had when it was mapped
   start_writeback,
   sync_data,
   touch,
