@@ -82,9 +82,8 @@ class IndexTable {
   std::uint64_t freeze(std::uint64_t slot) noexcept;  // the location that stays, with marks
   void thaw_all() noexcept;
 
-  // Whether tags are so dense that a larger or cleaner table is due; and whether it is overdue.
+  // Whether tags are so dense that a larger or cleaner table is due.
   bool crowded() const noexcept { return used() > slots() / 3 * 2; }
-  bool overcrowded() const noexcept { return used() > slots() / 8 * 7; }
 
  private:
   std::uint64_t first_slot(std::uint64_t tag) const noexcept { return tag >> shift_; }

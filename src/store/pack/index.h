@@ -1,0 +1,100 @@
+// The shared index of the store: which table is the current one, and how one replaces another.
+//
+// Crash model. index.<g> is replaced by index.<g+1> under the index lock: the new file is made and
+// allocated, the old slots are frozen and copied, then the generation in `state` is raised, then
+// the old file is unlinked. Killed before the generation was raised: the next holder of the lock
+// throws the new file away and begins again, from slots that are partly frozen and still whole. No
+// index is ever synced but by a clean close: a power cut is told by `dirty`, and the index is then
+// made anew from the segments (recover.cc).
+#ifndef LARDER_STORE_PACK_INDEX_H_
+#define LARDER_STORE_PACK_INDEX_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "larder/store.h"
+#include "store/directory/lock_file.h"
+#include "store/pack/index_table.h"
+#include "store/pack/read_epochs.h"
+#include "store/pack/state_file.h"
+
+namespace larder::pack_store {
+
+// A table and what keeps its memory.
+struct IndexFile {
+  IndexTable table;
+  std::unique_ptr<File> file;        // null for a private one
+  std::unique_ptr<Mapping> mapping;  // null for a private one
+  std::unique_ptr<std::byte[]> memory;
+};
+
+// Any thread may call any function. What table() gives stays alive while the caller's guard of
+// `epochs` does.
+class Index {
+ public:
+  struct Parts {
+    Directory& root;
+    StateFile& state;
+    LockFile* locks = nullptr;  // null when the store is read-only
+    ReadEpochs& epochs;
+    format::StoreId store;
+  };
+
+  explicit Index(const Parts& parts) : parts_(parts) {}
+
+  // The current table; null when there is none that can be read.
+  IndexTable* table() {
+    IndexFile* const current = current_.load(std::memory_order_seq_cst);
+    if (current != nullptr && (is_private_ || is_current(*current))) return &current->table;
+    return follow();
+  }
+
+  // Changes one slot of the current table, whichever that is. `changed` when the slot was not as
+  // expected. Errors: timed_out (somebody holds the index lock for long), no_space (the index is
+  // full and cannot grow), io_error.
+  Result<Published> publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
+                            const IndexTable::IsOther& is_other);
+  Result<Published> withdraw(std::uint64_t tag, std::uint64_t expected);
+
+  // With the index lock held: puts an empty table with room for `entries` in the place of whatever
+  // there is.
+  Result<void> start_anew(std::uint64_t entries);
+
+  // The same in memory of this process alone, for stores that may not be written.
+  Result<void> start_private(std::uint64_t entries);
+
+  // Removes files of other generations. With the index lock held.
+  void remove_leftovers();
+
+  // Makes the current table durable.
+  Result<void> sync();
+
+ private:
+  using Change = std::function<Published(IndexTable&)>;
+
+  bool is_current(const IndexFile& file) const noexcept {
+    return file.table.generation() == parts_.state.generation();
+  }
+  IndexTable* follow();
+  Result<void> open_generation(std::uint64_t generation);
+  void adopt(std::shared_ptr<IndexFile> file);
+  Result<Published> change(const Change& change);
+  Result<void> replace_table();
+  Result<void> replace_locked(IndexTable& old);
+  Result<std::shared_ptr<IndexFile>> create(std::uint64_t generation, std::uint32_t log2_slots);
+  void publish_generation(std::shared_ptr<IndexFile> file);
+
+  const Parts parts_;
+  bool is_private_ = false;
+  std::atomic<std::uint64_t> retry_at_used_ = 0;  // after a replacement that failed
+  std::atomic<IndexFile*> current_ = nullptr;
+  std::mutex mutex_;                  // held while another table is taken up
+  std::shared_ptr<IndexFile> owned_;  // guarded by mutex_
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_INDEX_H_

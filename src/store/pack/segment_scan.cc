@@ -1,0 +1,118 @@
+#include "store/pack/segment_scan.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "base/try.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::pack_unit_bytes;
+
+constexpr std::size_t window_bytes = 1u << 20;
+
+std::uint32_t place_of(std::uint64_t offset) noexcept {
+  return static_cast<std::uint32_t>(offset / pack_unit_bytes);
+}
+
+// Reads a file front to back through a window.
+class Window {
+ public:
+  explicit Window(File& file) : file_(file), bytes_(std::make_unique<std::byte[]>(window_bytes)) {}
+
+  // `length` bytes at `offset`, fewer at the end of the file.
+  Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t length) {
+    if (offset < start_ || offset + length > start_ + filled_) {
+      start_ = offset;
+      LARDER_TRY(filled_, file_.read_at({bytes_.get(), window_bytes}, offset));
+    }
+    const std::size_t skip = std::min<std::uint64_t>(offset - start_, filled_);
+    return std::span<const std::byte>(bytes_.get() + skip, std::min(length, filled_ - skip));
+  }
+
+ private:
+  File& file_;
+  std::unique_ptr<std::byte[]> bytes_;
+  std::uint64_t start_ = 0;
+  std::size_t filled_ = 0;
+};
+
+// The offset behind what stands at `offset`: a whole record, or one unit of anything else. A record
+// of another key is stepped over whole, or its payload would be searched for records.
+std::uint64_t step_over(format::RecordVerdict verdict, const format::Record& record,
+                        std::uint64_t offset) noexcept {
+  return verdict == format::RecordVerdict::damaged ? offset + pack_unit_bytes
+                                                   : offset + record.total_bytes();
+}
+
+}  // namespace
+
+Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t until,
+                          const RecordVisitor& visitor) {
+  Window window(*segment.file());
+  std::uint64_t offset = format::round_to_unit(std::max(from, format::records_at));
+  until = std::min({until, segment.good_until(), longest_segment_bytes});
+  while (offset + format::record_header_bytes <= until) {
+    LARDER_TRY(const auto header, window.at(offset, format::record_header_bytes));
+    if (header.size() < format::record_header_bytes) return {};
+    format::Record record;
+    const auto verdict = format::decode_record(header, segment.key(), place_of(offset), record);
+    const std::uint64_t next = step_over(verdict, record, offset);
+    if (verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until) {
+      visitor(record, place_of(offset));
+    }
+    offset = next;
+  }
+  return {};
+}
+
+Result<SegmentEnd> read_end(Segment& segment) {
+  LARDER_TRY(const FileInfo info, segment.file()->info());
+  const std::uint64_t size = info.size_bytes;
+  SegmentEnd end;
+  if (size % pack_unit_bytes != 0 || size < format::records_at + 2 * format::footer_bytes ||
+      size > segment.good_until()) {
+    return end;
+  }
+  std::array<std::byte, format::footer_bytes + format::trailer_bytes> bytes = {};
+  LARDER_TRY(const std::size_t count, segment.file()->read_at(bytes, size - bytes.size()));
+  if (count < bytes.size()) return end;
+  const std::span<const std::byte> both(bytes);
+  const auto last = both.last(format::footer_bytes);
+  end.footer_place = place_of(size) - 1;
+  end.footer = format::decode_footer(last, end.footer_place);
+  if (end.footer) return end;
+  end.footer_place = place_of(size) - 2;
+  end.footer = format::decode_footer(both.first(format::footer_bytes), end.footer_place);
+  end.is_durable =
+      end.footer && format::trailer_is_good(last, *end.footer, segment.key(), end.footer_place);
+  return end;
+}
+
+Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash) {
+  LARDER_TRY(const SegmentEnd end, read_end(segment));
+  if (end.footer) {
+    const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
+    auto buffer = std::make_unique<std::byte[]>(bytes);
+    const std::span<std::byte> summary(buffer.get(), bytes);
+    LARDER_TRY(const std::size_t count,
+               segment.file()->read_at(
+                   summary, std::uint64_t{end.footer->summary_place} * pack_unit_bytes));
+    if (count == bytes) {
+      auto entries =
+          format::decode_summary(summary, segment.key(), end.footer->summary_place);
+      if (entries) return SegmentEntries{.entries = *std::move(entries), .from_summary = true};
+    }
+  }
+  SegmentEntries found;
+  LARDER_CHECK_OK(scan_records(segment, format::records_at, longest_segment_bytes,
+                               [&](const format::Record& record, std::uint32_t place) {
+                                 found.entries.push_back(format::summary_entry(
+                                     record, hash(record.fingerprint), place));
+                               }));
+  return found;
+}
+
+}  // namespace larder::pack_store

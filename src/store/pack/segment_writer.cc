@@ -1,0 +1,168 @@
+#include "store/pack/segment_writer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/try.h"
+#include "store/pack/segment_scan.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::pack_unit_bytes;
+
+constexpr std::uint64_t reserve_step_bytes = 1u << 20;
+
+std::uint32_t place_of(std::uint64_t offset) noexcept {
+  return static_cast<std::uint32_t>(offset / pack_unit_bytes);
+}
+
+}  // namespace
+
+SegmentWriter::SegmentWriter(std::shared_ptr<Segment> segment, const Options& options,
+                             std::uint64_t end, bool is_new) noexcept
+    : segment_(std::move(segment)),
+      options_(options),
+      adopted_at_(end),
+      end_(end),
+      synced_until_(is_new ? 0 : end),
+      is_new_(is_new) {}
+
+SegmentWriter::~SegmentWriter() { trim(); }
+
+Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Directory& segments,
+                                                             const format::SegmentHeader& header,
+                                                             const Options& options) {
+  LARDER_TRY(std::shared_ptr<File> file,
+             segments.create_file(format::segment_name(header.identity.number)));
+  LARDER_TRY(const bool locked, file->try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) {
+    return std::unexpected(Error{.code = Errc::exists, .message = "somebody has that segment"});
+  }
+  const auto bytes = format::encode_segment_header(header);
+  const std::array<std::span<const std::byte>, 2> twice{bytes, bytes};
+  LARDER_CHECK_OK(file->write_at(twice, 0));
+  auto segment = std::make_shared<Segment>(header.identity, std::move(file),
+                                           std::numeric_limits<std::uint64_t>::max());
+  return std::unique_ptr<SegmentWriter>(
+      new SegmentWriter(std::move(segment), options, format::records_at, true));
+}
+
+Result<std::unique_ptr<SegmentWriter>> SegmentWriter::adopt(Directory& segments,
+                                                            const format::StoreId& store,
+                                                            std::uint32_t number,
+                                                            const Options& options) {
+  auto opened = Segment::open(segments, store, {.number = number}, OpenMode::read_write);
+  if (!opened) {
+    const Errc code = opened.error().code;
+    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) return nullptr;
+    return std::unexpected(std::move(opened).error());
+  }
+  File& file = *(*opened)->file();
+  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) return nullptr;
+  LARDER_TRY(const FileInfo info, file.info());
+  LARDER_TRY(const SegmentEnd ending, read_end(**opened));
+  const std::uint64_t end = format::round_to_unit(info.size_bytes);
+  const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
+  if (info.link_count == 0 || ending.footer || !has_room) return nullptr;
+  return std::unique_ptr<SegmentWriter>(
+      new SegmentWriter(*std::move(opened), options, end, false));
+}
+
+bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {
+  return !is_sealed_ && end_ + record_bytes <= options_.capacity_bytes;
+}
+
+// unsupported: then a full disk shows at the write.
+Result<void> SegmentWriter::reserve(std::uint64_t until) {
+  if (until <= reserved_until_) return {};
+  const std::uint64_t target = std::max(
+      until, std::min((until / reserve_step_bytes + 1) * reserve_step_bytes,
+                      options_.capacity_bytes));
+  auto reserved = segment_->file()->reserve(target);
+  if (!reserved && reserved.error().code != Errc::unsupported) return reserved;
+  reserved_until_ = target;
+  return {};
+}
+
+Result<format::Location> SegmentWriter::append(const format::Record& record,
+                                               std::span<const std::byte> payload,
+                                               std::string_view recipe) {
+  const std::uint32_t place = place_of(end_);
+  const format::RecordHeader header = format::encode_record(record, segment_->key(), place);
+  const std::uint64_t bytes = record.total_bytes();
+  LARDER_CHECK_OK(reserve(end_ + bytes));
+  const std::array<std::span<const std::byte>, 3> pieces{
+      header, payload, std::as_bytes(std::span(recipe.data(), recipe.size()))};
+  auto written = segment_->file()->write_at(pieces, end_);
+  end_ += bytes;
+  if (!written) return std::unexpected(std::move(written).error());
+  const format::SummaryEntry entry =
+      format::summary_entry(record, options_.hash(record.fingerprint), place);
+  entries_.push_back(entry);
+  unsynced_.push_back(record.fingerprint);
+  return format::Location{.segment = number(), .place = place, .units = entry.hit_units};
+}
+
+// Of an adopted segment, the records that others wrote are read first.
+Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
+  std::vector<format::SummaryEntry> all;
+  LARDER_CHECK_OK(scan_records(*segment_, format::records_at, adopted_at_,
+                               [&](const format::Record& record, std::uint32_t place) {
+                                 all.push_back(format::summary_entry(
+                                     record, options_.hash(record.fingerprint), place));
+                               }));
+  all.insert(all.end(), entries_.begin(), entries_.end());
+  return all;
+}
+
+Result<void> SegmentWriter::seal() {
+  if (is_sealed_) return {};
+  is_sealed_ = true;  // whatever comes of it: no record may follow a summary
+  std::vector<format::SummaryEntry> read;
+  if (adopted_at_ > format::records_at) {
+    LARDER_TRY(read, complete_summary());
+  } else {
+    read = std::move(entries_);
+  }
+  entries_ = {};
+  const auto bytes = format::encode_summary(read, segment_->key(), place_of(end_));
+  const std::array pieces{std::span<const std::byte>(bytes)};
+  LARDER_CHECK_OK(segment_->file()->write_at(pieces, end_));
+  end_ += bytes.size();
+  footer_place_ = place_of(end_ - format::footer_bytes);
+  trim();
+  // A hint: what is on its way to the disk makes the next flush shorter.
+  (void)segment_->file()->start_writeback();
+  return {};
+}
+
+Result<void> SegmentWriter::prove_durable() {
+  if (footer_place_ == 0) return {};
+  std::array<std::byte, format::footer_bytes> bytes = {};
+  const std::uint64_t at = std::uint64_t{footer_place_} * pack_unit_bytes;
+  LARDER_TRY(const std::size_t count, segment_->file()->read_at(bytes, at));
+  const auto footer = format::decode_footer(std::span(bytes).first(count), footer_place_);
+  if (!footer) return {};  // then others read the records one by one, and vouch for nothing
+  const auto trailer = format::encode_trailer(*footer, segment_->key(), footer_place_);
+  const std::array pieces{std::span<const std::byte>(trailer)};
+  return segment_->file()->write_at(pieces, at + format::footer_bytes);
+}
+
+void SegmentWriter::trim() noexcept {
+  if (reserved_until_ <= end_) return;
+  // Space that is not given back costs its bytes until the segment goes.
+  (void)segment_->file()->trim();
+  reserved_until_ = 0;
+}
+
+SegmentWriter::Unsynced SegmentWriter::take_unsynced() {
+  Unsynced taken{.end = end_, .fingerprints = std::move(unsynced_)};
+  unsynced_ = {};
+  return taken;
+}
+
+void SegmentWriter::synced(const Unsynced& taken) { synced_until_ = taken.end; }
+
+}  // namespace larder::pack_store

@@ -1,0 +1,112 @@
+// A segment that this process owns: it holds the lock, and nobody else appends.
+//
+// Crash model. A record is one write at the end of the file; blocks beyond the end are allocated
+// ahead, so that the size of the file always tells where writing stopped, whoever was killed. An
+// adopter appends behind that, and never overwrites. Unflushed records may be lost by a power cut,
+// torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only after
+// a sync of everything before it, and proves that sync to others.
+#ifndef LARDER_STORE_PACK_SEGMENT_WRITER_H_
+#define LARDER_STORE_PACK_SEGMENT_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "format/pack_index.h"
+#include "format/pack_segment.h"
+#include "store/pack/segment.h"
+
+namespace larder::pack_store {
+
+// On every segment file: held by its owner.
+inline constexpr std::uint64_t owner_lock_at = std::uint64_t{1} << 40;
+
+class SegmentWriter {
+ public:
+  struct Options {
+    const format::SlotHash& hash;
+    std::uint64_t capacity_bytes = format::max_segment_bytes;
+  };
+
+  // Makes segment `number`. exists: somebody has that number.
+  static Result<std::unique_ptr<SegmentWriter>> create(Directory& segments,
+                                                       const format::SegmentHeader& header,
+                                                       const Options& options);
+
+  // Takes over a segment that nobody owns and that has room; null when somebody does, or when it
+  // is sealed, full or gone.
+  static Result<std::unique_ptr<SegmentWriter>> adopt(Directory& segments,
+                                                      const format::StoreId& store,
+                                                      std::uint32_t number,
+                                                      const Options& options);
+
+  ~SegmentWriter();
+
+  const std::shared_ptr<Segment>& segment() const noexcept { return segment_; }
+  std::uint32_t number() const noexcept { return segment_->number(); }
+
+  // Held by whoever calls the functions below it.
+  std::mutex& mutex() noexcept { return mutex_; }
+
+  bool fits(std::uint64_t record_bytes) const noexcept;
+
+  // Writes the record at the end; its place and digest of the recipe are filled in here. After an
+  // error the space is dead.
+  Result<format::Location> append(const format::Record& record, std::span<const std::byte> payload,
+                                  std::string_view recipe);
+
+  // Writes summary and footer: no record can follow.
+  Result<void> seal();
+
+  // Appends the proof of durability to a sealed segment that was synced.
+  Result<void> prove_durable();
+
+  // Gives back the blocks allocated ahead.
+  void trim() noexcept;
+
+  // What is not known to be on disk: the end of the last synced byte, of the written ones, and the
+  // fingerprints between.
+  struct Unsynced {
+    std::uint64_t end = 0;
+    std::vector<Fingerprint> fingerprints;
+  };
+  bool has_unsynced() const noexcept { return end_ > synced_until_; }
+  std::size_t pending() const noexcept { return unsynced_.size(); }
+  Unsynced take_unsynced();            // before a sync
+  void synced(const Unsynced& taken);  // after it
+  std::uint64_t synced_until() const noexcept { return synced_until_; }
+
+  bool is_sealed() const noexcept { return is_sealed_; }
+
+  // Whether its name is not known to be durable.
+  bool is_new() const noexcept { return is_new_; }
+  void name_is_durable() noexcept { is_new_ = false; }
+
+ private:
+  SegmentWriter(std::shared_ptr<Segment> segment, const Options& options, std::uint64_t end,
+                bool is_new) noexcept;
+
+  Result<void> reserve(std::uint64_t until);
+  Result<std::vector<format::SummaryEntry>> complete_summary();
+
+  const std::shared_ptr<Segment> segment_;
+  const Options options_;
+  const std::uint64_t adopted_at_;  // records before it are not in entries_
+  std::mutex mutex_;
+  std::uint64_t end_;  // of what was written, in whole units
+  std::uint64_t reserved_until_ = 0;
+  std::uint64_t synced_until_;
+  bool is_new_;
+  bool is_sealed_ = false;
+  std::uint32_t footer_place_ = 0;
+  std::vector<format::SummaryEntry> entries_;
+  std::vector<Fingerprint> unsynced_;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_SEGMENT_WRITER_H_
