@@ -118,10 +118,11 @@ enum class StateWord : std::uint32_t {
   entries = 6,        // about: live slots
   segment_bytes = 7,  // about: blocks of all segments
   gone_segments = 8,  // raised when a segment is unlinked: close what is open of it
-  first_hint = 9,     // segments that may have room: number + 1, 0 = none
+  open_sessions = 9,  // processes that changed the index and have not closed it cleanly
+  first_hint = 10,    // segments that may have room: number + 1, 0 = none
 };
 inline constexpr std::size_t state_hints = 16;
-inline constexpr std::size_t state_words = 9 + state_hints;
+inline constexpr std::size_t state_words = 10 + state_hints;
 
 void encode_state_header(const StoreId& store, std::span<std::byte, state_bytes> into) noexcept;
 std::optional<StoreId> decode_state_header(std::span<const std::byte> bytes) noexcept;

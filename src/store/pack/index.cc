@@ -117,16 +117,10 @@ Result<void> Index::replace_locked(IndexTable& old) {
   return {};
 }
 
-// Replaces the current table by one with room. When that cannot be, the old one stays in use, and
-// nothing stays frozen.
-Result<void> Index::replace_table() {
-  if (table() == nullptr) {
-    return std::unexpected(Error{.code = Errc::io_error, .message = "the index is gone"});
-  }
-  const std::uint64_t before = parts_.state.generation();
-  LARDER_TRY(const auto held, parts_.locks->acquire(LockOffset::index(), index_wait));
+// With the index lock held. When it cannot be, the old table stays in use and nothing frozen.
+Result<void> Index::replace_if_current(std::uint64_t generation) {
   const std::lock_guard lock(mutex_);
-  if (parts_.state.generation() != before || !owned_ || !is_current(*owned_)) return {};
+  if (parts_.state.generation() != generation || !owned_ || !is_current(*owned_)) return {};
   auto replaced = replace_locked(owned_->table);
   if (!replaced) owned_->table.thaw_all();
   // A full disk is not asked again at every put.
@@ -134,9 +128,21 @@ Result<void> Index::replace_table() {
   return replaced;
 }
 
+// Replaces the current table by one with room.
+Result<void> Index::replace_table(Lock lock) {
+  if (is_private_) {
+    return std::unexpected(Error{.code = Errc::no_space, .message = "a private index is full"});
+  }
+  const std::uint64_t before = parts_.state.generation();
+  if (lock == Lock::is_held) return replace_if_current(before);
+  LARDER_TRY(const auto held,
+             parts_.locks->acquire(store_directory::LockOffset::index(), index_wait));
+  return replace_if_current(before);
+}
+
 // A change counts when it went into the table that was the current one afterwards; else it is made
 // again, in the next one, where it may have been copied to already.
-Result<Published> Index::change(const Change& change) {
+Result<Published> Index::change(const Change& change, Lock lock) {
   for (int attempt = 0; attempt < attempts_to_change; ++attempt) {
     const auto guard = parts_.epochs.enter();
     IndexTable* const current = table();
@@ -146,11 +152,14 @@ Result<Published> Index::change(const Change& change) {
     }
     const Published published = change(*current);
     if (published == Published::frozen || published == Published::full) {
-      LARDER_CHECK_OK(replace_table());
+      LARDER_CHECK_OK(replace_table(lock));
       continue;
     }
+    if (is_private_) return published;
     if (parts_.state.generation() != current->generation()) continue;
-    if (current->crowded() && current->used() >= retry_at_used_.load()) (void)replace_table();
+    if (current->crowded() && current->used() >= retry_at_used_.load()) {
+      (void)replace_table(lock);
+    }
     return published;
   }
   return std::unexpected(Error{.code = Errc::timed_out,
@@ -158,10 +167,10 @@ Result<Published> Index::change(const Change& change) {
 }
 
 Result<Published> Index::publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
-                                 const IndexTable::IsOther& is_other) {
+                                 const IndexTable::IsOther& is_other, Lock lock) {
   const std::uint64_t place = word & format::place_mask;
   bool was_done = false;
-  return change([&](IndexTable& table) {
+  const Change publish = [&](IndexTable& table) {
     Published published = table.publish(tag, expected, word, is_other);
     if (published == Published::changed && was_done) {
       // The table was replaced behind our back, and the copy has it.
@@ -171,17 +180,19 @@ Result<Published> Index::publish(std::uint64_t tag, std::uint64_t expected, std:
     }
     was_done = was_done || published == Published::done;
     return published;
-  });
+  };
+  return change(publish, lock);
 }
 
 Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected) {
   bool was_done = false;
-  return change([&](IndexTable& table) {
+  const Change withdraw = [&](IndexTable& table) {
     const Published published = table.withdraw(tag, expected);
     if (published == Published::changed && was_done) return Published::done;
     was_done = was_done || published == Published::done;
     return published;
-  });
+  };
+  return change(withdraw, Lock::take);
 }
 
 Result<void> Index::start_anew(std::uint64_t entries) {

@@ -38,7 +38,7 @@ class Index {
   struct Parts {
     Directory& root;
     StateFile& state;
-    LockFile* locks = nullptr;  // null when the store is read-only
+    store_directory::LockFile* locks = nullptr;  // null when the store is read-only
     ReadEpochs& epochs;
     format::StoreId store;
   };
@@ -52,11 +52,14 @@ class Index {
     return follow();
   }
 
+  // Whether the caller holds the index lock already.
+  enum class Lock { take, is_held };
+
   // Changes one slot of the current table, whichever that is. `changed` when the slot was not as
   // expected. Errors: timed_out (somebody holds the index lock for long), no_space (the index is
   // full and cannot grow), io_error.
   Result<Published> publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
-                            const IndexTable::IsOther& is_other);
+                            const IndexTable::IsOther& is_other, Lock lock = Lock::take);
   Result<Published> withdraw(std::uint64_t tag, std::uint64_t expected);
 
   // With the index lock held: puts an empty table with room for `entries` in the place of whatever
@@ -81,8 +84,9 @@ class Index {
   IndexTable* follow();
   Result<void> open_generation(std::uint64_t generation);
   void adopt(std::shared_ptr<IndexFile> file);
-  Result<Published> change(const Change& change);
-  Result<void> replace_table();
+  Result<Published> change(const Change& change, Lock lock);
+  Result<void> replace_table(Lock lock);
+  Result<void> replace_if_current(std::uint64_t generation);
   Result<void> replace_locked(IndexTable& old);
   Result<std::shared_ptr<IndexFile>> create(std::uint64_t generation, std::uint32_t log2_slots);
   void publish_generation(std::shared_ptr<IndexFile> file);

@@ -39,14 +39,6 @@ class Window {
   std::size_t filled_ = 0;
 };
 
-// The offset behind what stands at `offset`: a whole record, or one unit of anything else. A record
-// of another key is stepped over whole, or its payload would be searched for records.
-std::uint64_t step_over(format::RecordVerdict verdict, const format::Record& record,
-                        std::uint64_t offset) noexcept {
-  return verdict == format::RecordVerdict::damaged ? offset + pack_unit_bytes
-                                                   : offset + record.total_bytes();
-}
-
 }  // namespace
 
 Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t until,
@@ -59,11 +51,13 @@ Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t un
     if (header.size() < format::record_header_bytes) return {};
     format::Record record;
     const auto verdict = format::decode_record(header, segment.key(), place_of(offset), record);
-    const std::uint64_t next = step_over(verdict, record, offset);
-    if (verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until) {
-      visitor(record, place_of(offset));
+    if (verdict != format::RecordVerdict::good) {
+      // What a lost header claims to be long is not believed: good records may stand behind it.
+      offset += pack_unit_bytes;
+      continue;
     }
-    offset = next;
+    if (offset + record.hit_bytes() <= until) visitor(record, place_of(offset));
+    offset += record.total_bytes();
   }
   return {};
 }

@@ -74,11 +74,13 @@ void SegmentTable::remove(std::uint32_t number) {
   }
 }
 
-void SegmentTable::clear() {
+void SegmentTable::drop_unlinked() {
   const std::lock_guard lock(mutex_);
   for (Set& set : sets_) {
     for (Way& way : set) {
-      if (way.owned && !way.is_kept) empty(way);
+      if (!way.owned || way.is_kept) continue;
+      const auto info = way.owned->file()->info();
+      if (info && info->link_count == 0) empty(way);
     }
   }
 }

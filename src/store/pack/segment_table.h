@@ -35,8 +35,8 @@ class SegmentTable {
   // Forgets it: it is gone, or has another owner now. It may be opened again.
   void remove(std::uint32_t number);
 
-  // The next find() opens the files anew.
-  void clear();
+  // Closes those whose file was deleted.
+  void drop_unlinked();
 
  private:
   static constexpr std::size_t sets = 64;

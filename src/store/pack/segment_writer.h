@@ -74,8 +74,10 @@ class SegmentWriter {
     std::uint64_t end = 0;
     std::vector<Fingerprint> fingerprints;
   };
-  bool has_unsynced() const noexcept { return end_ > synced_until_; }
+  bool has_unsynced() const noexcept { return end_ > synced_until_ || !unsynced_.empty(); }
   std::size_t pending() const noexcept { return unsynced_.size(); }
+  // Another put relies on a record that is here already: the next flush vouches for it.
+  void touch(const Fingerprint& fingerprint) { unsynced_.push_back(fingerprint); }
   Unsynced take_unsynced();            // before a sync
   void synced(const Unsynced& taken);  // after it
   std::uint64_t synced_until() const noexcept { return synced_until_; }

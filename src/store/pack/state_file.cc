@@ -18,7 +18,7 @@ StateFile::StateFile(std::unique_ptr<File> file, std::unique_ptr<Mapping> mappin
 
 Result<std::unique_ptr<StateFile>> StateFile::create(FileSystem& file_system, Directory& root,
                                                      const format::StoreId& store) {
-  LARDER_TRY(NewFile fresh, NewFile::create(file_system, root));
+  LARDER_TRY(auto fresh, store_directory::NewFile::create(file_system, root));
   LARDER_CHECK_OK(fresh.file().allocate(format::state_bytes));
   std::array<std::byte, format::state_bytes> bytes = {};
   format::encode_state_header(store, bytes);
@@ -44,6 +44,10 @@ Result<std::unique_ptr<StateFile>> StateFile::open(Directory& root, const format
     }
   }
   return std::unexpected(Error{.code = Errc::absent, .message = "no state of this store"});
+}
+
+std::unique_ptr<StateFile> StateFile::make_private() {
+  return std::unique_ptr<StateFile>(new StateFile());
 }
 
 std::uint64_t StateFile::check() const noexcept {

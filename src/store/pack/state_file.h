@@ -28,6 +28,9 @@ class StateFile {
   static Result<std::unique_ptr<StateFile>> create(FileSystem& file_system, Directory& root,
                                                    const format::StoreId& store);
 
+  // In the memory of this process alone, for a store that may not be written and has none.
+  static std::unique_ptr<StateFile> make_private();
+
   std::atomic_ref<std::uint64_t> word(format::StateWord which) const noexcept {
     return word(static_cast<std::uint32_t>(which));
   }
@@ -53,10 +56,12 @@ class StateFile {
   // nobody.
   Result<bool> is_at_its_name(Directory& root) const;
 
-  File& file() const noexcept { return *file_; }
+  // Null for a private one.
+  File* file() const noexcept { return file_.get(); }
 
  private:
   StateFile(std::unique_ptr<File> file, std::unique_ptr<Mapping> mapping) noexcept;
+  StateFile() noexcept : words_(private_words_.data()) {}
 
   std::atomic_ref<std::uint64_t> word(std::uint32_t number) const noexcept {
     return std::atomic_ref(words_[number]);
@@ -65,6 +70,7 @@ class StateFile {
 
   std::unique_ptr<File> file_;
   std::unique_ptr<Mapping> mapping_;
+  std::array<std::uint64_t, format::state_words> private_words_ = {};
   std::uint64_t* words_;
   std::mutex dirty_mutex_;
   std::atomic<bool> dirty_is_durable_ = false;

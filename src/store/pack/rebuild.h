@@ -1,0 +1,36 @@
+// Making the index anew from the segments, which are the truth.
+#ifndef LARDER_STORE_PACK_REBUILD_H_
+#define LARDER_STORE_PACK_REBUILD_H_
+
+#include <cstdint>
+
+#include "store/pack/index.h"
+#include "store/pack/segment_table.h"
+#include "store/pack/state_file.h"
+
+namespace larder::pack_store {
+
+struct RebuildParts {
+  Directory& segments_directory;
+  const format::StoreId& store;
+  const format::SlotHash& hash;
+  SegmentTable& segments;
+  Index& index;
+};
+
+struct Rebuilt {
+  std::uint64_t entries = 0;
+  std::uint64_t highest_sequence = 0;
+  std::uint64_t next_segment = 0;
+};
+
+enum class IndexPlace { shared, in_private_memory };
+
+// Reads every segment, starts a new index and fills it with the newest record of each fingerprint,
+// unless the newest one is a removal. Others may look up and put meanwhile: what they put is not
+// lost, what they look for may be missed. With the index lock held, unless the index is private.
+Result<Rebuilt> rebuild(const RebuildParts& parts, IndexPlace place);
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_REBUILD_H_

@@ -1,0 +1,275 @@
+// Opening and closing. Who is here is told by a shared lock on `state`: whoever gets it exclusively
+// is alone, and may find out whether the last one left cleanly.
+#include "store/pack/shelf.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/pack/names.h"
+#include "store/pack/rebuild.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::StateWord;
+using store_directory::LockOffset;
+
+constexpr std::uint64_t presence_at = std::uint64_t{1} << 41;  // on `state`
+constexpr auto presence_wait = std::chrono::seconds(10);       // for another process's rebuild
+constexpr auto creation_wait = std::chrono::seconds(10);
+
+// "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve are
+// for directories, index, state, locks and the segments on their way.
+constexpr std::size_t fixed_descriptors = 12;
+
+std::size_t descriptor_allowance(FileSystem& file_system) {
+  return std::clamp<std::uint64_t>(file_system.user().descriptor_limit / 8, 16, 128);
+}
+
+std::size_t segments_kept_open(FileSystem& file_system) {
+  const std::size_t allowance = descriptor_allowance(file_system);
+  return std::max<std::size_t>(2, allowance - allowance / 4 - std::min(fixed_descriptors,
+                                                                        allowance / 2));
+}
+
+}  // namespace
+
+std::uint64_t segment_capacity(const Budget& budget) noexcept {
+  if (!budget.max_bytes) return format::max_segment_bytes;
+  return std::clamp<std::uint64_t>(*budget.max_bytes / 64, 1u << 20, format::max_segment_bytes);
+}
+
+std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept {
+  return std::min<std::uint64_t>(4u << 20, segment_bytes / 4);
+}
+
+Shelf::Shelf(const Parts& parts)
+    : parts_(parts), id_(parts.root.id.value_or(format::StoreId{})), hash_(id_) {}
+
+Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
+  std::unique_ptr<Shelf> shelf(new Shelf(parts));
+  LARDER_CHECK_OK(shelf->open_directories());
+  LARDER_CHECK_OK(shelf->open_state());
+  LARDER_CHECK_OK(shelf->make_parts());
+  if (shelf->read_only()) {
+    LARDER_CHECK_OK(shelf->enter_read_only());
+  } else {
+    LARDER_CHECK_OK(shelf->enter());
+  }
+  return shelf;
+}
+
+Result<void> Shelf::open_directories() {
+  auto opened = root().open_directory(segments_name);
+  if (!opened && opened.error().code == Errc::absent && !read_only()) {
+    const auto made = root().make_directory(segments_name);
+    if (!made && made.error().code != Errc::exists) return made;
+    LARDER_CHECK_OK(root().sync());
+    opened = root().open_directory(segments_name);
+  }
+  if (!opened && opened.error().code == Errc::absent) return {};
+  if (!opened) return std::unexpected(std::move(opened).error());
+  segments_directory_ = *std::move(opened);
+  return {};
+}
+
+Result<void> Shelf::open_state() {
+  const OpenMode mode = read_only() ? OpenMode::read : OpenMode::read_write;
+  auto opened = StateFile::open(root(), id_, mode);
+  const bool absent = !opened && opened.error().code == Errc::absent;
+  if (absent && read_only()) {
+    state_ = StateFile::make_private();
+    return {};
+  }
+  if (absent) {
+    LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
+    opened = StateFile::open(root(), id_, mode);
+    if (!opened && opened.error().code == Errc::absent) {
+      opened = StateFile::create(parts_.file_system, root(), id_);
+    }
+  }
+  if (!opened) return std::unexpected(std::move(opened).error());
+  state_ = *std::move(opened);
+  return {};
+}
+
+Result<void> Shelf::make_parts() {
+  index_ = std::make_unique<Index>(Index::Parts{.root = root(),
+                                                .state = *state_,
+                                                .locks = read_only() ? nullptr : &locks(),
+                                                .epochs = parts_.epochs,
+                                                .store = id_});
+  segments_ = std::make_unique<SegmentTable>(
+      parts_.epochs, segments_kept_open(parts_.file_system),
+      [this](std::uint32_t number) { return open_segment(number); });
+  const std::uint64_t capacity = segment_capacity(parts_.options.budget);
+  if (segments_directory_) {
+    writers_ = std::make_unique<Writers>(
+        Writers::Parts{.file_system = parts_.file_system,
+                       .segments = *segments_directory_,
+                       .state = *state_,
+                       .table = *segments_,
+                       .store = id_,
+                       .options = {.hash = hash_, .capacity_bytes = capacity}});
+  }
+  FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
+                         .access = parts_.options.access,
+                         .create = Create::at_first_put,
+                         .log = parts_.options.log,
+                         .file_system = parts_.options.file_system};
+  large_ = std::make_shared<file_store::FileStore>(
+      std::move(large), descriptor_allowance(parts_.file_system) / 4);
+  return {};
+}
+
+// A segment by its number, whole or bad.
+Result<std::shared_ptr<Segment>> Shelf::open_segment(std::uint32_t number) {
+  if (!segments_directory_) {
+    return std::unexpected(Error{.code = Errc::absent, .message = "there are no segments"});
+  }
+  const OpenMode mode = OpenMode::read;
+  auto opened = Segment::open(*segments_directory_, id_, {.number = number}, mode);
+  if (opened || opened.error().code != Errc::absent) return opened;
+  std::optional<format::SegmentName> bad;
+  LARDER_CHECK_OK(segments_directory_->list([&](std::string_view name) {
+    const auto parsed = format::parse_segment_name(name);
+    if (parsed && parsed->number == number && parsed->good_until_place) bad = parsed;
+    return !bad;
+  }));
+  if (!bad) return opened;
+  return Segment::open(*segments_directory_, id_, *bad, mode);
+}
+
+Result<bool> Shelf::is_alone() {
+  return state_->file()->try_lock(LockMode::exclusive, presence_at, 1);
+}
+
+// Turns the exclusive lock into a shared one, or waits for it.
+Result<void> Shelf::join() {
+  const auto deadline = std::chrono::steady_clock::now() + presence_wait;
+  auto pause = std::chrono::microseconds(20);
+  for (;;) {
+    LARDER_TRY(const bool joined, state_->file()->try_lock(LockMode::shared, presence_at, 1));
+    if (joined) return {};
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return std::unexpected(Error{.code = Errc::timed_out,
+                                   .message = parts_.path +
+                                              ": another process rebuilds the index; try again"});
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::microseconds(2000));
+  }
+}
+
+Result<void> Shelf::enter() {
+  LARDER_TRY(const bool alone, is_alone());
+  if (!alone) LARDER_CHECK_OK(join());
+  const bool is_good = (!alone || state_->is_clean()) && index_->table() != nullptr;
+  if (!is_good) {
+    LARDER_CHECK_OK(state_->make_dirty());
+    LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
+    // Somebody may have been faster, while this process waited for the lock.
+    if (alone || index_->table() == nullptr) {
+      LARDER_TRY(const Rebuilt rebuilt, rebuild({.segments_directory = *segments_directory_,
+                                                 .store = id_,
+                                                 .hash = hash_,
+                                                 .segments = *segments_,
+                                                 .index = *index_},
+                                                IndexPlace::shared));
+      take_over(rebuilt, alone);
+      if (alone) index_->remove_leftovers();
+    }
+  }
+  gone_seen_ = state_->word(StateWord::gone_segments).load();
+  if (alone) LARDER_CHECK_OK(join());
+  return {};
+}
+
+// What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
+// it is ahead of what the others say.
+void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
+  const auto raise = [&](StateWord which, std::uint64_t value) {
+    auto word = state_->word(which);
+    std::uint64_t seen = word.load();
+    while ((alone || seen < value) && !word.compare_exchange_weak(seen, value)) {
+    }
+  };
+  raise(StateWord::sequence, rebuilt.highest_sequence + 1);
+  raise(StateWord::next_segment, rebuilt.next_segment);
+  state_->word(StateWord::entries).store(rebuilt.entries);
+  if (!alone) return;
+  state_->word(StateWord::open_sessions).store(0);
+  for (std::size_t i = 0; i < format::state_hints; ++i) {
+    const std::uint64_t number = rebuilt.next_segment - 1 - i;
+    state_->hint(i).store(number < rebuilt.next_segment ? number + 1 : 0);
+  }
+}
+
+// Writes nothing: where the shared index is not to be had, or may be stale and nobody is here to
+// keep it, this process makes one in its own memory.
+Result<void> Shelf::enter_read_only() {
+  if (!segments_directory_) return index_->start_private(0);
+  bool is_shared = false;
+  if (state_->file() != nullptr) {
+    LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
+    (void)state_->file()->try_lock(LockMode::shared, presence_at, 1);
+    LARDER_TRY(const std::string type, root().file_system_type());
+    // A mapping of a lower layer stays behind when the file is copied up.
+    is_shared = (others || state_->is_clean()) && type != "overlay" && index_->table() != nullptr;
+  }
+  if (is_shared) return {};
+  LARDER_CHECK_OK(rebuild({.segments_directory = *segments_directory_,
+                           .store = id_,
+                           .hash = hash_,
+                           .segments = *segments_,
+                           .index = *index_},
+                          IndexPlace::in_private_memory));
+  return {};
+}
+
+Result<void> Shelf::prepare_to_change() {
+  if (has_changed_.load(std::memory_order_acquire)) return {};
+  LARDER_CHECK_OK(state_->make_dirty());
+  if (!has_changed_.exchange(true)) state_->word(StateWord::open_sessions).fetch_add(1);
+  return {};
+}
+
+Result<bool> Shelf::is_in_place() {
+  LARDER_TRY(const bool state_there, state_->is_at_its_name(root()));
+  if (!state_there) return false;
+  LARDER_TRY(const FileInfo held, segments_directory_->info());
+  const auto named = root().info_at(segments_name);
+  if (!named && named.error().code == Errc::absent) return false;
+  if (!named) return std::unexpected(named.error());
+  return named->same_file(held);
+}
+
+void Shelf::drop_gone_segments() {
+  const std::uint64_t gone = state_->word(StateWord::gone_segments).load(std::memory_order_relaxed);
+  if (gone_seen_.load(std::memory_order_relaxed) == gone) return;
+  gone_seen_ = gone;
+  segments_->drop_unlinked();
+}
+
+Shelf::~Shelf() {
+  best_effort([this] { close_cleanly(); });
+}
+
+// Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
+void Shelf::close_cleanly() {
+  if (!writers_ || read_only()) return;
+  const bool flushed = !writers_->has_unsynced() && large_->durability().durable;
+  writers_->close_all();
+  if (!has_changed_ || !flushed) return;
+  auto sessions = state_->word(StateWord::open_sessions);
+  sessions.fetch_sub(1);
+  const auto alone = is_alone();
+  if (!alone || !*alone || sessions.load() != 0) return;
+  if (!index_->sync()) return;
+  (void)state_->make_clean();
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,102 @@
+// Everything of a pack store that belongs to one open directory: when the directory is deleted or
+// replaced, the store takes a new shelf.
+#ifndef LARDER_STORE_PACK_SHELF_H_
+#define LARDER_STORE_PACK_SHELF_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "larder/pack_store.h"
+#include "store/directory/lock_file.h"
+#include "store/file/file_store.h"
+#include "store/pack/index.h"
+#include "store/pack/read_epochs.h"
+#include "store/pack/rebuild.h"
+#include "store/pack/segment_table.h"
+#include "store/pack/state_file.h"
+#include "store/pack/writers.h"
+
+namespace larder::pack_store {
+
+// Where records end and files of their own begin: no record may fill more than a quarter of a
+// segment.
+std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept;
+std::uint64_t segment_capacity(const Budget& budget) noexcept;
+
+class Shelf {
+ public:
+  struct Parts {
+    const PackStoreOptions& options;
+    FileSystem& file_system;
+    store_directory::StoreDirectory::Root root;
+    std::shared_ptr<store_directory::LockFile> locks;
+    ReadEpochs& epochs;
+    std::string path;
+  };
+
+  // Opens what is in the root, and makes what is missing unless the store is read-only. After an
+  // unclean end, the index is rebuilt first. Errors as open_pack_store.
+  static Result<std::unique_ptr<Shelf>> open(const Parts& parts);
+
+  // Lets go of everything. When nothing is unflushed and nobody else is here, the index is made
+  // durable, so that the next open need not rebuild it.
+  ~Shelf();
+
+  Shelf(const Shelf&) = delete;
+  Shelf& operator=(const Shelf&) = delete;
+
+  bool read_only() const noexcept { return parts_.options.access == Access::read_only; }
+  std::uint64_t generation() const noexcept { return parts_.root.generation; }
+
+  // Whether this is still what the store's path leads to: root, segments and state at their names.
+  Result<bool> is_in_place();
+
+  // Before the first change of the index: see StateFile.
+  Result<void> prepare_to_change();
+
+  // Closes what is open of segments that others have unlinked, when there are any.
+  void drop_gone_segments();
+
+  std::uint64_t tag_of(const Fingerprint& fingerprint) const noexcept { return hash_(fingerprint); }
+  const format::SlotHash& hash() const noexcept { return hash_; }
+  const format::StoreId& id() const noexcept { return id_; }
+
+  Directory& root() noexcept { return *parts_.root.directory; }
+  Directory& segments_directory() noexcept { return *segments_directory_; }
+  StateFile& state() noexcept { return *state_; }
+  Index& index() noexcept { return *index_; }
+  SegmentTable& segments() noexcept { return *segments_; }
+  Writers& writers() noexcept { return *writers_; }
+  file_store::FileStore& large() noexcept { return *large_; }
+  store_directory::LockFile& locks() noexcept { return *parts_.locks; }
+
+ private:
+  explicit Shelf(const Parts& parts);
+
+  Result<void> open_directories();
+  Result<void> open_state();
+  Result<void> make_parts();
+  Result<void> enter();
+  Result<void> enter_read_only();
+  void take_over(const Rebuilt& rebuilt, bool alone);
+  Result<bool> is_alone();
+  Result<void> join();
+  Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
+  void close_cleanly();
+
+  const Parts parts_;
+  const format::StoreId id_;
+  const format::SlotHash hash_;
+  std::unique_ptr<Directory> segments_directory_;  // null: a read-only store that has none yet
+  std::unique_ptr<StateFile> state_;
+  std::unique_ptr<Index> index_;
+  std::unique_ptr<SegmentTable> segments_;
+  std::unique_ptr<Writers> writers_;
+  std::shared_ptr<file_store::FileStore> large_;
+  std::atomic<bool> has_changed_ = false;
+  std::atomic<std::uint64_t> gone_seen_ = 0;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_SHELF_H_

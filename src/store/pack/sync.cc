@@ -1,0 +1,129 @@
+// The way to the disk: one fdatasync for each segment that has something new, then one fsync for
+// the names. A sync that failed is never tried again: the kernel may have forgotten what it could
+// not write. The segment gets a name that says how far it may be believed, so that nobody takes its
+// records from memory that the disk never got.
+#include <algorithm>
+#include <limits>
+
+#include "base/try.h"
+#include "store/pack/writers.h"
+
+namespace larder::pack_store {
+
+std::vector<Writers::Job> Writers::take_jobs() {
+  std::vector<Job> jobs;
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    if (!writer->has_unsynced() && !writer->is_sealed()) continue;
+    jobs.push_back({.writer = writer, .taken = writer->take_unsynced()});
+  }
+  return jobs;
+}
+
+Result<void> Writers::sync_one(Job& job) {
+  File& file = *job.writer->segment()->file();
+  LARDER_CHECK_OK(file.sync_data());
+  LARDER_TRY(const FileInfo info, file.info());
+  // The kernel syncs a deleted file without complaint.
+  if (info.link_count == 0) {
+    return std::unexpected(Error{.code = Errc::absent,
+                                 .message = format::segment_name(job.writer->number()) +
+                                            ": the segment was deleted"});
+  }
+  return {};
+}
+
+Result<void> Writers::sync_names(std::vector<Job>& jobs) {
+  const bool any_new =
+      std::ranges::any_of(jobs, [](const Job& job) { return job.writer->is_new(); });
+  if (!any_new) return {};
+  return parts_.segments.sync();
+}
+
+void Writers::finish(Job& job) {
+  const std::lock_guard lock(job.writer->mutex());
+  job.writer->synced(job.taken);
+  job.writer->name_is_durable();
+  if (!job.writer->is_sealed() || job.writer->has_unsynced()) return;
+  // Without the trailer others do not rely on it; it is written when somebody seals again.
+  (void)job.writer->prove_durable();
+  drop(job.writer);
+}
+
+// With the writer's mutex held, or by the only one who knows it. Its lock goes with its file, when
+// the last reader has closed it.
+void Writers::drop(const std::shared_ptr<SegmentWriter>& writer) {
+  (void)writer->segment()->file()->unlock(owner_lock_at, 1);
+  parts_.table.remove(writer->number());
+  const std::lock_guard lock(sealed_mutex_);
+  std::erase(sealed_, writer);
+}
+
+void Writers::lose(Job& job, const Error& why, Lost& lost) {
+  for (Slot& slot : slots_) {
+    const std::lock_guard lock(slot.mutex);
+    if (slot.writer == job.writer) slot.writer.reset();
+  }
+  const std::lock_guard lock(job.writer->mutex());
+  const auto later = job.writer->take_unsynced();
+  for (const auto* fingerprints : {&job.taken.fingerprints, &later.fingerprints}) {
+    lost.fingerprints.insert(lost.fingerprints.end(), fingerprints->begin(), fingerprints->end());
+  }
+  const std::uint64_t good_until = job.writer->is_new() ? 0 : job.writer->synced_until();
+  const std::uint32_t number = job.writer->number();
+  job.writer->segment()->distrust_from(good_until);
+  lost.distrusted.push_back({.segment = number, .offset = good_until});
+  lost.error = why;
+  // Before anybody can take the lock. When the disk refuses even this, the index at least forgets.
+  const std::string bad = format::bad_segment_name(
+      number, static_cast<std::uint32_t>(good_until / format::pack_unit_bytes));
+  (void)parts_.segments.rename_no_replace(format::segment_name(number), parts_.segments, bad);
+  (void)parts_.segments.sync();
+  drop(job.writer);
+}
+
+Writers::Lost Writers::sync() {
+  const std::lock_guard one_at_a_time(sync_mutex_);
+  std::vector<Job> jobs = take_jobs();
+  Lost lost;
+  std::vector<Job> good;
+  for (Job& job : jobs) {
+    if (const auto synced = sync_one(job); !synced) {
+      lose(job, synced.error(), lost);
+    } else {
+      good.push_back(std::move(job));
+    }
+  }
+  const auto named = sync_names(good);
+  for (Job& job : good) {
+    if (!named && job.writer->is_new()) {
+      lose(job, named.error(), lost);
+    } else {
+      finish(job);
+    }
+  }
+  return lost;
+}
+
+Writers::Lost Writers::abandon() {
+  const std::lock_guard one_at_a_time(sync_mutex_);
+  Lost lost;
+  for (Job& job : take_jobs()) {
+    lost.fingerprints.insert(lost.fingerprints.end(), job.taken.fingerprints.begin(),
+                             job.taken.fingerprints.end());
+  }
+  return lost;
+}
+
+void Writers::close_all() {
+  for (Slot& slot : slots_) {
+    const std::lock_guard lock(slot.mutex);
+    if (!slot.writer) continue;
+    const std::lock_guard writing(slot.writer->mutex());
+    slot.writer->trim();
+    drop(slot.writer);
+    slot.writer.reset();
+  }
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,160 @@
+// Taking, sealing and handing on segments; sync.cc has their way to the disk.
+#include "store/pack/writers.h"
+
+#include <cstring>
+
+#include "base/hex.h"
+#include "base/try.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::StateWord;
+
+// Each holds a descriptor, and a segment's worth of the page cache.
+constexpr std::size_t most_unsynced_segments = 8;
+constexpr int attempts_to_create = 1000;  // each lost to a number that is taken
+
+Result<std::array<std::byte, 16>> random_bytes(FileSystem& file_system) {
+  LARDER_TRY(const std::string digits, file_system.random_name());
+  std::array<std::byte, 16> bytes = {};
+  for (std::size_t i = 0; i < bytes.size() && 2 * i + 1 < digits.size(); ++i) {
+    bytes[i] = static_cast<std::byte>(hex_digit(digits[2 * i]) << 4 | hex_digit(digits[2 * i + 1]));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+// The first slot that is free: one thread alone always finds the same one.
+Result<Writers::Claimed> Writers::claim(std::uint64_t record_bytes) {
+  for (Slot& slot : slots_) {
+    std::unique_lock held(slot.mutex, std::try_to_lock);
+    if (held) return claim_in(slot, std::move(held), record_bytes);
+  }
+  return claim_in(slots_.front(), std::unique_lock(slots_.front().mutex), record_bytes);
+}
+
+Result<Writers::Claimed> Writers::claim_in(Slot& slot, std::unique_lock<std::mutex> held,
+                                           std::uint64_t record_bytes) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!slot.writer) {
+      LARDER_TRY(slot.writer, open_segment());
+    }
+    std::unique_lock lock(slot.writer->mutex());
+    if (slot.writer->fits(record_bytes)) {
+      return Claimed{.slot = std::move(held), .writer = slot.writer, .lock = std::move(lock)};
+    }
+    const auto full = std::move(slot.writer);
+    auto retired = retire_full(full);
+    lock.unlock();
+    LARDER_CHECK_OK(std::move(retired));
+  }
+  return std::unexpected(
+      Error{.code = Errc::too_large, .message = "the record is larger than a segment"});
+}
+
+// Its records stay this process's to sync, whether the summary could be written or not.
+Result<void> Writers::retire_full(const std::shared_ptr<SegmentWriter>& writer) {
+  auto sealed = writer->seal();
+  const std::lock_guard lock(sealed_mutex_);
+  sealed_.push_back(writer);
+  if (!sealed && sealed.error().code != Errc::no_space) return sealed;
+  return {};
+}
+
+Result<std::shared_ptr<SegmentWriter>> Writers::open_segment() {
+  LARDER_TRY(auto writer, adopt_segment());
+  if (!writer) {
+    LARDER_TRY(writer, create_segment());
+  }
+  parts_.table.add(writer->segment());
+  return writer;
+}
+
+Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
+  for (std::size_t i = 0; i < format::state_hints; ++i) {
+    const std::uint64_t hint = parts_.state.hint(i).load();
+    if (hint == 0 || hint > format::max_segment_number) continue;
+    const auto number = static_cast<std::uint32_t>(hint - 1);
+    LARDER_TRY(std::shared_ptr<SegmentWriter> adopted,
+               SegmentWriter::adopt(parts_.segments, parts_.store, number, parts_.options));
+    if (adopted) return adopted;
+  }
+  return nullptr;
+}
+
+Result<std::shared_ptr<SegmentWriter>> Writers::create_segment() {
+  for (int attempt = 0; attempt < attempts_to_create; ++attempt) {
+    const std::uint64_t number = parts_.state.word(StateWord::next_segment).fetch_add(1);
+    if (number > format::max_segment_number) break;
+    format::SegmentHeader header{
+        .identity = {.store = parts_.store,
+                     .number = static_cast<std::uint32_t>(number),
+                     .random = {}},
+        .created_at_sequence = parts_.state.word(StateWord::sequence).load()};
+    LARDER_TRY(header.identity.random, random_bytes(parts_.file_system));
+    auto made = SegmentWriter::create(parts_.segments, header, parts_.options);
+    if (made) {
+      leave_hint(header.identity.number);
+      return std::shared_ptr<SegmentWriter>(*std::move(made));
+    }
+    if (made.error().code != Errc::exists) return std::unexpected(std::move(made).error());
+  }
+  return std::unexpected(Error{.code = Errc::no_space,
+                               .message = "no segment number is left; clear the store"});
+}
+
+// Over the hint of the oldest segment, which is the least likely to have room.
+void Writers::leave_hint(std::uint32_t number) {
+  std::size_t oldest = 0;
+  for (std::size_t i = 1; i < format::state_hints; ++i) {
+    if (parts_.state.hint(i).load() < parts_.state.hint(oldest).load()) oldest = i;
+  }
+  parts_.state.hint(oldest).store(std::uint64_t{number} + 1);
+}
+
+std::vector<std::shared_ptr<SegmentWriter>> Writers::all() {
+  std::vector<std::shared_ptr<SegmentWriter>> all;
+  for (Slot& slot : slots_) {
+    const std::lock_guard lock(slot.mutex);
+    if (slot.writer) all.push_back(slot.writer);
+  }
+  const std::lock_guard lock(sealed_mutex_);
+  all.insert(all.end(), sealed_.begin(), sealed_.end());
+  return all;
+}
+
+bool Writers::touch(std::uint32_t segment, const Fingerprint& fingerprint) {
+  for (const auto& writer : all()) {
+    if (writer->number() != segment) continue;
+    const std::lock_guard lock(writer->mutex());
+    writer->touch(fingerprint);
+    return true;
+  }
+  return false;
+}
+
+std::size_t Writers::pending() {
+  std::size_t pending = 0;
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    pending += writer->pending();
+  }
+  return pending;
+}
+
+bool Writers::has_unsynced() {
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    if (writer->has_unsynced()) return true;
+  }
+  return false;
+}
+
+bool Writers::is_behind() {
+  const std::lock_guard lock(sealed_mutex_);
+  return sealed_.size() > most_unsynced_segments;
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,107 @@
+// The segments that this process writes, and their way to the disk.
+#ifndef LARDER_STORE_PACK_WRITERS_H_
+#define LARDER_STORE_PACK_WRITERS_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "store/pack/segment_table.h"
+#include "store/pack/segment_writer.h"
+#include "store/pack/state_file.h"
+
+namespace larder::pack_store {
+
+// Any thread may call any function.
+class Writers {
+ public:
+  struct Parts {
+    FileSystem& file_system;
+    Directory& segments;
+    StateFile& state;
+    SegmentTable& table;
+    format::StoreId store;
+    SegmentWriter::Options options;
+  };
+
+  explicit Writers(const Parts& parts) : parts_(parts) {}
+
+  // A segment to append to, for one thread at a time.
+  struct Claimed {
+    std::unique_lock<std::mutex> slot;
+    std::shared_ptr<SegmentWriter> writer;
+    std::unique_lock<std::mutex> lock;
+  };
+
+  // One with room for a record of that length. Adopts or makes a segment when it has to.
+  Result<Claimed> claim(std::uint64_t record_bytes);
+
+  // Whether the segment is written by this process; then the next flush covers the entry too.
+  bool touch(std::uint32_t segment, const Fingerprint& fingerprint);
+
+  // What a sync could not make durable.
+  struct Lost {
+    std::vector<Fingerprint> fingerprints;
+    std::optional<Error> error = {};
+    // Segments of which nothing from an offset on may be served any more.
+    struct From {
+      std::uint32_t segment = 0;
+      std::uint64_t offset = 0;
+    };
+    std::vector<From> distrusted;
+  };
+
+  // Syncs every segment that has something unsynced, once; then the names of the new ones.
+  Lost sync();
+
+  // Whatever is unsynced is lost: the directory is no longer the store's.
+  Lost abandon();
+
+  // Ends all segments, so that others may evict them. Not before everything is synced.
+  void close_all();
+
+  std::size_t pending();
+  bool has_unsynced();
+
+  // Whether so many full segments wait for a sync that a put should see to it.
+  bool is_behind();
+
+ private:
+  struct Slot {
+    std::mutex mutex;  // before the writer's own
+    std::shared_ptr<SegmentWriter> writer;
+  };
+  struct Job {
+    std::shared_ptr<SegmentWriter> writer;
+    SegmentWriter::Unsynced taken;
+  };
+
+  Result<Claimed> claim_in(Slot& slot, std::unique_lock<std::mutex> held,
+                           std::uint64_t record_bytes);
+  Result<std::shared_ptr<SegmentWriter>> open_segment();
+  Result<std::shared_ptr<SegmentWriter>> adopt_segment();
+  Result<std::shared_ptr<SegmentWriter>> create_segment();
+  Result<void> retire_full(const std::shared_ptr<SegmentWriter>& writer);
+  void leave_hint(std::uint32_t number);
+  std::vector<std::shared_ptr<SegmentWriter>> all();
+  std::vector<Job> take_jobs();
+  Result<void> sync_one(Job& job);
+  Result<void> sync_names(std::vector<Job>& jobs);
+  void finish(Job& job);
+  void lose(Job& job, const Error& why, Lost& lost);
+  void drop(const std::shared_ptr<SegmentWriter>& writer);
+
+  const Parts parts_;
+  std::array<Slot, 4> slots_;
+  std::mutex sync_mutex_;  // one sync at a time
+  std::mutex sealed_mutex_;
+  std::vector<std::shared_ptr<SegmentWriter>> sealed_;  // guarded by sealed_mutex_
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_WRITERS_H_
