@@ -28,6 +28,8 @@ struct LockOffset {
 
   static LockOffset statistics() { return {std::uint64_t{1} << 32}; }
   static LockOffset eviction() { return {(std::uint64_t{1} << 32) + 1}; }
+  // Held while the index of a pack store is replaced or made anew.
+  static LockOffset index() { return {(std::uint64_t{1} << 32) + 2}; }
   // Held while a named entry is replaced or removed. Two fingerprints may share a byte: they then
   // wait for each other for some microseconds.
   static LockOffset change_of(const Fingerprint& fingerprint);

@@ -147,8 +147,8 @@ Result<Published> Index::change(const Change& change, Lock lock) {
     const auto guard = parts_.epochs.enter();
     IndexTable* const current = table();
     if (current == nullptr) {
-      return std::unexpected(Error{.code = Errc::io_error,
-                                   .message = "the index is gone; open the store anew"});
+      return std::unexpected(
+          Error{.code = Errc::io_error, .message = "the index is gone; open the store anew"});
     }
     const Published published = change(*current);
     if (published == Published::frozen || published == Published::full) {
@@ -162,8 +162,8 @@ Result<Published> Index::change(const Change& change, Lock lock) {
     }
     return published;
   }
-  return std::unexpected(Error{.code = Errc::timed_out,
-                               .message = "the index is being replaced; try again"});
+  return std::unexpected(
+      Error{.code = Errc::timed_out, .message = "the index is being replaced; try again"});
 }
 
 Result<Published> Index::publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
@@ -193,6 +193,11 @@ Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected) {
     return published;
   };
   return change(withdraw, Lock::take);
+}
+
+bool Index::has_tag(std::uint64_t tag) {
+  IndexTable* const current = table();
+  return current != nullptr && IndexTable::Cursor(*current, tag).next();
 }
 
 Result<void> Index::start_anew(std::uint64_t entries) {

@@ -52,6 +52,9 @@ class Index {
     return follow();
   }
 
+  // Whether the tag has a slot, with an entry or without: something may have been put under it.
+  bool has_tag(std::uint64_t tag);
+
   // Whether the caller holds the index lock already.
   enum class Lock { take, is_held };
 

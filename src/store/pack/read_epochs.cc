@@ -42,10 +42,11 @@ void ReadEpochs::retire(std::shared_ptr<const void> object) {
   free = take_free();
 }
 
-void ReadEpochs::collect() {
-  std::vector<Retired> free;
+bool ReadEpochs::collect() {
+  std::vector<Retired> free;  // destroyed without the lock
   const std::lock_guard lock(mutex_);
   free = take_free();
+  return !free.empty();
 }
 
 }  // namespace larder::pack_store

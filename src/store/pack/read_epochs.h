@@ -1,9 +1,9 @@
 // Readers that take no lock, and what may not be freed under them.
 //
-// A reader raises a counter of its own cache line, works, and lowers it. What was taken out of sight
-// (a replaced index, a segment that is gone) is freed once every reader that could have seen it has
-// ended: both counters of every line were seen at zero after it left, each while new readers used
-// the other one.
+// A reader raises a counter of its own cache line, works, and lowers it. What was taken out of
+// sight (a replaced index, a segment that is gone) is freed once every reader that could have seen
+// it has ended: both counters of every line were seen at zero after it left, each while new readers
+// used the other one.
 #ifndef LARDER_STORE_PACK_READ_EPOCHS_H_
 #define LARDER_STORE_PACK_READ_EPOCHS_H_
 
@@ -44,8 +44,8 @@ class ReadEpochs {
   // Takes charge of something that no new reader can find any more. Frees what nobody can see.
   void retire(std::shared_ptr<const void> object);
 
-  // Frees what can be freed now.
-  void collect();
+  // Frees what can be freed now; whether anything was.
+  bool collect();
 
  private:
   struct Retired {

@@ -1,7 +1,7 @@
 // Crash model. Nothing is read but what the segments prove: a sealed one by its summary, another
 // one record by record. Of several records of one fingerprint the highest sequence counts, wherever
-// it stands; a removal is a record like others, so that what was removed does not come back. Records
-// of a segment whose sync failed count up to the place in its name.
+// it stands; a removal is a record like others, so that what was removed does not come back.
+// Records of a segment whose sync failed count up to the place in its name.
 #include "store/pack/rebuild.h"
 
 #include <algorithm>
@@ -91,8 +91,7 @@ class Rebuild {
     for (int attempt = 0; attempt < 64; ++attempt) {
       const auto never = [](std::uint64_t) { return false; };
       LARDER_TRY(const Published published,
-                 parts_.index.publish(entry.slot_tag, expected, word, never,
-                                      Index::Lock::is_held));
+                 parts_.index.publish(entry.slot_tag, expected, word, never, Index::Lock::is_held));
       if (published == Published::done) {
         if (expected == 0) ++result_.entries;
         return {};
@@ -140,7 +139,8 @@ class Rebuild {
   Rebuilt result_;
   std::uint64_t entries_ = 0;
   std::vector<Read> read_;
-  std::unordered_map<std::uint64_t, std::uint64_t> removed_at_;  // by slot tag: a keyed hash already
+  std::unordered_map<std::uint64_t, std::uint64_t>
+      removed_at_;  // by slot tag: a keyed hash already
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/try.h"
+#include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
 namespace {
@@ -42,13 +43,21 @@ Result<std::shared_ptr<Segment>> Segment::open(Directory& segments, const format
     header = either_copy(copies);
   }
   if (!header || header->identity.store != store || header->identity.number != name.number) {
-    return std::unexpected(Error{.code = Errc::corrupt,
-                                 .message = path + ": not a segment of this store"});
+    return std::unexpected(
+        Error{.code = Errc::corrupt, .message = path + ": not a segment of this store"});
   }
   const std::uint64_t good_until =
       name.good_until_place ? *name.good_until_place * std::uint64_t{format::pack_unit_bytes}
                             : std::numeric_limits<std::uint64_t>::max();
   return std::make_shared<Segment>(header->identity, std::move(file), good_until);
+}
+
+bool Segment::is_known_durable() {
+  if (is_durable_.load(std::memory_order_relaxed)) return true;
+  const auto end = read_end(*this);
+  if (!end || !end->is_durable) return false;
+  is_durable_.store(true, std::memory_order_relaxed);
+  return true;
 }
 
 Result<Mapping*> Segment::mapping() {

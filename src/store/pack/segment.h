@@ -32,6 +32,9 @@ class Segment : public std::enable_shared_from_this<Segment> {
   const std::shared_ptr<File>& file() const noexcept { return file_; }
   std::uint64_t good_until() const noexcept { return good_until_.load(std::memory_order_relaxed); }
 
+  // Whether a good trailer proves that the disk has all of it. Asked of the file until it does.
+  bool is_known_durable();
+
   // From now on nothing from there on is served.
   void distrust_from(std::uint64_t offset) noexcept { good_until_.store(offset); }
 
@@ -56,6 +59,7 @@ class Segment : public std::enable_shared_from_this<Segment> {
   const format::SegmentKey key_;
   const std::shared_ptr<File> file_;
   std::atomic<std::uint64_t> good_until_;
+  std::atomic<bool> is_durable_ = false;
 
   std::mutex mapping_mutex_;
   std::unique_ptr<Mapping> owned_mapping_;  // guarded by mapping_mutex_

@@ -92,11 +92,10 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
     auto buffer = std::make_unique<std::byte[]>(bytes);
     const std::span<std::byte> summary(buffer.get(), bytes);
     LARDER_TRY(const std::size_t count,
-               segment.file()->read_at(
-                   summary, std::uint64_t{end.footer->summary_place} * pack_unit_bytes));
+               segment.file()->read_at(summary,
+                                       std::uint64_t{end.footer->summary_place} * pack_unit_bytes));
     if (count == bytes) {
-      auto entries =
-          format::decode_summary(summary, segment.key(), end.footer->summary_place);
+      auto entries = format::decode_summary(summary, segment.key(), end.footer->summary_place);
       if (entries) return SegmentEntries{.entries = *std::move(entries), .from_summary = true};
     }
   }

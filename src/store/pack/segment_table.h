@@ -23,7 +23,8 @@ class SegmentTable {
   // Keeps at most `limit` of them open, those of add() not counted.
   SegmentTable(ReadEpochs& epochs, std::size_t limit, Open open);
 
-  // Opened now if need be. `keep` holds one that found no room in the table. Errors as Segment::open.
+  // Opened now if need be. `keep` holds one that found no room in the table. Errors as
+  // Segment::open.
   Result<Segment*> find(std::uint32_t number, std::shared_ptr<Segment>& keep) {
     if (Segment* const open = look_up(number)) return open;
     return find_slowly(number, keep);
@@ -44,9 +45,9 @@ class SegmentTable {
 
   struct Way {
     std::atomic<Segment*> segment = nullptr;
-    std::atomic<bool> used = false;    // since the last search for one to close
-    std::shared_ptr<Segment> owned;    // guarded by mutex_
-    bool is_kept = false;              // guarded by mutex_: by add()
+    std::atomic<bool> used = false;  // since the last search for one to close
+    std::shared_ptr<Segment> owned;  // guarded by mutex_
+    bool is_kept = false;            // guarded by mutex_: by add()
   };
   using Set = std::array<Way, ways>;
 

@@ -24,6 +24,7 @@ SegmentWriter::SegmentWriter(std::shared_ptr<Segment> segment, const Options& op
     : segment_(std::move(segment)),
       options_(options),
       adopted_at_(end),
+      vouched_from_(end),
       end_(end),
       synced_until_(is_new ? 0 : end),
       is_new_(is_new) {}
@@ -66,8 +67,7 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::adopt(Directory& segments,
   const std::uint64_t end = format::round_to_unit(info.size_bytes);
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return nullptr;
-  return std::unique_ptr<SegmentWriter>(
-      new SegmentWriter(*std::move(opened), options, end, false));
+  return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, false));
 }
 
 bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {
@@ -78,8 +78,8 @@ bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {
 Result<void> SegmentWriter::reserve(std::uint64_t until) {
   if (until <= reserved_until_) return {};
   const std::uint64_t target = std::max(
-      until, std::min((until / reserve_step_bytes + 1) * reserve_step_bytes,
-                      options_.capacity_bytes));
+      until,
+      std::min((until / reserve_step_bytes + 1) * reserve_step_bytes, options_.capacity_bytes));
   auto reserved = segment_->file()->reserve(target);
   if (!reserved && reserved.error().code != Errc::unsupported) return reserved;
   reserved_until_ = target;
@@ -163,6 +163,13 @@ SegmentWriter::Unsynced SegmentWriter::take_unsynced() {
   return taken;
 }
 
-void SegmentWriter::synced(const Unsynced& taken) { synced_until_ = taken.end; }
+void SegmentWriter::synced(const Unsynced& taken) {
+  synced_until_ = taken.end;
+  vouched_from_ = 0;
+}
+
+void SegmentWriter::rely_on(std::uint32_t place, const Fingerprint& fingerprint) {
+  if (std::uint64_t{place} * pack_unit_bytes < vouched_from_) unsynced_.push_back(fingerprint);
+}
 
 }  // namespace larder::pack_store

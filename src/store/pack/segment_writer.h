@@ -3,8 +3,8 @@
 // Crash model. A record is one write at the end of the file; blocks beyond the end are allocated
 // ahead, so that the size of the file always tells where writing stopped, whoever was killed. An
 // adopter appends behind that, and never overwrites. Unflushed records may be lost by a power cut,
-// torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only after
-// a sync of everything before it, and proves that sync to others.
+// torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only
+// after a sync of everything before it, and proves that sync to others.
 #ifndef LARDER_STORE_PACK_SEGMENT_WRITER_H_
 #define LARDER_STORE_PACK_SEGMENT_WRITER_H_
 
@@ -41,8 +41,7 @@ class SegmentWriter {
   // is sealed, full or gone.
   static Result<std::unique_ptr<SegmentWriter>> adopt(Directory& segments,
                                                       const format::StoreId& store,
-                                                      std::uint32_t number,
-                                                      const Options& options);
+                                                      std::uint32_t number, const Options& options);
 
   ~SegmentWriter();
 
@@ -76,8 +75,9 @@ class SegmentWriter {
   };
   bool has_unsynced() const noexcept { return end_ > synced_until_ || !unsynced_.empty(); }
   std::size_t pending() const noexcept { return unsynced_.size(); }
-  // Another put relies on a record that is here already: the next flush vouches for it.
-  void touch(const Fingerprint& fingerprint) { unsynced_.push_back(fingerprint); }
+  // Another put relies on a record that is here already: the next flush vouches for it, if that
+  // is not so anyway.
+  void rely_on(std::uint32_t place, const Fingerprint& fingerprint);
   Unsynced take_unsynced();            // before a sync
   void synced(const Unsynced& taken);  // after it
   std::uint64_t synced_until() const noexcept { return synced_until_; }
@@ -98,6 +98,7 @@ class SegmentWriter {
   const std::shared_ptr<Segment> segment_;
   const Options options_;
   const std::uint64_t adopted_at_;  // records before it are not in entries_
+  std::uint64_t vouched_from_;      // records before it may be another owner's, unsynced
   std::mutex mutex_;
   std::uint64_t end_;  // of what was written, in whole units
   std::uint64_t reserved_until_ = 0;

@@ -21,8 +21,8 @@ constexpr std::uint64_t presence_at = std::uint64_t{1} << 41;  // on `state`
 constexpr auto presence_wait = std::chrono::seconds(10);       // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
 
-// "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve are
-// for directories, index, state, locks and the segments on their way.
+// "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve
+// are for directories, index, state, locks and the segments on their way.
 constexpr std::size_t fixed_descriptors = 12;
 
 std::size_t descriptor_allowance(FileSystem& file_system) {
@@ -31,8 +31,8 @@ std::size_t descriptor_allowance(FileSystem& file_system) {
 
 std::size_t segments_kept_open(FileSystem& file_system) {
   const std::size_t allowance = descriptor_allowance(file_system);
-  return std::max<std::size_t>(2, allowance - allowance / 4 - std::min(fixed_descriptors,
-                                                                        allowance / 2));
+  return std::max<std::size_t>(
+      2, allowance - allowance / 4 - std::min(fixed_descriptors, allowance / 2));
 }
 
 }  // namespace
@@ -102,9 +102,9 @@ Result<void> Shelf::make_parts() {
                                                 .locks = read_only() ? nullptr : &locks(),
                                                 .epochs = parts_.epochs,
                                                 .store = id_});
-  segments_ = std::make_unique<SegmentTable>(
-      parts_.epochs, segments_kept_open(parts_.file_system),
-      [this](std::uint32_t number) { return open_segment(number); });
+  segments_ =
+      std::make_unique<SegmentTable>(parts_.epochs, segments_kept_open(parts_.file_system),
+                                     [this](std::uint32_t number) { return open_segment(number); });
   const std::uint64_t capacity = segment_capacity(parts_.options.budget);
   if (segments_directory_) {
     writers_ = std::make_unique<Writers>(
@@ -120,8 +120,8 @@ Result<void> Shelf::make_parts() {
                          .create = Create::at_first_put,
                          .log = parts_.options.log,
                          .file_system = parts_.options.file_system};
-  large_ = std::make_shared<file_store::FileStore>(
-      std::move(large), descriptor_allowance(parts_.file_system) / 4);
+  large_ = std::make_shared<file_store::FileStore>(std::move(large),
+                                                   descriptor_allowance(parts_.file_system) / 4);
   return {};
 }
 
@@ -155,9 +155,9 @@ Result<void> Shelf::join() {
     LARDER_TRY(const bool joined, state_->file()->try_lock(LockMode::shared, presence_at, 1));
     if (joined) return {};
     if (std::chrono::steady_clock::now() >= deadline) {
-      return std::unexpected(Error{.code = Errc::timed_out,
-                                   .message = parts_.path +
-                                              ": another process rebuilds the index; try again"});
+      return std::unexpected(
+          Error{.code = Errc::timed_out,
+                .message = parts_.path + ": another process rebuilds the index; try again"});
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::microseconds(2000));

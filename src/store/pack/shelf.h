@@ -57,6 +57,16 @@ class Shelf {
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
 
+  // About how many entries there are, for people.
+  void count_entries(std::int64_t change) noexcept {
+    state_->word(format::StateWord::entries).fetch_add(static_cast<std::uint64_t>(change));
+  }
+
+  // The next sequence: unique in the store, and higher than any that was given before.
+  std::uint64_t next_sequence() noexcept {
+    return state_->word(format::StateWord::sequence).fetch_add(1);
+  }
+
   std::uint64_t tag_of(const Fingerprint& fingerprint) const noexcept { return hash_(fingerprint); }
   const format::SlotHash& hash() const noexcept { return hash_; }
   const format::StoreId& id() const noexcept { return id_; }

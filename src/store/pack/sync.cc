@@ -26,9 +26,9 @@ Result<void> Writers::sync_one(Job& job) {
   LARDER_TRY(const FileInfo info, file.info());
   // The kernel syncs a deleted file without complaint.
   if (info.link_count == 0) {
-    return std::unexpected(Error{.code = Errc::absent,
-                                 .message = format::segment_name(job.writer->number()) +
-                                            ": the segment was deleted"});
+    return std::unexpected(
+        Error{.code = Errc::absent,
+              .message = format::segment_name(job.writer->number()) + ": the segment was deleted"});
   }
   return {};
 }
@@ -59,7 +59,8 @@ void Writers::drop(const std::shared_ptr<SegmentWriter>& writer) {
   std::erase(sealed_, writer);
 }
 
-void Writers::lose(Job& job, const Error& why, Lost& lost) {
+// What the writer has not synced, this job's and what came later, belongs to nobody any more.
+void Writers::give_up(Job& job, Lost& lost) {
   for (Slot& slot : slots_) {
     const std::lock_guard lock(slot.mutex);
     if (slot.writer == job.writer) slot.writer.reset();
@@ -69,11 +70,15 @@ void Writers::lose(Job& job, const Error& why, Lost& lost) {
   for (const auto* fingerprints : {&job.taken.fingerprints, &later.fingerprints}) {
     lost.fingerprints.insert(lost.fingerprints.end(), fingerprints->begin(), fingerprints->end());
   }
+}
+
+void Writers::lose(Job& job, const Error& why, Lost& lost) {
+  give_up(job, lost);
+  lost.error = why;
   const std::uint64_t good_until = job.writer->is_new() ? 0 : job.writer->synced_until();
   const std::uint32_t number = job.writer->number();
   job.writer->segment()->distrust_from(good_until);
   lost.distrusted.push_back({.segment = number, .offset = good_until});
-  lost.error = why;
   // Before anybody can take the lock. When the disk refuses even this, the index at least forgets.
   const std::string bad = format::bad_segment_name(
       number, static_cast<std::uint32_t>(good_until / format::pack_unit_bytes));
@@ -82,7 +87,7 @@ void Writers::lose(Job& job, const Error& why, Lost& lost) {
   drop(job.writer);
 }
 
-Writers::Lost Writers::sync() {
+Writers::Lost Writers::sync(const InPlace& in_place) {
   const std::lock_guard one_at_a_time(sync_mutex_);
   std::vector<Job> jobs = take_jobs();
   Lost lost;
@@ -95,23 +100,17 @@ Writers::Lost Writers::sync() {
     }
   }
   const auto named = sync_names(good);
+  const auto there = in_place();
   for (Job& job : good) {
-    if (!named && job.writer->is_new()) {
+    if (!there || !*there) {
+      give_up(job, lost);
+    } else if (!named && job.writer->is_new()) {
       lose(job, named.error(), lost);
     } else {
       finish(job);
     }
   }
-  return lost;
-}
-
-Writers::Lost Writers::abandon() {
-  const std::lock_guard one_at_a_time(sync_mutex_);
-  Lost lost;
-  for (Job& job : take_jobs()) {
-    lost.fingerprints.insert(lost.fingerprints.end(), job.taken.fingerprints.begin(),
-                             job.taken.fingerprints.end());
-  }
+  if (!there) lost.error = there.error();
   return lost;
 }
 

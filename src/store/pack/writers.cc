@@ -101,8 +101,8 @@ Result<std::shared_ptr<SegmentWriter>> Writers::create_segment() {
     }
     if (made.error().code != Errc::exists) return std::unexpected(std::move(made).error());
   }
-  return std::unexpected(Error{.code = Errc::no_space,
-                               .message = "no segment number is left; clear the store"});
+  return std::unexpected(
+      Error{.code = Errc::no_space, .message = "no segment number is left; clear the store"});
 }
 
 // Over the hint of the oldest segment, which is the least likely to have room.
@@ -125,11 +125,11 @@ std::vector<std::shared_ptr<SegmentWriter>> Writers::all() {
   return all;
 }
 
-bool Writers::touch(std::uint32_t segment, const Fingerprint& fingerprint) {
+bool Writers::rely_on(const format::Location& location, const Fingerprint& fingerprint) {
   for (const auto& writer : all()) {
-    if (writer->number() != segment) continue;
+    if (writer->number() != location.segment) continue;
     const std::lock_guard lock(writer->mutex());
-    writer->touch(fingerprint);
+    writer->rely_on(location.place, fingerprint);
     return true;
   }
   return false;

@@ -40,8 +40,8 @@ class Writers {
   // One with room for a record of that length. Adopts or makes a segment when it has to.
   Result<Claimed> claim(std::uint64_t record_bytes);
 
-  // Whether the segment is written by this process; then the next flush covers the entry too.
-  bool touch(std::uint32_t segment, const Fingerprint& fingerprint);
+  // Whether the segment is written by this process; then the next flush covers the record too.
+  bool rely_on(const format::Location& location, const Fingerprint& fingerprint);
 
   // What a sync could not make durable.
   struct Lost {
@@ -55,11 +55,10 @@ class Writers {
     std::vector<From> distrusted;
   };
 
-  // Syncs every segment that has something unsynced, once; then the names of the new ones.
-  Lost sync();
-
-  // Whatever is unsynced is lost: the directory is no longer the store's.
-  Lost abandon();
+  // Syncs every segment that has something unsynced, once; then the names of the new ones; then
+  // asks whether all of it is still where the store is. When it is not, everything is lost.
+  using InPlace = std::function<Result<bool>()>;
+  Lost sync(const InPlace& in_place);
 
   // Ends all segments, so that others may evict them. Not before everything is synced.
   void close_all();
@@ -93,6 +92,7 @@ class Writers {
   Result<void> sync_names(std::vector<Job>& jobs);
   void finish(Job& job);
   void lose(Job& job, const Error& why, Lost& lost);
+  void give_up(Job& job, Lost& lost);
   void drop(const std::shared_ptr<SegmentWriter>& writer);
 
   const Parts parts_;

@@ -1,0 +1,41 @@
+#include "store/pack/allowed.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/try.h"
+
+namespace larder::pack_store {
+namespace {
+
+// Local, with one page cache for reads, writes and mappings. On overlay the files in use are copied
+// up before they are mapped, since they are opened for writing first.
+constexpr std::array<std::string_view, 6> fit = {"ext4",  "xfs",  "btrfs",
+                                                 "tmpfs", "f2fs", "overlay"};
+
+}  // namespace
+
+Result<void> check_file_system(FileSystem& file_system, const std::string& path) {
+  std::string place = path;
+  for (;;) {
+    const auto directory = file_system.open_directory(place);
+    if (directory) {
+      LARDER_TRY(const std::string type, (*directory)->file_system_type());
+      if (std::ranges::find(fit, type) != fit.end()) return {};
+      return std::unexpected(
+          Error{.code = Errc::unsupported,
+                .message = path + ": on a file system (" + type +
+                           ") where a pack store is not known to be safe; name it file:" + path +
+                           ", or a directory on ext4, xfs, btrfs, f2fs or tmpfs"});
+    }
+    // Any other trouble is told by the open that follows.
+    const std::size_t slash = place.find_last_of('/');
+    if (directory.error().code != Errc::absent || slash == std::string::npos || place == "/") {
+      return {};
+    }
+    place.resize(std::max<std::size_t>(slash, 1));
+  }
+}
+
+}  // namespace larder::pack_store

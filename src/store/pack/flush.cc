@@ -1,0 +1,164 @@
+// flush: one batch at a time, which every caller shares that asked before it began. What a batch
+// could not make durable is named, now and later, until it is put again.
+#include <algorithm>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/pack/pack_store_impl.h"
+
+namespace larder::pack_store {
+
+void PackStoreImpl::note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,
+                              const std::string& why) {
+  if (fingerprints.empty()) return;
+  const std::lock_guard lock(process.lost_mutex);
+  process.lost.insert(fingerprints.begin(), fingerprints.end());
+  process.lost_because = why;
+  process.has_lost = true;
+}
+
+void PackStoreImpl::forget_loss(const Fingerprint& fingerprint) {
+  ProcessState& process = state();
+  if (!process.has_lost.load(std::memory_order_relaxed)) return;
+  const std::lock_guard lock(process.lost_mutex);
+  process.lost.erase(fingerprint);
+  process.has_lost = !process.lost.empty();
+}
+
+bool PackStoreImpl::is_lost(const Fingerprint& fingerprint) {
+  const std::lock_guard lock(state().lost_mutex);
+  return state().lost.contains(fingerprint);
+}
+
+Result<void> PackStoreImpl::lost_error() {
+  ProcessState& process = state();
+  const std::lock_guard lock(process.lost_mutex);
+  if (process.lost.empty()) return {};
+  return std::unexpected(Error{.code = Errc::not_durable,
+                               .message = options_.directory + ": " +
+                                          std::to_string(process.lost.size()) +
+                                          " entries are not durable (" + process.lost_because +
+                                          "); put them again, and look at the system's log",
+                               .fingerprints = {process.lost.begin(), process.lost.end()}});
+}
+
+// Nothing from there on may be found again: the disk never got it.
+void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted) {
+  IndexTable* const table = shelf.index().table();
+  if (table == nullptr || distrusted.empty()) return;
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
+    const std::uint64_t word = table->word_at(slot) & format::place_mask;
+    const auto location = format::Location::of(word);
+    const bool is_distrusted = std::ranges::any_of(distrusted, [&](const auto& from) {
+      return from.segment == location.segment && location.offset_bytes() >= from.offset;
+    });
+    if (word == 0 || !is_distrusted) continue;
+    const auto withdrawn = shelf.index().withdraw(table->tag_at(slot), word);
+    if (withdrawn && *withdrawn == Published::done) shelf.count_entries(-1);
+  }
+}
+
+// Payloads in files of their own first: a record that leads to one must not be there before it.
+void PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
+  std::map<Fingerprint, Fingerprint> unflushed;
+  {
+    const std::lock_guard lock(process.lost_mutex);
+    std::swap(unflushed, process.unflushed_large);
+  }
+  if (unflushed.empty()) return;
+  const auto flushed = shelf.large().flush();
+  if (flushed) return;
+  std::vector<Fingerprint> lost;
+  for (const Fingerprint& key : flushed.error().fingerprints) {
+    if (const auto owner = unflushed.find(key); owner != unflushed.end()) {
+      lost.push_back(owner->second);
+    }
+  }
+  if (flushed.error().code != Errc::not_durable) {
+    for (const auto& [key, owner] : unflushed) lost.push_back(owner);
+  }
+  note_lost(process, std::move(lost), flushed.error().message);
+}
+
+void PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
+  sync_large(process, shelf);
+  bool has_left = false;
+  auto lost = shelf.writers().sync([&]() -> Result<bool> {
+    LARDER_TRY(const bool root_there, process.directory.is_at_its_path());
+    if (!root_there) {
+      has_left = true;
+      return false;
+    }
+    LARDER_TRY(const bool in_place, shelf.is_in_place());
+    has_left = !in_place;
+    return in_place;
+  });
+  distrust(shelf, lost.distrusted);
+  note_lost(process, std::move(lost.fingerprints),
+            lost.error ? lost.error->message : "the store's directory was deleted or moved away");
+  if (has_left) leave_shelf(shelf);
+}
+
+void PackStoreImpl::flush_now() {
+  ProcessState& process = state();
+  const auto guard = process.epochs.enter();
+  Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
+  if (shelf != nullptr && options_.access == Access::read_write) sync_shelf(process, *shelf);
+}
+
+// The first who finds no batch running leads the next one, for all who asked until then.
+Result<void> PackStoreImpl::flush_in_turn() {
+  ProcessState& process = state();
+  std::unique_lock lock(process.flush_mutex);
+  const std::uint64_t asked = ++process.flushes_asked_for;
+  process.flush_ended.wait(lock,
+                           [&] { return !process.is_flushing || process.flushes_done >= asked; });
+  if (process.flushes_done < asked) {
+    process.is_flushing = true;
+    const std::uint64_t covered = process.flushes_asked_for;
+    lock.unlock();
+    auto flushed = guarded([&]() -> Result<void> {
+      flush_now();
+      process.epochs.collect();
+      return {};
+    });
+    lock.lock();
+    process.is_flushing = false;
+    if (flushed) process.flushes_done = covered;
+    process.flush_ended.notify_all();
+    LARDER_CHECK_OK(std::move(flushed));
+  }
+  lock.unlock();
+  return lost_error();
+}
+
+Result<void> PackStoreImpl::flush() {
+  return guarded([&]() -> Result<void> {
+    auto flushed = flush_in_turn();
+    state().counters.add(&Metrics::flushes);
+    if (!flushed) state().counters.add(&Metrics::flush_errors);
+    return flushed;
+  });
+}
+
+Durability PackStoreImpl::durability() const {
+  return guarded_or({}, [this]() -> Durability {
+    ProcessState& process = state();
+    Durability durability;
+    {
+      const std::lock_guard lock(process.flush_mutex);
+      durability.durable = !process.is_flushing;
+    }
+    const auto guard = process.epochs.enter();
+    Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
+    if (shelf != nullptr && options_.access == Access::read_write) {
+      durability.pending = shelf->writers().pending();
+    }
+    const std::lock_guard lock(process.lost_mutex);
+    durability.lost = process.lost.size();
+    durability.durable = durability.durable && durability.pending == 0 && durability.lost == 0;
+    return durability;
+  });
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,95 @@
+// Finding the record of a fingerprint: what the index leads to, told apart from what it should not
+// lead to.
+#ifndef LARDER_STORE_PACK_LOOK_UP_H_
+#define LARDER_STORE_PACK_LOOK_UP_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/try.h"
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+// A place that the index names for a fingerprint.
+struct Found {
+  Segment* segment = nullptr;
+  std::shared_ptr<Segment> keep = {};  // when the table had no room for it
+  format::Location location = {};
+  format::Record record = {};
+  IndexTable* table = nullptr;
+  std::uint64_t slot = 0;
+  std::uint64_t word = 0;  // as seen, with marks
+
+  std::uint64_t place_word() const noexcept { return word & format::place_mask; }
+};
+
+// What stands there.
+enum class Candidate {
+  wanted,
+  other,    // of another fingerprint, or gone: not what was asked for, and no damage
+  damaged,  // the index has the fingerprint's tag for it, but it does not verify
+};
+
+enum class Outcome {
+  wanted,
+  absent,
+  damaged,  // `found` is the damaged one
+};
+
+// The header there, verified, of this fingerprint: into found.record.
+Candidate check_header(const Fingerprint& fingerprint, std::span<const std::byte> header,
+                       Found& found);
+
+// Reads the header alone.
+Result<Candidate> read_header(const Fingerprint& fingerprint, Found& found);
+
+// Asks `reader` about each place that the index names, until it wants one. With a guard of the
+// epochs held; `found` is good as long as that. Errors are those of reading: nothing is known then.
+template <class Reader>  // Result<Candidate>(Found&)
+Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+                        const Reader& reader) {
+  const std::uint64_t tag = shelf.tag_of(fingerprint);
+  std::optional<Found> damaged;
+  // A segment that left meanwhile has been taken out of the index before: look once more.
+  bool has_left = true;
+  for (int attempt = 0; attempt < 2 && has_left; ++attempt) {
+    has_left = false;
+    IndexTable* const table = shelf.index().table();
+    if (table == nullptr) return Outcome::absent;
+    for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
+      if ((cursor.word() & format::place_mask) == 0) continue;
+      found = {.location = format::Location::of(cursor.word()),
+               .table = table,
+               .slot = cursor.slot(),
+               .word = cursor.word()};
+      auto segment = shelf.segments().find(found.location.segment, found.keep);
+      if (!segment && segment.error().code == Errc::absent) {
+        has_left = true;
+        continue;
+      }
+      if (!segment && segment.error().code != Errc::corrupt) {
+        return std::unexpected(std::move(segment).error());
+      }
+      Candidate candidate = Candidate::damaged;
+      if (segment) {
+        found.segment = *segment;
+        if (!found.segment->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
+          continue;
+        }
+        LARDER_TRY(candidate, reader(found));
+      }
+      if (candidate == Candidate::wanted) return Outcome::wanted;
+      if (candidate == Candidate::damaged) damaged = found;
+    }
+  }
+  if (!damaged) return Outcome::absent;
+  found = *std::move(damaged);
+  return Outcome::damaged;
+}
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_LOOK_UP_H_

@@ -1,0 +1,212 @@
+// Opening, the shelf in use, and the small calls.
+#include <cassert>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/pack/allowed.h"
+#include "store/pack/pack_store_impl.h"
+
+namespace larder {
+namespace pack_store {
+namespace {
+
+using store_directory::LockFile;
+using store_directory::LockOffset;
+using store_directory::StoreDirectory;
+
+class PackLease final : public Lease {
+ public:
+  explicit PackLease(LockFile::Held held) noexcept : held_(std::move(held)) {}
+
+ private:
+  LockFile::Held held_;
+};
+
+std::uint64_t cap_of(const PackStoreOptions& options) {
+  return options.max_payload_bytes == 0
+             ? max_payload_bytes_larder
+             : std::min(max_payload_bytes_larder, options.max_payload_bytes);
+}
+
+}  // namespace
+
+ProcessState::ProcessState(const PackStoreOptions& options, FileSystem& file_system)
+    : directory({.directory = options.directory,
+                 .access = options.access,
+                 .create = options.create,
+                 .file_system = &file_system,
+                 .kind = store_directory::Kind::pack}),
+      locks(std::make_shared<LockFile>(directory)) {}
+
+// Shelves that were left, and the segments that those close in turn.
+ProcessState::~ProcessState() {
+  shelf.store(nullptr);
+  owned_shelf.reset();
+  while (epochs.collect()) {
+  }
+}
+
+PackStoreImpl::PackStoreImpl(PackStoreOptions options)
+    : options_(std::move(options)),
+      file_system_(options_.file_system != nullptr ? *options_.file_system : posix_file_system()),
+      max_payload_bytes_(cap_of(options_)),
+      max_record_payload_(largest_record_payload(segment_capacity(options_.budget))),
+      state_([this] { return std::make_unique<ProcessState>(options_, file_system_); }) {}
+
+PackStoreImpl::~PackStoreImpl() {
+  // Nobody is calling any more, so that every look-up has found its outcome.
+  assert(state_.forked() || state().counters.snapshot().balanced());
+}
+
+Result<void> PackStoreImpl::open() {
+  return guarded([&]() -> Result<void> {
+    LARDER_CHECK_OK(check_file_system(file_system_, options_.directory));
+    if (options_.access == Access::read_write && options_.create == Create::at_open) {
+      LARDER_CHECK_OK(shelf_for_writing());
+      return {};
+    }
+    LARDER_CHECK_OK(shelf_for_reading());
+    return {};
+  });
+}
+
+// With shelf_mutex held.
+Result<Shelf*> PackStoreImpl::take_shelf(ProcessState& process, StoreDirectory::Root root) {
+  LARDER_TRY(std::shared_ptr<Shelf> fresh, Shelf::open({.options = options_,
+                                                        .file_system = file_system_,
+                                                        .root = std::move(root),
+                                                        .locks = process.locks,
+                                                        .epochs = process.epochs,
+                                                        .path = options_.directory}));
+  process.shelf.store(fresh.get(), std::memory_order_seq_cst);
+  std::swap(process.owned_shelf, fresh);
+  if (fresh) process.epochs.retire(std::move(fresh));
+  return process.owned_shelf.get();
+}
+
+Result<Shelf*> PackStoreImpl::shelf_for_reading() {
+  ProcessState& process = state();
+  if (Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst)) return shelf;
+  const std::lock_guard lock(process.shelf_mutex);
+  if (process.owned_shelf) return process.owned_shelf.get();
+  LARDER_TRY(auto root, process.directory.reader_root());
+  if (!root.directory) return nullptr;
+  return take_shelf(process, std::move(root));
+}
+
+Result<Shelf*> PackStoreImpl::shelf_for_writing() {
+  ProcessState& process = state();
+  if (options_.access == Access::read_only) {
+    return std::unexpected(
+        Error{.code = Errc::read_only,
+              .message = options_.directory + ": opened read-only; open it for writing"});
+  }
+  if (Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst)) return shelf;
+  const std::lock_guard lock(process.shelf_mutex);
+  if (process.owned_shelf) return process.owned_shelf.get();
+  LARDER_TRY(auto root, process.directory.writer_root());
+  return take_shelf(process, std::move(root));
+}
+
+// The next call opens the path anew.
+void PackStoreImpl::leave_shelf(Shelf& shelf) {
+  ProcessState& process = state();
+  std::shared_ptr<Shelf> left;
+  const std::lock_guard lock(process.shelf_mutex);
+  if (process.owned_shelf.get() != &shelf) return;
+  process.shelf.store(nullptr, std::memory_order_seq_cst);
+  process.directory.forget();
+  std::swap(process.owned_shelf, left);
+  process.epochs.retire(std::move(left));
+}
+
+Metrics PackStoreImpl::metrics() const {
+  Metrics metrics;
+  best_effort([&] {
+    ProcessState& process = state();
+    metrics = process.counters.snapshot();
+    const auto guard = process.epochs.enter();
+    Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
+    if (shelf == nullptr) return;
+    metrics.entries = shelf->state().word(format::StateWord::entries).load();
+    metrics.bytes = shelf->state().word(format::StateWord::segment_bytes).load();
+  });
+  return metrics;
+}
+
+Result<std::unique_ptr<Lease>> PackStoreImpl::try_lease(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::unique_ptr<Lease>> {
+    LARDER_TRY(auto held, state().locks->try_acquire(LockOffset::lease_of(fingerprint)));
+    if (!held) return nullptr;
+    return std::make_unique<PackLease>(*std::move(held));
+  });
+}
+
+Result<void> PackStoreImpl::add_statistics(const Metrics& delta) {
+  return guarded([&]() -> Result<void> {
+    // Counting a miss is no reason to make a directory.
+    LARDER_TRY(const auto existing, state().directory.reader());
+    if (state().directory.read_only() || !existing) {
+      state().own_statistics.add(delta);
+      return {};
+    }
+    return state().locks->update_statistics(
+        [&delta](format::Statistics& statistics) { statistics.counters += delta; });
+  });
+}
+
+Result<Metrics> PackStoreImpl::statistics() {
+  return guarded([&]() -> Result<Metrics> {
+    LARDER_TRY(const format::Statistics kept, state().locks->read_statistics());
+    Metrics sum = kept.counters;
+    sum += state().own_statistics.get();
+    LARDER_CHECK_OK(shelf_for_reading());
+    const Metrics now = metrics();
+    sum.bytes = now.bytes;
+    sum.entries = now.entries;
+    return sum;
+  });
+}
+
+Result<void> PackStoreImpl::reset_statistics() {
+  return guarded([&]() -> Result<void> {
+    state().own_statistics.reset();
+    LARDER_TRY(const auto existing, state().directory.reader());
+    if (!existing) return {};
+    return state().locks->update_statistics(
+        [](format::Statistics& statistics) { statistics.counters = {}; });
+  });
+}
+
+std::string PackStoreImpl::describe() const {
+  return guarded_or({}, [this] { return "pack:" + options_.directory; });
+}
+
+void PackStoreImpl::log(LogLevel level, const std::string& line) const {
+  if (options_.log) options_.log(level, line);
+}
+
+}  // namespace pack_store
+
+Result<std::shared_ptr<PackStore>> open_pack_store(const PackStoreOptions& options) {
+  if (options.directory.empty()) {
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = "the directory of a store must not be empty"});
+  }
+  return guarded([&]() -> Result<std::shared_ptr<PackStore>> {
+    PackStoreOptions absolute = options;
+    absolute.on_evict = shielded(options.on_evict);
+    absolute.log = shielded(options.log);
+    if (!absolute.directory.starts_with('/')) {
+      // The same directory, wherever the process goes later.
+      FileSystem& system = options.file_system ? *options.file_system : posix_file_system();
+      LARDER_TRY(const std::string here, system.resolve("."));
+      absolute.directory = here + "/" + options.directory;
+    }
+    auto store = std::make_shared<pack_store::PackStoreImpl>(std::move(absolute));
+    LARDER_CHECK_OK(store->open());
+    return store;
+  });
+}
+
+}  // namespace larder

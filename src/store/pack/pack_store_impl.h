@@ -1,0 +1,184 @@
+// The pack store. The parts: shelf (one open directory: state, index, segments, writers), read,
+// write, flush, evict, upkeep; rebuild makes the index anew.
+//
+// Concurrency model. A reader takes no lock: it probes the index, reads the record into private
+// memory and verifies it there; what the index says is never believed. A put appends to a segment
+// that its process owns, and then swings one slot of the index by compare-and-swap. Sequences
+// decide which of two records of a fingerprint is newer, for a rebuild: a put therefore publishes
+// only over the entry that it saw before it took its sequence, and begins anew when it finds
+// another one.
+//
+// Crash model. The segments are the truth, and what a flush has synced in them is durable; the
+// index and `state` are hints. See segment_writer.h, state_file.h, index.h and rebuild.cc.
+#ifndef LARDER_STORE_PACK_PACK_STORE_IMPL_H_
+#define LARDER_STORE_PACK_PACK_STORE_IMPL_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "larder/pack_store.h"
+#include "os/fork_aware.h"
+#include "store/counters.h"
+#include "store/kept_statistics.h"
+#include "store/pack/look_up.h"
+#include "store/pack/read_epochs.h"
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+// What a forked child must not share with its parent: segments that the parent writes, locks on its
+// open files, mutexes that a thread may have held which the child does not have.
+struct ProcessState {
+  ProcessState(const PackStoreOptions& options, FileSystem& file_system);
+  ~ProcessState();
+
+  store_directory::StoreDirectory directory;
+  std::shared_ptr<store_directory::LockFile> locks;
+  ReadEpochs epochs;
+  Counters counters;
+  KeptStatistics own_statistics;  // of a store that may not write
+
+  std::mutex shelf_mutex;              // held while a shelf is taken up
+  std::shared_ptr<Shelf> owned_shelf;  // guarded by shelf_mutex
+  std::atomic<Shelf*> shelf = nullptr;
+
+  std::mutex flush_mutex;
+  std::condition_variable flush_ended;
+  bool is_flushing = false;             // guarded by flush_mutex
+  std::uint64_t flushes_asked_for = 0;  // guarded by flush_mutex
+  std::uint64_t flushes_done = 0;       // guarded by flush_mutex: asked for until that number
+
+  std::mutex lost_mutex;
+  std::set<Fingerprint> lost;  // guarded by lost_mutex
+  std::string lost_because;    // guarded by lost_mutex
+  std::atomic<bool> has_lost = false;
+  // Which entry a file of its own belongs to, until the next flush; guarded by lost_mutex.
+  std::map<Fingerprint, Fingerprint> unflushed_large;
+
+  std::mutex eviction_mutex;  // one step at a time
+};
+
+class PackStoreImpl final : public PackStore {
+ public:
+  explicit PackStoreImpl(PackStoreOptions options);
+  ~PackStoreImpl() override;
+
+  Result<void> open();
+
+  Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
+  Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
+                                              std::span<std::byte> into) override;
+  std::vector<Result<std::optional<Artifact>>> get_many(
+      std::span<const Fingerprint> fingerprints) override;
+  Result<std::optional<MappedView>> view(const Fingerprint& fingerprint) override;
+  Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                   const PutOptions& options) override;
+  Result<bool> remove(const Fingerprint& fingerprint) override;
+  Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
+  Result<void> flush() override;
+  Result<void> maintain() override;
+  Result<void> visit(const EntryVisitor& visitor) override;
+  Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
+  Result<PruneReport> clear() override;
+  Metrics metrics() const override;
+  Durability durability() const override;
+  Result<std::unique_ptr<Lease>> try_lease(const Fingerprint& fingerprint) override;
+  Result<void> add_statistics(const Metrics& delta) override;
+  Result<Metrics> statistics() override;
+  Result<void> reset_statistics() override;
+  std::string describe() const override;
+
+ private:
+  ProcessState& state() const { return state_.get(); }
+
+  // Null when there is no store yet, and for reading none is made.
+  Result<Shelf*> shelf_for_reading();
+  Result<Shelf*> shelf_for_writing();
+  Result<Shelf*> take_shelf(ProcessState& process, store_directory::StoreDirectory::Root root);
+  void leave_shelf(Shelf& shelf);
+
+  // read.cc
+  template <class Answer, class Reader, class SizeOf>
+  Result<std::optional<Answer>> answer(const Fingerprint& fingerprint, const Reader& reader,
+                                       const SizeOf& size_of);
+  template <class Answer, class Reader>
+  Result<std::optional<Answer>> find_and_read(const Fingerprint& fingerprint, const Reader& reader);
+  Result<Candidate> read_artifact(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+                                  std::optional<Artifact>& artifact);
+  Result<Candidate> read_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+                              std::span<std::byte> into, std::optional<std::size_t>& length);
+  Result<Candidate> read_view(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+                              std::optional<MappedView>& view);
+  static Result<Candidate> read_large(Shelf& shelf, const Found& found,
+                                      std::optional<Artifact>& artifact);
+  static Result<Candidate> unpack(const Found& found, std::span<const std::byte> stored,
+                                  std::optional<Artifact>& artifact);
+  void mark_visited(const Found& found) const;
+  void forget_damaged(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
+  std::unexpected<Error> damaged(const Fingerprint& fingerprint, const Found& found) const;
+  std::unexpected<Error> over_cap(const Fingerprint& fingerprint) const;
+
+  // write.cc and remove.cc
+  struct Writing;
+  enum class Done { no, yes };
+  Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                           const PutOptions& options);
+  Result<void> write_until_published(Writing& writing);
+  Result<Done> put_once(Shelf& shelf, Writing& writing);
+  Result<Done> examine(Shelf& shelf, Writing& writing);
+  Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);
+  static Result<bool> may_rely_on(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
+  Result<void> store_large(Shelf& shelf, Writing& writing);
+  Result<Done> append_and_publish(Shelf& shelf, Writing& writing);
+  Result<bool> remove_from(Shelf& shelf, const Fingerprint& fingerprint);
+  static Result<Done> remove_once(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
+  static IndexTable::IsOther other_than(Shelf& shelf, const Fingerprint& fingerprint);
+
+  // flush.cc
+  Result<void> flush_in_turn();
+  void flush_now();
+  void sync_shelf(ProcessState& process, Shelf& shelf);
+  void sync_large(ProcessState& process, Shelf& shelf);
+  bool is_lost(const Fingerprint& fingerprint);
+  void note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,
+                 const std::string& why);
+  static void distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted);
+  void forget_loss(const Fingerprint& fingerprint);
+  Result<void> lost_error();
+
+  // get_many.cc
+  void get_batch(Shelf& shelf, std::span<const Fingerprint> fingerprints,
+                 std::span<Result<std::optional<Artifact>>> answers);
+  static void verify_batch(std::span<const std::span<const std::byte>> payloads,
+                           std::span<bool> is_good, std::span<const Digest> expected);
+
+  // upkeep.cc
+  static Result<std::string> read_recipe(const Found& found);
+  static Result<std::optional<EntryDetails>> inspect_large(Shelf& shelf, const Found& found);
+  Result<std::optional<EntryDetails>> inspect_found(Shelf& shelf, const Found& found,
+                                                    const Artifact& artifact);
+  static std::optional<EntryInfo> describe_entry(Shelf& shelf, std::uint64_t word);
+
+  // evict.cc
+  bool make_room(Shelf& shelf);
+  Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes);
+
+  void log(LogLevel level, const std::string& line) const;
+
+  const PackStoreOptions options_;
+  FileSystem& file_system_;
+  const std::uint64_t max_payload_bytes_;
+  const std::uint64_t max_record_payload_;
+  const os::ForkAware<ProcessState> state_;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_PACK_STORE_IMPL_H_

@@ -1,0 +1,214 @@
+// get, get_into and view. Owned bytes are read into private memory and verified there: nothing can
+// change them afterwards, and a segment that is cut short is a short read and not a signal.
+#include <array>
+#include <cstring>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "format/codec.h"
+#include "store/pack/pack_store_impl.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::record_header_bytes;
+
+std::unexpected<Error> too_small(std::uint64_t needed, std::size_t given) {
+  return std::unexpected(Error{.code = Errc::too_large,
+                               .message = "the artifact has " + std::to_string(needed) +
+                                          " bytes, the buffer " + std::to_string(given) +
+                                          "; call again with a larger one"});
+}
+
+}  // namespace
+
+std::unexpected<Error> PackStoreImpl::over_cap(const Fingerprint& fingerprint) const {
+  return std::unexpected(Error{.code = Errc::too_large,
+                               .message = options_.directory + ": " + fingerprint.hex() +
+                                          ": larger than any payload of this store"});
+}
+
+std::unexpected<Error> PackStoreImpl::damaged(const Fingerprint& fingerprint,
+                                              const Found& found) const {
+  return std::unexpected(Error{
+      .code = Errc::corrupt,
+      .message = options_.directory + "/segments/" + format::segment_name(found.location.segment) +
+                 " at " + std::to_string(found.location.offset_bytes()) + ": " + fingerprint.hex() +
+                 ": damaged; compile again, the next put replaces it"});
+}
+
+// A hint for eviction, which costs nothing but a line of memory.
+void PackStoreImpl::mark_visited(const Found& found) const {
+  if (options_.access == Access::read_write) found.table->mark_visited(found.slot, found.word);
+}
+
+// What is proven to be damaged leaves the index, so that nobody reads it again; a reader does not
+// wait for that.
+void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
+                                   const Found& found) {
+  if (options_.access == Access::read_only) return;
+  if (!shelf.prepare_to_change()) return;
+  const auto withdrawn = shelf.index().withdraw(shelf.tag_of(fingerprint), found.place_word());
+  if (!withdrawn || *withdrawn != Published::done) return;
+  shelf.count_entries(-1);
+  state().counters.add(&Metrics::removals);
+}
+
+Result<Candidate> PackStoreImpl::unpack(const Found& found, std::span<const std::byte> stored,
+                                        std::optional<Artifact>& artifact) {
+  LARDER_TRY(ArtifactBuffer raw, ArtifactBuffer::allocate(found.record.raw_bytes));
+  if (!format::decompress(stored, raw.bytes())) return Candidate::damaged;
+  artifact = std::move(raw).share(0, found.record.raw_bytes);
+  return Candidate::wanted;
+}
+
+// A payload in a file of its own. When the file is not there, the entry is not: a power cut may
+// take the file and leave the record, if no flush had covered them.
+Result<Candidate> PackStoreImpl::read_large(Shelf& shelf, const Found& found,
+                                            std::optional<Artifact>& artifact) {
+  LARDER_TRY(artifact, shelf.large().get(format::large_file_key(found.record.fingerprint,
+                                                                found.record.payload_digest)));
+  return artifact ? Candidate::wanted : Candidate::other;
+}
+
+Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const Fingerprint& fingerprint,
+                                               Found& found, std::optional<Artifact>& artifact) {
+  LARDER_TRY(ArtifactBuffer buffer, ArtifactBuffer::allocate(found.location.hit_bytes()));
+  LARDER_TRY(const std::size_t count,
+             found.segment->file()->read_at(buffer.bytes(), found.location.offset_bytes()));
+  const auto read = buffer.bytes().first(count);
+  const Candidate candidate = check_header(fingerprint, read, found);
+  if (candidate != Candidate::wanted) return candidate;
+  if (found.record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (found.record.kind == format::RecordKind::large) return read_large(shelf, found, artifact);
+  if (found.record.hit_bytes() > count) return Candidate::damaged;
+  const auto stored = read.subspan(record_header_bytes, found.record.stored_bytes);
+  if (!format::payload_is_good(found.record, stored)) return Candidate::damaged;
+  if (found.record.codec != format::Codec::none) return unpack(found, stored, artifact);
+  artifact = std::move(buffer).share(record_header_bytes, stored.size());
+  return Candidate::wanted;
+}
+
+// One look-up, by whichever way of reading, and its place in the metrics.
+template <class Answer, class Reader, class SizeOf>
+Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerprint,
+                                                    const Reader& reader, const SizeOf& size_of) {
+  return guarded([&]() -> Result<std::optional<Answer>> {
+    ProcessState& process = state();
+    const auto guard = process.epochs.enter();
+    auto found = find_and_read<Answer>(fingerprint, reader);
+    Counters& counters = process.counters;
+    if (!found) {
+      counters.count_lookup(lookup_outcome(found.error().code));
+    } else if (!*found) {
+      counters.count_lookup(&Metrics::absent);
+    } else {
+      counters.count_lookup(&Metrics::hits);
+      counters.add(&Metrics::hit_bytes, size_of(**found));
+    }
+    return found;
+  });
+}
+
+template <class Answer, class Reader>
+Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fingerprint,
+                                                           const Reader& reader) {
+  LARDER_TRY(Shelf* const shelf, shelf_for_reading());
+  if (shelf == nullptr) return std::nullopt;
+  Found found;
+  std::optional<Answer> read;
+  LARDER_TRY(const Outcome outcome, look_up(*shelf, fingerprint, found, [&](Found& there) {
+               return reader(*shelf, there, read);
+             }));
+  if (outcome == Outcome::absent) return std::nullopt;
+  if (outcome == Outcome::damaged) {
+    forget_damaged(*shelf, fingerprint, found);
+    return damaged(fingerprint, found);
+  }
+  mark_visited(found);
+  return read;
+}
+
+Result<std::optional<Artifact>> PackStoreImpl::get(const Fingerprint& fingerprint) {
+  return answer<Artifact>(
+      fingerprint,
+      [&](Shelf& shelf, Found& found, std::optional<Artifact>& artifact) {
+        return read_artifact(shelf, fingerprint, found, artifact);
+      },
+      [](const Artifact& artifact) { return artifact.size(); });
+}
+
+// Straight into the caller's memory, but for the last unit, whose end only the header tells: what
+// lies behind the payload's end stays untouched.
+Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const Fingerprint& fingerprint,
+                                           Found& found, std::span<std::byte> into,
+                                           std::optional<std::size_t>& length) {
+  LARDER_TRY(const Candidate candidate, pack_store::read_header(fingerprint, found));
+  if (candidate != Candidate::wanted) return candidate;
+  const format::Record& record = found.record;
+  if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (record.raw_bytes > into.size()) return too_small(record.raw_bytes, into.size());
+  if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
+    std::optional<Artifact> artifact;
+    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+    if (read != Candidate::wanted) return read;
+    std::memcpy(into.data(), artifact->data(), artifact->size());
+    length = artifact->size();
+    return read;
+  }
+  const auto payload = into.first(record.stored_bytes);
+  LARDER_TRY(
+      const std::size_t count,
+      found.segment->file()->read_at(payload, found.location.offset_bytes() + record_header_bytes));
+  if (count < payload.size() || !format::payload_is_good(record, payload)) {
+    return Candidate::damaged;
+  }
+  length = payload.size();
+  return Candidate::wanted;
+}
+
+Result<std::optional<std::size_t>> PackStoreImpl::get_into(const Fingerprint& fingerprint,
+                                                           std::span<std::byte> into) {
+  return answer<std::size_t>(
+      fingerprint,
+      [&](Shelf& shelf, Found& found, std::optional<std::size_t>& length) {
+        return read_into(shelf, fingerprint, found, into, length);
+      },
+      [](std::size_t length) { return length; });
+}
+
+// In place. A page that cannot be had is told by the check, not by a signal.
+Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fingerprint,
+                                           Found& found, std::optional<MappedView>& view) {
+  const auto mapped =
+      found.segment->mapped(found.location.offset_bytes(), found.location.hit_bytes());
+  if (!mapped) return Candidate::damaged;
+  const Candidate candidate = check_header(fingerprint, *mapped, found);
+  if (candidate != Candidate::wanted) return candidate;
+  const format::Record& record = found.record;
+  if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
+    std::optional<Artifact> artifact;
+    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+    if (read != Candidate::wanted) return read;
+    const auto bytes = artifact->bytes();
+    view.emplace(bytes, std::make_shared<Artifact>(*std::move(artifact)));
+    return read;
+  }
+  if (record.hit_bytes() > mapped->size()) return Candidate::damaged;
+  const auto payload = mapped->subspan(record_header_bytes, record.stored_bytes);
+  if (!format::payload_is_good(record, payload)) return Candidate::damaged;
+  view.emplace(payload, found.segment->shared_from_this());
+  return Candidate::wanted;
+}
+
+Result<std::optional<MappedView>> PackStoreImpl::view(const Fingerprint& fingerprint) {
+  return answer<MappedView>(
+      fingerprint,
+      [&](Shelf& shelf, Found& found, std::optional<MappedView>& view) {
+        return read_view(shelf, fingerprint, found, view);
+      },
+      [](const MappedView& view) { return view.bytes().size(); });
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,201 @@
+// put. The order of every step is told in pack_store_impl.h.
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "format/codec.h"
+#include "store/pack/pack_store_impl.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::StateWord;
+
+constexpr int put_attempts = 16;  // each lost to somebody's change of the same entry
+
+std::uint32_t wall_seconds(FileSystem& file_system) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(file_system.now_s(), 0, 0xffffffff));
+}
+
+}  // namespace
+
+struct PackStoreImpl::Writing {
+  std::span<const std::byte> payload;
+  std::string_view recipe;
+  format::Record record;              // all but the sequence and `supersedes`
+  std::span<const std::byte> stored;  // what the record holds
+  std::vector<std::byte> compressed = {};
+  Digest raw_digest = {};
+
+  std::uint64_t expected = 0;       // the place of the entry to replace, 0 = none
+  std::uint64_t removal_epoch = 0;  // when that was seen
+  bool must_write = false;          // the same bytes, but under a sequence that came too early
+};
+
+IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const Fingerprint& fingerprint) {
+  return [&shelf, &fingerprint](std::uint64_t word) {
+    Found found{.location = format::Location::of(word)};
+    const auto segment = shelf.segments().find(found.location.segment, found.keep);
+    if (!segment) return false;
+    found.segment = *segment;
+    const auto candidate = pack_store::read_header(fingerprint, found);
+    return candidate && *candidate == Candidate::other;
+  };
+}
+
+// The bytes there are read and compared by their digest: a good header over a damaged payload must
+// not keep a good put away.
+Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& found) {
+  if (found.record.raw_bytes != writing.payload.size()) return false;
+  std::optional<Artifact> artifact;
+  LARDER_TRY(const Candidate read,
+             read_artifact(shelf, writing.record.fingerprint, found, artifact));
+  if (read != Candidate::wanted) return false;
+  return std::ranges::equal(artifact->bytes(), writing.payload);
+}
+
+// Whether the next flush of this process, or one that has been, vouches for the record.
+Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerprint,
+                                        const Found& found) {
+  if (shelf.writers().rely_on(found.location, fingerprint)) return true;
+  return found.segment->is_known_durable();
+}
+
+// Yes when there is nothing to write.
+Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writing) {
+  writing.removal_epoch = shelf.state().word(StateWord::removal_epoch).load();
+  Found found;
+  const Fingerprint& fingerprint = writing.record.fingerprint;
+  LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
+               return pack_store::read_header(fingerprint, there);
+             }));
+  writing.expected = outcome == Outcome::absent ? 0 : found.place_word();
+  writing.record.supersedes =
+      outcome != Outcome::absent || shelf.index().has_tag(shelf.tag_of(fingerprint));
+  if (outcome != Outcome::wanted || writing.must_write) return Done::no;
+  LARDER_TRY(const bool same, holds_same(shelf, writing, found));
+  if (!same) return Done::no;
+  LARDER_TRY(const bool vouched, may_rely_on(shelf, fingerprint, found));
+  return vouched ? Done::yes : Done::no;
+}
+
+Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing) {
+  const Fingerprint key =
+      format::large_file_key(writing.record.fingerprint, writing.record.payload_digest);
+  {
+    const std::lock_guard lock(state().lost_mutex);
+    state().unflushed_large[key] = writing.record.fingerprint;
+  }
+  return shelf.large().put(key, writing.payload, {.recipe = writing.recipe});
+}
+
+// Published while the segment is still claimed: whoever finds that its sync failed sees every place
+// that it has in the index.
+Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writing& writing) {
+  format::Record& record = writing.record;
+  const std::string_view recipe =
+      record.kind == format::RecordKind::large ? std::string_view() : writing.recipe;
+  LARDER_TRY(auto claimed, shelf.writers().claim(record.total_bytes()));
+  record.sequence = shelf.next_sequence();
+  LARDER_TRY(const format::Location location,
+             claimed.writer->append(record, writing.stored, recipe));
+  const std::uint64_t tag = shelf.tag_of(record.fingerprint);
+  LARDER_TRY(const Published published,
+             shelf.index().publish(tag, writing.expected, location.word(),
+                                   other_than(shelf, record.fingerprint)));
+  if (published != Published::done) return Done::no;
+  if (writing.expected != 0) return Done::yes;
+  shelf.count_entries(1);
+  const bool undisturbed =
+      shelf.state().word(StateWord::removal_epoch).load() == writing.removal_epoch;
+  // A removal with a higher sequence may have come between: it would take this record back at the
+  // next rebuild.
+  writing.must_write = !undisturbed;
+  return undisturbed ? Done::yes : Done::no;
+}
+
+Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing) {
+  LARDER_TRY(const Done there, examine(shelf, writing));
+  if (there == Done::yes) return there;
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  if (writing.record.kind == format::RecordKind::large) {
+    LARDER_CHECK_OK(store_large(shelf, writing));
+  }
+  return append_and_publish(shelf, writing);
+}
+
+Result<void> PackStoreImpl::write_until_published(Writing& writing) {
+  for (int attempt = 0; attempt < put_attempts; ++attempt) {
+    const auto guard = state().epochs.enter();
+    LARDER_TRY(Shelf* const shelf, shelf_for_writing());
+    shelf->drop_gone_segments();
+    auto done = put_once(*shelf, writing);
+    if (!done && done.error().code == Errc::no_space && attempt == 0 && make_room(*shelf)) continue;
+    if (!done) return std::unexpected(std::move(done).error());
+    if (*done == Done::yes) return keep_up(*shelf, writing.record.total_bytes());
+  }
+  return std::unexpected(Error{.code = Errc::timed_out,
+                               .message = options_.directory + ": " +
+                                          writing.record.fingerprint.hex() +
+                                          ": others keep changing the entry; try again"});
+}
+
+Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
+                                        std::span<const std::byte> payload,
+                                        const PutOptions& options) {
+  if (options_.access == Access::read_only) {
+    LARDER_CHECK_OK(shelf_for_writing());
+  }
+  if (payload.size() > max_payload_bytes_) return over_cap(fingerprint);
+  if (options.recipe.size() > Recipe::max_encoded_bytes) {
+    return std::unexpected(Error{.code = Errc::too_large,
+                                 .message = fingerprint.hex() +
+                                            ": the recipe is over 4096 bytes; pass what "
+                                            "Recipe::encode() gives"});
+  }
+  Writing writing{.payload = payload,
+                  .recipe = options.recipe,
+                  .record = {.written_s = wall_seconds(file_system_),
+                             .raw_bytes = static_cast<std::uint32_t>(payload.size()),
+                             .fingerprint = fingerprint},
+                  .stored = payload};
+  format::Record& record = writing.record;
+  if (options_.compression == Compression::zstd && payload.size() <= max_record_payload_) {
+    if (auto smaller = format::compress(payload)) {
+      writing.compressed = *std::move(smaller);
+      writing.stored = writing.compressed;
+      record.codec = format::Codec::zstd;
+    }
+  }
+  if (payload.size() > max_record_payload_) {
+    record.kind = format::RecordKind::large;
+    writing.stored = {};
+  } else {
+    record.stored_bytes = static_cast<std::uint32_t>(writing.stored.size());
+    record.recipe_bytes = static_cast<std::uint32_t>(options.recipe.size());
+    record.recipe_digest = format::recipe_digest(options.recipe);
+  }
+  record.payload_digest =
+      blake3(record.kind == format::RecordKind::large ? payload : writing.stored);
+  return write_until_published(writing);
+}
+
+Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                                const PutOptions& options) {
+  return guarded([&]() -> Result<void> {
+    auto stored = put_checked(fingerprint, payload, options);
+    Counters& counters = state().counters;
+    if (!stored) {
+      counters.add(put_rejection(stored.error().code));
+      return stored;
+    }
+    forget_loss(fingerprint);
+    counters.add(&Metrics::puts);
+    counters.add(&Metrics::put_bytes, payload.size());
+    return stored;
+  });
+}
+
+}  // namespace larder::pack_store
