@@ -118,8 +118,6 @@ class PackStoreImpl final : public PackStore {
                               std::optional<MappedView>& view);
   static Result<Candidate> read_large(Shelf& shelf, const Found& found,
                                       std::optional<Artifact>& artifact);
-  static Result<Candidate> unpack(const Found& found, std::span<const std::byte> stored,
-                                  std::optional<Artifact>& artifact);
   void mark_visited(const Found& found) const;
   void forget_damaged(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
   std::unexpected<Error> damaged(const Fingerprint& fingerprint, const Found& found) const;
@@ -131,6 +129,7 @@ class PackStoreImpl final : public PackStore {
   Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                            const PutOptions& options);
   Result<void> write_until_published(Writing& writing);
+  void count_put(const Writing& writing);
   Result<Done> put_once(Shelf& shelf, Writing& writing);
   Result<Done> examine(Shelf& shelf, Writing& writing);
   Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);

@@ -3,7 +3,7 @@
 // not write. The segment gets a name that says how far it may be believed, so that nobody takes its
 // records from memory that the disk never got.
 #include <algorithm>
-#include <limits>
+#include <iterator>
 
 #include "base/try.h"
 #include "store/pack/writers.h"
@@ -67,9 +67,8 @@ void Writers::give_up(Job& job, Lost& lost) {
   }
   const std::lock_guard lock(job.writer->mutex());
   const auto later = job.writer->take_unsynced();
-  for (const auto* fingerprints : {&job.taken.fingerprints, &later.fingerprints}) {
-    lost.fingerprints.insert(lost.fingerprints.end(), fingerprints->begin(), fingerprints->end());
-  }
+  std::ranges::copy(job.taken.fingerprints, std::back_inserter(lost.fingerprints));
+  std::ranges::copy(later.fingerprints, std::back_inserter(lost.fingerprints));
 }
 
 void Writers::lose(Job& job, const Error& why, Lost& lost) {

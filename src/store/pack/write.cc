@@ -5,7 +5,6 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
-#include "format/codec.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -31,7 +30,8 @@ struct PackStoreImpl::Writing {
 
   std::uint64_t expected = 0;       // the place of the entry to replace, 0 = none
   std::uint64_t removal_epoch = 0;  // when that was seen
-  bool must_write = false;          // the same bytes, but under a sequence that came too early
+  bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
+  bool must_write = false;    // the same bytes, but under a sequence that came too early
 };
 
 IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const Fingerprint& fingerprint) {
@@ -77,8 +77,8 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
   LARDER_TRY(const bool same, holds_same(shelf, writing, found));
   if (!same) return Done::no;
-  LARDER_TRY(const bool vouched, may_rely_on(shelf, fingerprint, found));
-  return vouched ? Done::yes : Done::no;
+  LARDER_TRY(writing.is_unchanged, may_rely_on(shelf, fingerprint, found));
+  return writing.is_unchanged ? Done::yes : Done::no;
 }
 
 Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing) {
@@ -126,6 +126,16 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
   return append_and_publish(shelf, writing);
 }
 
+void PackStoreImpl::count_put(const Writing& writing) {
+  Counters& counters = state().counters;
+  if (writing.is_unchanged) {
+    counters.add(&Metrics::puts_unchanged);
+    return;
+  }
+  counters.add(&Metrics::puts);
+  counters.add(&Metrics::put_bytes, writing.payload.size());
+}
+
 Result<void> PackStoreImpl::write_until_published(Writing& writing) {
   for (int attempt = 0; attempt < put_attempts; ++attempt) {
     const auto guard = state().epochs.enter();
@@ -134,7 +144,9 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     auto done = put_once(*shelf, writing);
     if (!done && done.error().code == Errc::no_space && attempt == 0 && make_room(*shelf)) continue;
     if (!done) return std::unexpected(std::move(done).error());
-    if (*done == Done::yes) return keep_up(*shelf, writing.record.total_bytes());
+    if (*done == Done::no) continue;
+    count_put(writing);
+    return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.record.total_bytes());
   }
   return std::unexpected(Error{.code = Errc::timed_out,
                                .message = options_.directory + ": " +
@@ -162,13 +174,6 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                              .fingerprint = fingerprint},
                   .stored = payload};
   format::Record& record = writing.record;
-  if (options_.compression == Compression::zstd && payload.size() <= max_record_payload_) {
-    if (auto smaller = format::compress(payload)) {
-      writing.compressed = *std::move(smaller);
-      writing.stored = writing.compressed;
-      record.codec = format::Codec::zstd;
-    }
-  }
   if (payload.size() > max_record_payload_) {
     record.kind = format::RecordKind::large;
     writing.stored = {};
@@ -192,9 +197,7 @@ Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const 
       return stored;
     }
     forget_loss(fingerprint);
-    counters.add(&Metrics::puts);
-    counters.add(&Metrics::put_bytes, payload.size());
-    return stored;
+    return {};
   });
 }
 
