@@ -23,7 +23,7 @@
 namespace larder::pack_store {
 
 // On every segment file: held by its owner.
-inline constexpr std::uint64_t owner_lock_at = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t owner_lock_at = 1ull << 40;
 
 class SegmentWriter {
  public:

@@ -17,7 +17,7 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 
-constexpr std::uint64_t presence_at = std::uint64_t{1} << 41;  // on `state`
+constexpr std::uint64_t presence_at = 1ull << 41;  // on `state`
 constexpr auto presence_wait = std::chrono::seconds(10);       // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
 
