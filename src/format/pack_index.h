@@ -110,7 +110,7 @@ inline constexpr std::size_t state_words_at = 64;
 
 enum class StateWord : std::uint32_t {
   dirty = 0,          // 1: the index may not be what the segments say; see recover.cc
-  clean_check = 1,    // FNV-1a over all other words; counts only while dirty is 0
+  clean_check = 1,    // FNV-1a over all words, dirty and this one as 0; counts while dirty is 0
   generation = 2,     // of the index
   sequence = 3,       // the next one to give to a record
   next_segment = 4,   // the next number to give to a segment

@@ -6,6 +6,7 @@
 
 #include "base/byte_order.h"
 #include "format/pack_index.h"
+#include "format/pack_segment.h"
 #include "larder/recipe.h"
 #include "larder/store.h"
 
@@ -73,6 +74,10 @@ bool lengths_are_sound(const Record& record) noexcept {
   return false;
 }
 
+bool ends_in_segment(const Record& record, std::uint32_t place) noexcept {
+  return std::uint64_t{place} * pack_unit_bytes + record.total_bytes() <= max_segment_bytes;
+}
+
 void read_lengths(const std::byte* header, Record& record) noexcept {
   record.kind = static_cast<RecordKind>(header[at_kind]);
   record.codec = static_cast<Codec>(header[at_codec]);
@@ -115,7 +120,7 @@ SegmentKey segment_key(const SegmentIdentity& segment) noexcept {
 
 RecordHeader encode_record(const Record& record, const SegmentKey& key,
                            std::uint32_t place) noexcept {
-  assert(lengths_are_sound(record));
+  assert(lengths_are_sound(record) && ends_in_segment(record, place));
   RecordHeader header{};
   std::byte* to = header.data();
   std::memcpy(to + at_magic, magic.data(), magic.size());
@@ -146,7 +151,7 @@ RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey&
   if (!begins_a_record(from, place)) return RecordVerdict::damaged;
   Record read;
   read_lengths(from, read);
-  if (!lengths_are_sound(read)) return RecordVerdict::damaged;
+  if (!lengths_are_sound(read) || !ends_in_segment(read, place)) return RecordVerdict::damaged;
   if (equal_constant_time(header.subspan<at_tag, 32>(), tag_of(from, key))) {
     read_rest(from, read);
     record = read;

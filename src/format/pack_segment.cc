@@ -165,7 +165,7 @@ std::optional<Footer> decode_footer(std::span<const std::byte> bytes,
                 .lowest_sequence = load_little<std::uint64_t>(bytes.data() + 16),
                 .highest_sequence = load_little<std::uint64_t>(bytes.data() + 24)};
   std::memcpy(footer.tag.data(), bytes.data() + at_end_tag, footer.tag.size());
-  const bool sound = footer.summary_place >= segment_header_bytes / pack_unit_bytes &&
+  const bool sound = footer.summary_place >= records_at / pack_unit_bytes &&
                      footer.summary_place <= max_units &&
                      footer.entries <= footer.summary_place / min_record_units &&
                      footer.summary_place + footer.summary_bytes() / pack_unit_bytes == place;
@@ -187,7 +187,7 @@ std::optional<std::vector<SummaryEntry>> decode_summary(std::span<const std::byt
   if (!equal_constant_time(end.subspan<at_end_tag, 32>(), tag)) return std::nullopt;
 
   std::vector<SummaryEntry> entries(footer->entries);
-  std::uint32_t next_place = segment_header_bytes / pack_unit_bytes;
+  std::uint32_t next_place = records_at / pack_unit_bytes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::byte* from = summary.data() + i * summary_entry_bytes;
     entries[i] = load_entry(from);

@@ -1,0 +1,210 @@
+// The index and the state: what is refused, what fits in a slot, and how slots are chosen.
+#include "format/pack_index.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <set>
+
+#include "tests/unit/pack_bytes.h"
+
+namespace larder::format {
+namespace {
+
+// Every segment number, place and length that the format allows goes through a location.
+constexpr Location largest{.segment = max_segment_number,
+                           .place = max_segment_bytes / pack_unit_bytes - 1,
+                           .units = max_record_bytes / pack_unit_bytes};
+static_assert(Location::of(largest.word()) == largest);
+static_assert(Location::of(largest.word() | visited_bit | frozen_bit) == largest);
+static_assert(largest.word() == place_mask);
+static_assert((largest.word() & (visited_bit | frozen_bit)) == 0);
+static_assert((place_mask | visited_bit | frozen_bit) == ~std::uint64_t{0});
+constexpr bool alone(Location location) { return Location::of(location.word()) == location; }
+static_assert(alone({.segment = max_segment_number}) && alone({.place = 0xfffff}) &&
+              alone({.units = 0x1ffff}) && alone({}));
+static_assert(Location{.place = records_at / pack_unit_bytes}.word() != 0,
+              "no record has the location of an empty slot");
+static_assert(largest.offset_bytes() == max_segment_bytes - pack_unit_bytes);
+static_assert(largest.hit_bytes() == max_record_bytes);
+static_assert(state_words_at + state_words * 8 <= 512, "one sector: never torn");
+
+using IndexBytes = std::array<std::byte, index_header_bytes>;
+using StateBytes = std::array<std::byte, state_bytes>;
+
+const IndexHeader some_header{.store = counting_from(1), .generation = 5, .log2_slots = 13};
+
+IndexBytes index_bytes(const IndexHeader& header = some_header) {
+  IndexBytes bytes;
+  bytes.fill(std::byte{0xee});
+  encode_index_header(header, bytes);
+  return bytes;
+}
+
+bool is_index(std::span<const std::byte> bytes,
+              std::uint64_t file_bytes = some_header.file_bytes()) {
+  return decode_index_header(bytes, file_bytes).has_value();
+}
+
+TEST(IndexHeader, RoundTrips) {
+  for (const std::uint32_t log2_slots : {min_log2_slots, 20u, max_log2_slots}) {
+    const IndexHeader written{
+        .store = counting_from(1), .generation = ~0ull, .log2_slots = log2_slots};
+    const auto read = decode_index_header(index_bytes(written), written.file_bytes());
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->store, written.store);
+    EXPECT_EQ(read->generation, written.generation);
+    EXPECT_EQ(read->log2_slots, log2_slots);
+  }
+}
+
+TEST(IndexHeader, EveryFlippedBitIsSeenButTheCountersOwn) {
+  auto bytes = index_bytes();
+  flip_each_bit(bytes, [&](std::size_t bit) {
+    const bool is_counter = bit / 8 >= index_used_at && bit / 8 < index_used_at + 8;
+    EXPECT_EQ(is_index(bytes), is_counter) << bit;
+  });
+}
+
+TEST(IndexHeader, EveryTruncationOfItAndOfItsFileIsSeen) {
+  const auto bytes = index_bytes();
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(is_index(std::span(bytes).first(length))) << length;
+  }
+  EXPECT_EQ(some_header.file_bytes(), 4096u + (16u << 13));
+  EXPECT_TRUE(is_index(bytes, some_header.file_bytes()));
+  EXPECT_TRUE(is_index(bytes, some_header.file_bytes() + 1));
+  EXPECT_FALSE(is_index(bytes, some_header.file_bytes() - 1));
+  EXPECT_FALSE(is_index(bytes, 0));
+}
+
+TEST(IndexHeader, SizesAreBoundedThoughTheCheckIsRight) {
+  for (const std::uint32_t log2_slots : {0u, min_log2_slots - 1, max_log2_slots + 1, 64u, ~0u}) {
+    auto bytes = index_bytes();
+    store_little(bytes.data() + 12, log2_slots);
+    store_little(bytes.data() + 40, check_of_words(std::span<const std::byte>(bytes).first(40)));
+    EXPECT_FALSE(is_index(bytes, std::numeric_limits<std::uint64_t>::max())) << log2_slots;
+  }
+}
+
+TEST(IndexName, RoundTripsAndNothingElseIsOne) {
+  EXPECT_EQ(index_name(0xab), "index.00000000000000ab");
+  for (const std::uint64_t generation : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}}) {
+    EXPECT_EQ(parse_index_name(index_name(generation)), generation);
+  }
+  for (const std::string_view name :
+       {"", "index", "index.", "index.1", "index.00000000000000AB", "Index.00000000000000ab",
+        "index.000000000000000g", "index.00000000000000ab ", " index.00000000000000ab",
+        "index.+0000000000000ab", "index.-000000000000001", "index.0x000000000000ab",
+        "index.0000000000000000ab", "index.00000000000000ab.tmp", "index-00000000000000ab",
+        "../index.00000000000000ab", "index.000000000000000\n"}) {
+    EXPECT_FALSE(parse_index_name(name)) << name;
+  }
+  EXPECT_FALSE(parse_index_name(std::string_view("index.00000000000000ab\0", 23)));
+}
+
+TEST(StateHeader, EveryFlippedBitIsSeenButThoseOfTheWords) {
+  StateBytes bytes;
+  bytes.fill(std::byte{0xee});
+  encode_state_header(counting_from(1), bytes);
+  EXPECT_EQ(decode_state_header(bytes), counting_from(1));
+  flip_each_bit(bytes, [&](std::size_t bit) {
+    const bool is_word = bit / 8 >= state_words_at && bit / 8 < state_words_at + state_words * 8;
+    EXPECT_EQ(decode_state_header(bytes).has_value(), is_word) << bit;
+  });
+}
+
+TEST(StateHeader, EveryTruncationIsSeen) {
+  StateBytes bytes;
+  encode_state_header(counting_from(1), bytes);
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(decode_state_header(std::span(bytes).first(length))) << length;
+  }
+}
+
+TEST(CheckOfWords, IsTheSameOverBytesAndWordsAndSeesEveryBit) {
+  std::array<std::byte, 40> bytes;
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7);
+  std::array<std::uint64_t, 5> words;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    words[i] = load_little<std::uint64_t>(bytes.data() + 8 * i);
+  }
+  const std::span<const std::byte> view(bytes);
+  const std::uint64_t check = check_of_words(view);
+  EXPECT_EQ(check_of_words(std::span<const std::uint64_t>(words)), check);
+  flip_each_bit(bytes, [&](std::size_t bit) { EXPECT_NE(check_of_words(view), check) << bit; });
+  EXPECT_NE(check_of_words(view.first(32)), check);
+}
+
+Fingerprint with_word(std::size_t word, std::uint64_t value) {
+  Fingerprint fingerprint;
+  for (std::size_t i = 0; i < 8; ++i) {
+    fingerprint.bytes[8 * word + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  }
+  return fingerprint;
+}
+
+TEST(SlotHash, DependsOnTheStoreAndOnEveryBit) {
+  const SlotHash hash(counting_from(1));
+  Fingerprint fingerprint = fingerprint_of("one");
+  const std::uint64_t tag = hash(fingerprint);
+  EXPECT_EQ(SlotHash(counting_from(1))(fingerprint), tag);
+  EXPECT_NE(SlotHash(counting_from(2))(fingerprint), tag);
+  flip_each_bit(std::as_writable_bytes(std::span(fingerprint.bytes)),
+                [&](std::size_t bit) { EXPECT_NE(hash(fingerprint), tag) << bit; });
+}
+
+TEST(SlotHash, IsNeverTheTagOfAnUnusedSlot) {
+  EXPECT_NE(SlotHash(counting_from(1))(Fingerprint{}), 0u) << "the sum over zero words is zero";
+}
+
+constexpr std::uint64_t family_size = 1u << 15;
+
+// The longest way from a first position to a free slot, in a table that is half full: what a table
+// costs, whatever the tags look like.
+std::uint64_t longest_probe(const std::function<Fingerprint(std::uint64_t)>& family,
+                            const StoreId& store) {
+  constexpr std::uint32_t log2_slots = 16;
+  std::vector<std::uint64_t> slots(1u << log2_slots);
+  const SlotHash hash(store);
+  std::uint64_t longest = 0;
+  for (std::uint64_t i = 0; i < family_size; ++i) {
+    const std::uint64_t tag = hash(family(i));
+    std::uint64_t slot = tag >> (64 - log2_slots);
+    std::uint64_t probes = 1;
+    for (; slots[slot] != 0; slot = (slot + 1) % slots.size()) ++probes;
+    slots[slot] = tag;
+    longest = std::max(longest, probes);
+  }
+  std::set<std::uint64_t> different(slots.begin(), slots.end());
+  EXPECT_EQ(different.size(), family_size + 1) << "equal tags";
+  return longest;
+}
+
+// A random function gives about 40 here; the fixed stores make the figure the same in every run.
+TEST(SlotHash, SpreadsWhateverFingerprintsAreChosen) {
+  const std::function<Fingerprint(std::uint64_t)> families[] = {
+      [](std::uint64_t i) { return fingerprint_of(std::to_string(i)); },
+      [](std::uint64_t i) { return with_word(0, i); },
+      [](std::uint64_t i) { return with_word(1, i << 49); },
+      [](std::uint64_t i) { return with_word(2, i << 32); },
+      [](std::uint64_t i) { return with_word(3, i * 0xfffffffb); },
+      [](std::uint64_t i) {
+        Fingerprint fingerprint = with_word(0, i);
+        for (std::size_t at = 8; at < 32; ++at) fingerprint.bytes[at] = fingerprint.bytes[at % 8];
+        return fingerprint;
+      },
+  };
+  for (std::size_t family = 0; family < std::size(families); ++family) {
+    for (std::uint8_t store = 0; store < 8; ++store) {
+      EXPECT_LT(longest_probe(families[family], counting_from(store)), 120u)
+          << "family " << family << ", store " << int{store};
+    }
+  }
+}
+
+}  // namespace
+}  // namespace larder::format
