@@ -74,6 +74,13 @@ bool lengths_are_sound(const Record& record) noexcept {
   return false;
 }
 
+// A digest of nothing is zero, not a field to hide bytes in.
+bool unused_digests_are_zero(const Record& record) noexcept {
+  if (record.kind == RecordKind::artifact) return true;
+  return record.recipe_digest == decltype(record.recipe_digest){} &&
+         (record.kind == RecordKind::large || record.payload_digest == Digest{});
+}
+
 bool ends_in_segment(const Record& record, std::uint32_t place) noexcept {
   return std::uint64_t{place} * pack_unit_bytes + record.total_bytes() <= max_segment_bytes;
 }
@@ -121,6 +128,7 @@ SegmentKey segment_key(const SegmentIdentity& segment) noexcept {
 RecordHeader encode_record(const Record& record, const SegmentKey& key,
                            std::uint32_t place) noexcept {
   assert(lengths_are_sound(record) && ends_in_segment(record, place));
+  assert(unused_digests_are_zero(record));
   RecordHeader header{};
   std::byte* to = header.data();
   std::memcpy(to + at_magic, magic.data(), magic.size());
@@ -154,6 +162,7 @@ RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey&
   if (!lengths_are_sound(read) || !ends_in_segment(read, place)) return RecordVerdict::damaged;
   if (equal_constant_time(header.subspan<at_tag, 32>(), tag_of(from, key))) {
     read_rest(from, read);
+    if (!unused_digests_are_zero(read)) return RecordVerdict::damaged;
     record = read;
     return RecordVerdict::good;
   }

@@ -15,8 +15,8 @@
 //   40  4   recipe bytes
 //   44  4   place: offset in the segment / 64
 //   48  32  fingerprint
-//   80  32  BLAKE3 of the stored payload (kind large: of the payload in its file)
-//  112  16  BLAKE3 of the recipe, its first half
+//   80  32  BLAKE3 of the stored payload (large: of the payload in its file; removed: zero)
+//  112  16  BLAKE3 of the recipe, its first half (removed and large: zero)
 //  128  32  tag: BLAKE3 keyed by the segment's key, over the 128 bytes before it
 //  160  8   check: FNV-1a over bytes 0..47 as 6 little-endian 64-bit words; tells a scan how long
 //           a record is whose key is not ours
@@ -81,7 +81,7 @@ struct Record {
   std::uint32_t recipe_bytes = 0;
   Fingerprint fingerprint;
   Digest payload_digest = {};
-  std::array<std::uint8_t, 16> recipe_digest = {};
+  std::array<std::uint8_t, 16> recipe_digest = {};  // of an artifact, an empty recipe's too
 
   // Header, payload and recipe, up to the next record.
   std::uint64_t total_bytes() const noexcept {

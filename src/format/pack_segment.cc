@@ -176,12 +176,11 @@ std::optional<Footer> decode_footer(std::span<const std::byte> bytes,
 std::optional<std::vector<SummaryEntry>> decode_summary(std::span<const std::byte> bytes,
                                                         const SegmentKey& key,
                                                         std::uint32_t place) {
-  if (bytes.size() < footer_bytes || bytes.size() % pack_unit_bytes != 0) return std::nullopt;
+  if (bytes.size() < footer_bytes) return std::nullopt;
   const auto summary = bytes.first(bytes.size() - footer_bytes);
   const auto end = bytes.last(footer_bytes);
-  const std::uint64_t footer_place = place + summary.size() / pack_unit_bytes;
-  if (footer_place > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-  const auto footer = decode_footer(end, static_cast<std::uint32_t>(footer_place));
+  const auto footer_place = static_cast<std::uint32_t>(place + summary.size() / pack_unit_bytes);
+  const auto footer = decode_footer(end, footer_place);
   if (!footer || footer->summary_place != place) return std::nullopt;
   const Digest tag = summary_tag(summary, end, key);
   if (!equal_constant_time(end.subspan<at_end_tag, 32>(), tag)) return std::nullopt;

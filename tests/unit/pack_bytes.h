@@ -2,11 +2,12 @@
 #ifndef LARDER_TESTS_UNIT_PACK_BYTES_H_
 #define LARDER_TESTS_UNIT_PACK_BYTES_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/byte_order.h"
@@ -44,6 +45,14 @@ inline Record artifact_record(std::string_view payload, std::string_view recipe 
           .fingerprint = fingerprint_of("a fingerprint"),
           .payload_digest = blake3(payload),
           .recipe_digest = recipe_digest(recipe)};
+}
+
+// Of the payload "payload" in a file of its own, whatever `raw_bytes` says.
+inline Record large_record(std::uint32_t raw_bytes) {
+  return {.kind = RecordKind::large,
+          .raw_bytes = raw_bytes,
+          .fingerprint = fingerprint_of("a fingerprint"),
+          .payload_digest = blake3("payload")};
 }
 
 // What somebody makes who has the key and no manners: tag and check are right for whatever the

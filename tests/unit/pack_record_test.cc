@@ -57,10 +57,7 @@ std::vector<Record> good_records() {
   record.raw_bytes = max_payload_bytes_larder;
   records.push_back(record);
   records.push_back({.kind = RecordKind::removed, .sequence = 9, .fingerprint = {}});
-  record = artifact_record("");
-  record.kind = RecordKind::large;
-  record.raw_bytes = max_payload_bytes_larder;
-  records.push_back(record);
+  records.push_back(large_record(max_payload_bytes_larder));
   record = artifact_record("");
   record.recipe_bytes = Recipe::max_encoded_bytes;
   record.raw_bytes = record.stored_bytes =
@@ -231,8 +228,7 @@ TEST(PackRecord, LengthsAreBoundedForEachKind) {
     EXPECT_EQ(verdict_of_crafted(zstd, {"stored", 36, little(stored)}), RecordVerdict::damaged);
   }
   const Record removed{.kind = RecordKind::removed, .fingerprint = {}};
-  Record large = removed;
-  large.kind = RecordKind::large;
+  const Record large = large_record(0);
   for (const std::size_t length : {36u, 40u}) {
     EXPECT_EQ(verdict_of_crafted(removed, {"", length, {1}}), RecordVerdict::damaged);
     EXPECT_EQ(verdict_of_crafted(large, {"", length, {1}}), RecordVerdict::damaged);
@@ -241,6 +237,14 @@ TEST(PackRecord, LengthsAreBoundedForEachKind) {
   EXPECT_EQ(verdict_of_crafted(large, {"raw", 32, {1}}), RecordVerdict::good);
   EXPECT_EQ(verdict_of_crafted(removed, {"codec", 7, {1}}), RecordVerdict::damaged);
   EXPECT_EQ(verdict_of_crafted(large, {"codec", 7, {1}}), RecordVerdict::damaged);
+}
+
+TEST(PackRecord, ADigestOfNothingIsZero) {
+  const Record removed{.kind = RecordKind::removed, .fingerprint = {}};
+  EXPECT_EQ(verdict_of_crafted(removed, {"payload", 111, {1}}), RecordVerdict::damaged);
+  EXPECT_EQ(verdict_of_crafted(removed, {"recipe", 112, {1}}), RecordVerdict::damaged);
+  EXPECT_EQ(verdict_of_crafted(large_record(7), {"payload", 111, {1}}), RecordVerdict::good);
+  EXPECT_EQ(verdict_of_crafted(large_record(7), {"recipe", 127, {1}}), RecordVerdict::damaged);
 }
 
 TEST(PackRecord, MustEndInTheSegment) {
@@ -269,12 +273,13 @@ TEST(PackPayload, EveryFlippedBitAndEveryOtherLengthIsSeen) {
   stored.push_back(std::byte{0});
   EXPECT_FALSE(payload_is_good(record, stored));
   EXPECT_TRUE(payload_is_good(artifact_record(""), {}));
+  Record shorter = artifact_record(payload);
+  --shorter.stored_bytes;
+  EXPECT_FALSE(payload_is_good(shorter, bytes_of(payload))) << "the digest alone is right";
 }
 
 TEST(PackPayload, OfALargeRecordIsTheWholeFile) {
-  Record record = artifact_record("payload");
-  record.kind = RecordKind::large;
-  record.stored_bytes = 0;
+  const Record record = large_record(7);
   EXPECT_TRUE(payload_is_good(record, bytes_of("payload")));
   EXPECT_FALSE(payload_is_good(record, bytes_of("payloae")));
   EXPECT_FALSE(payload_is_good(record, {}));

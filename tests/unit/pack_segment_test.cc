@@ -111,9 +111,7 @@ TEST(SegmentSummary, TellsOfARecordWhatTheIndexNeeds) {
                                  .removed = false,
                                  .supersedes = true}));
   EXPECT_TRUE(summary_entry({.kind = RecordKind::removed, .fingerprint = {}}, 1, 2).removed);
-  record.kind = RecordKind::large;
-  record.stored_bytes = 0;
-  EXPECT_EQ(summary_entry(record, 11, 22).hit_units, 3u);
+  EXPECT_EQ(summary_entry(large_record(7), 11, 22).hit_units, 3u);
 }
 
 TEST(SegmentSummary, EveryFlippedBitIsSeen) {
@@ -163,6 +161,15 @@ TEST(SegmentSummary, EntriesThatNoWriterWritesAreRefused) {
   EXPECT_TRUE(refused({entry_at(summary_at - 2)})) << "reaches into the summary";
   EXPECT_TRUE(refused({entry_at(5, ~0u)}));
   EXPECT_TRUE(refused({entry_at(0xfffff)}));
+  constexpr std::uint32_t longest = max_record_bytes / pack_unit_bytes;
+  const auto far_summary = [](std::uint32_t units) {
+    const std::uint32_t place = max_segment_bytes / pack_unit_bytes;
+    const SummaryEntry entry = entry_at(2, units);
+    return decode_summary(encode_summary({&entry, 1}, key_of_tests(), place), key_of_tests(), place)
+        .has_value();
+  };
+  EXPECT_TRUE(far_summary(longest));
+  EXPECT_FALSE(far_summary(longest + 1)) << "more than a location holds";
   SummaryEntry no_tag = entry_at(5);
   no_tag.slot_tag = 0;
   EXPECT_TRUE(refused({no_tag})) << "would end a search in the index";
@@ -186,6 +193,15 @@ TEST(SegmentSummary, ReservedBitsAndPaddingAreZero) {
   auto same = good;
   tag_again(same);
   EXPECT_EQ(same, good);
+}
+
+TEST(SegmentSummary, BeginsWhereItsFooterSays) {
+  auto bytes = summary_of(some_entries(3));
+  store_little(bytes.data() + 128 + 8, 2u);  // two entries need one unit less
+  store_little(bytes.data() + 128 + 12, summary_at + 1);
+  std::memset(bytes.data() + 48, 0, 24);
+  tag_again(bytes);
+  EXPECT_FALSE(is_good(bytes));
 }
 
 TEST(SegmentFooter, ClaimsAreBounded) {
@@ -213,6 +229,9 @@ TEST(SegmentFooter, ClaimsAreBounded) {
 TEST(SegmentFooter, EveryTruncationIsSeen) {
   const auto bytes = encode_summary({}, key_of_tests(), summary_at);
   EXPECT_TRUE(decode_footer(bytes, summary_at));
+  auto other = bytes;
+  other[0] ^= std::byte{1};
+  EXPECT_FALSE(decode_footer(other, summary_at)) << "another magic";
   for (long length = 0; length < static_cast<long>(footer_bytes); ++length) {
     EXPECT_FALSE(decode_footer(std::vector(bytes.begin(), bytes.begin() + length), summary_at));
   }
