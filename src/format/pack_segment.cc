@@ -62,13 +62,17 @@ SummaryEntry load_entry(const std::byte* from) noexcept {
           .supersedes = (word & supersedes_flag) != 0};
 }
 
+struct Places {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
 // Bounded although a tag covers it: who can read the store can make the tag.
-bool entry_is_sound(const std::byte* from, const SummaryEntry& entry, std::uint32_t from_place,
-                    std::uint32_t end_place) noexcept {
+bool entry_is_sound(const std::byte* from, const SummaryEntry& entry, Places within) noexcept {
   return load_little<std::uint32_t>(from + 8) < (supersedes_flag << 1) && entry.slot_tag != 0 &&
-         entry.place >= from_place && entry.hit_units >= min_record_units &&
+         entry.place >= within.begin && entry.hit_units >= min_record_units &&
          entry.hit_units <= max_record_bytes / pack_unit_bytes &&
-         std::uint64_t{entry.place} + entry.hit_units <= end_place;
+         std::uint64_t{entry.place} + entry.hit_units <= within.end;
 }
 
 Digest summary_tag(std::span<const std::byte> summary, std::span<const std::byte> footer,
@@ -186,12 +190,12 @@ std::optional<std::vector<SummaryEntry>> decode_summary(std::span<const std::byt
   if (!equal_constant_time(end.subspan<at_end_tag, 32>(), tag)) return std::nullopt;
 
   std::vector<SummaryEntry> entries(footer->entries);
-  std::uint32_t next_place = records_at / pack_unit_bytes;
+  Places free{.begin = records_at / pack_unit_bytes, .end = place};
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::byte* from = summary.data() + i * summary_entry_bytes;
     entries[i] = load_entry(from);
-    if (!entry_is_sound(from, entries[i], next_place, place)) return std::nullopt;
-    next_place = entries[i].place + entries[i].hit_units;
+    if (!entry_is_sound(from, entries[i], free)) return std::nullopt;
+    free.begin = entries[i].place + entries[i].hit_units;
   }
   if (!is_zero(summary.subspan(entries.size() * summary_entry_bytes))) return std::nullopt;
   return entries;
