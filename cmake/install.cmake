@@ -38,6 +38,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/larderConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES
   ${PROJECT_BINARY_DIR}/larderConfig.cmake ${PROJECT_BINARY_DIR}/larderConfigVersion.cmake
+  cmake/larderZstd.cmake
   DESTINATION ${larder_package_dir})
 
 # Relative, so that the prefix may be chosen or moved after configuring.

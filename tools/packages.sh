@@ -4,6 +4,7 @@
 build_packages=(
   g++ cmake ninja-build pkg-config ca-certificates
   librust-blake3-dev                             # BLAKE3's C and assembly sources
+  libzstd-dev                                    # compressed artifacts
   libcli11-dev libfmt-dev nlohmann-json3-dev     # the program `larder`
   opencl-headers ocl-icd-opencl-dev              # the OpenCL adapter
   pocl-opencl-icd                                # OpenCL on the processor: no graphics card needed

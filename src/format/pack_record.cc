@@ -44,8 +44,7 @@ constexpr std::string_view key_context = "larder 2026-11-22 segment key v1";
 constexpr std::string_view large_context = "larder 2026-11-22 large file v1";
 
 Digest tag_of(const std::byte* header, const SegmentKey& key) noexcept {
-  Hasher hasher = Hasher::keyed(key);
-  return hasher.update({header, at_tag}).finish();
+  return blake3_keyed_short(key, {header, at_tag});
 }
 
 bool reserved_is_zero(const std::byte* header) noexcept {
