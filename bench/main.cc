@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "clock.h"
 #include "options.h"
 #include "store.h"
 
@@ -14,11 +15,10 @@ constexpr std::size_t mib = 1 << 20;
 void name_missing_stores() {
   for (const StoreKind& kind : store_kinds()) {
     if (kind.open != nullptr) continue;
-    fmt::print(stderr, "larder-bench: {} was not there when this program was built", kind.name);
-    if (!kind.package.empty()) {
-      fmt::print(stderr, "; on Debian: apt-get install {}, then build again", kind.package);
-    }
-    fmt::print(stderr, "\n");
+    fmt::print(stderr,
+               "larder-bench: without {}, which was not there when this program was built; on "
+               "Debian: apt-get install {}, then build again\n",
+               kind.name, kind.package);
   }
 }
 
@@ -42,9 +42,10 @@ int run(const Options& options) {
   Report report(options.format);
   report.note(fmt::format("{}, {}", machine(), workspace.file_system()));
   const Corpus corpus = Corpus::from_libraries((quick ? 48 : 128) * mib);
-  const Context context = {workspace, corpus, report, options.extent};
   int status = 0;
   for (const Suite& suite : chosen) {
+    const auto until = quick ? Clock::now() + suite.quick_time : Clock::time_point::max();
+    const Context context = {workspace, corpus, report, options.extent, until};
     if (suite.run(context) == Verdict::failed) status = 1;
   }
   return status;

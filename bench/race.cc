@@ -51,6 +51,7 @@ void run_race(std::vector<Runner>& runners, const Race& race, const Effort& effo
     counts.push_back(batch_size(runner, race.batch));
   }
   for (int round = 0; round < effort.rounds; ++round) {
+    if (round > 0 && Clock::now() > effort.until) break;
     for (std::size_t turn = 0; turn < racing.size(); ++turn) {
       const std::size_t who = (turn + static_cast<std::size_t>(round)) % racing.size();
       run_slice(*racing[who], race, counts[who], effort,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "clock.h"
 #include "corpus.h"
 #include "random.h"
 #include "report.h"
@@ -18,15 +19,10 @@
 
 namespace larder::bench {
 
-using Clock = std::chrono::steady_clock;
-
-inline double ns_since(Clock::time_point began) {
-  return std::chrono::duration<double, std::nano>(Clock::now() - began).count();
-}
-
 struct Effort {
   int rounds = 25;
   std::chrono::nanoseconds slice = std::chrono::milliseconds(20);  // of one store in a round
+  Clock::time_point until = Clock::time_point::max();              // no further round after it
 };
 
 struct Runner {

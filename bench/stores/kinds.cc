@@ -23,11 +23,6 @@
 #else
 #define LARDER_BENCH_OPEN_LEVELDB nullptr
 #endif
-#ifdef LARDER_BENCH_PACK
-#define LARDER_BENCH_OPEN_PACK open_pack
-#else
-#define LARDER_BENCH_OPEN_PACK nullptr
-#endif
 
 namespace larder::bench {
 namespace {
@@ -44,7 +39,7 @@ constexpr std::array kinds = {
               .has_get_many = true,
               .many_processes = true,
               .evicts = true,
-              .open = LARDER_BENCH_OPEN_PACK},
+              .open = open_pack},
     StoreKind{.name = "file",
               .verified = "key, header, payload (BLAKE3)",
               .has_get_into = true,

@@ -1,11 +1,9 @@
 // Larder's own stores, through its public headers.
 #include <utility>
 
+#include "larder/pack_store.h"
 #include "larder/store.h"
 #include "open.h"
-#ifdef LARDER_BENCH_PACK
-#include "larder/pack_store.h"
-#endif
 
 namespace larder::bench {
 namespace {
@@ -55,7 +53,6 @@ class LarderStore : public BenchStore {
   std::shared_ptr<Store> store_;
 };
 
-#ifdef LARDER_BENCH_PACK
 class PackBenchStore final : public LarderStore {
  public:
   explicit PackBenchStore(std::shared_ptr<PackStore> store)
@@ -76,7 +73,6 @@ class PackBenchStore final : public LarderStore {
  private:
   std::shared_ptr<PackStore> store_;
 };
-#endif
 
 Budget budget_of(const OpenOptions& options) {
   if (options.capacity_bytes == 0) return {};
@@ -96,11 +92,9 @@ std::unique_ptr<BenchStore> open_memory(const OpenOptions& options) {
       value_of(make_memory_store({.capacity_bytes = bytes, .capacity_entries = no_limit})));
 }
 
-#ifdef LARDER_BENCH_PACK
 std::unique_ptr<BenchStore> open_pack(const OpenOptions& options) {
   return std::make_unique<PackBenchStore>(
       value_of(open_pack_store({.directory = options.directory, .budget = budget_of(options)})));
 }
-#endif
 
 }  // namespace larder::bench

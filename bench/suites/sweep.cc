@@ -1,6 +1,9 @@
+#include <fmt/format.h>
+
 #include <array>
 #include <vector>
 
+#include "heap_count.h"
 #include "race.h"
 #include "suites.h"
 
@@ -18,8 +21,8 @@ constexpr std::size_t mib = 1024 * kib;
 constexpr std::array full_steps = {
     Step{kib, 10000},     Step{4 * kib, 10000}, Step{16 * kib, 10000}, Step{64 * kib, 3000},
     Step{256 * kib, 800}, Step{mib, 200},       Step{16 * mib, 10},    Step{64 * mib, 4}};
-constexpr std::array quick_steps = {Step{kib, 2000},     Step{4 * kib, 2000},  Step{16 * kib, 1000},
-                                    Step{64 * kib, 400}, Step{256 * kib, 100}, Step{mib, 24}};
+constexpr std::array quick_steps = {Step{kib, 1000},     Step{4 * kib, 1000}, Step{16 * kib, 500},
+                                    Step{64 * kib, 200}, Step{256 * kib, 50}, Step{mib, 12}};
 
 constexpr std::uint64_t present = 1;  // key spaces
 constexpr std::uint64_t missing = 2;
@@ -96,6 +99,29 @@ class Lookups {
   std::vector<std::byte> buffer_;
 };
 
+// How often one hit of a store asks for memory.
+void count_allocations(const Context& context, std::vector<Runner>& runners, const Step& step) {
+  std::vector<std::byte> buffer(step.size_bytes);
+  const Fingerprint key = key_of(present, 0);
+  for (Runner& runner : runners) {
+    const auto of = [&](const auto& operation) {
+      operation();  // what is made once is not counted
+      const std::uint64_t before = heap_allocations();
+      operation();
+      return heap_allocations() - before;
+    };
+    BenchStore& store = *runner.store;
+    std::string line =
+        fmt::format("sweep: {}: {:<9} C++ heap allocations: get {}", size_text(step.size_bytes),
+                    runner.kind->name, of([&] { store.get(key); }));
+    if (runner.kind->has_view) line += fmt::format(", view {}", of([&] { store.view(key); }));
+    if (runner.kind->has_get_into) {
+      line += fmt::format(", get_into {}", of([&] { store.get_into(key, buffer); }));
+    }
+    context.report.note(line);
+  }
+}
+
 void cache_everything(std::vector<Runner>& runners, const Step& step) {
   for (Runner& runner : runners) {
     runner.store->cache_everything();
@@ -151,9 +177,11 @@ void run_step(const Context& context, const Step& step) {
   check_entries(runners, context.corpus, fill);
 
   Effort effort;
-  if (context.is_quick()) effort = {.rounds = 5, .slice = std::chrono::milliseconds(3)};
+  if (context.is_quick())
+    effort = {.rounds = 5, .slice = std::chrono::milliseconds(3), .until = context.until};
   run_lookups(runners, step, effort, group);
   context.report.show(group);
+  if (step.size_bytes == 4 * kib) count_allocations(context, runners, step);
   runners.clear();
 }
 

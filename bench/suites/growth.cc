@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "child.h"
+#include "race.h"
+#include "suites.h"
+
+namespace larder::bench {
+namespace {
+
+constexpr std::size_t size_bytes = 1024;
+constexpr std::uint64_t present = 1;  // key spaces
+constexpr std::uint64_t missing = 2;
+constexpr std::array<std::uint64_t, 4> full_counts = {1000, 10'000, 100'000, 1'000'000};
+constexpr std::array<std::uint64_t, 2> quick_counts = {1000, 5000};
+constexpr std::size_t probed = 3000;  // keys in a process
+constexpr std::size_t batch = 100;
+
+struct Resident {
+  const StoreKind* kind;
+  std::string directory;
+  std::uint64_t private_bytes = 0;  // that a process needs for it
+};
+
+// The mean of each batch of gets.
+void append_gets(BenchStore& store, const std::vector<Fingerprint>& keys, Figures& figures) {
+  for (std::size_t first = 0; first + batch <= keys.size(); first += batch) {
+    const auto began = Clock::now();
+    for (std::size_t at = first; at < first + batch; ++at) store.get(keys[at]);
+    figures.push_back(ns_since(began) / batch);
+  }
+}
+
+// In a fresh process: open, a first pass over keys, a second one over the same, then misses.
+Figures probe(const Resident& resident, std::uint64_t entries, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<Fingerprint> keys, absent;
+  for (std::size_t i = 0; i < probed; ++i) {
+    keys.push_back(key_of(present, random.below(entries)));
+    absent.push_back(key_of(missing, random.next()));
+  }
+  Figures figures;
+  ::malloc_trim(0);  // what the parent has freed would be used again unnoticed
+  const std::uint64_t before = private_bytes();
+  const auto began = Clock::now();
+  const auto store = resident.kind->open({.directory = resident.directory});
+  figures.push_back(ns_since(began));
+  append_gets(*store, keys, figures);
+  append_gets(*store, keys, figures);
+  append_gets(*store, absent, figures);
+  figures.push_back(static_cast<double>(private_bytes()) - static_cast<double>(before));
+  return figures;
+}
+
+void take(const Figures& figures, Resident& resident, Group& group) {
+  constexpr std::size_t batches = probed / batch;
+  auto next = figures.begin();
+  group.samples("open", *resident.kind).push_back(*next++);
+  for (const char* op : {"get_cold", "get", "miss"}) {
+    auto& samples = group.samples(op, *resident.kind);
+    samples.insert(samples.end(), next, next + batches);
+    next += batches;
+  }
+  resident.private_bytes =
+      std::max(resident.private_bytes, static_cast<std::uint64_t>(std::max(0.0, *next)));
+}
+
+void fill_and_close(const Context& context, std::vector<Resident>& residents, std::uint64_t first,
+                    std::uint64_t count, Group& group) {
+  std::vector<Runner> runners;
+  for (const Resident& resident : residents) {
+    runners.push_back({resident.kind, resident.directory,
+                       resident.kind->open({.directory = resident.directory}), Random(0)});
+  }
+  const Fill fill = {.space = present, .first = first, .count = count, .size = [](std::uint64_t) {
+                       return size_bytes;
+                     }};
+  run_fill(runners, context.corpus, fill, context.is_quick() ? 5 : 25, group);
+  for (Runner& runner : runners) runner.store->settle();
+  check_entries(runners, context.corpus, fill);
+}
+
+void show_sizes(const Context& context, const std::vector<Resident>& residents,
+                std::uint64_t entries) {
+  const auto payload = static_cast<double>(entries * size_bytes);
+  for (const Resident& resident : residents) {
+    context.report.note(fmt::format(
+        "growth: {} entries of {}: {:<9} {:7.2f} MiB private memory, {:.2f} times the payload on "
+        "disk",
+        entries, size_text(size_bytes), resident.kind->name,
+        static_cast<double>(resident.private_bytes) / (1 << 20),
+        static_cast<double>(disk_bytes(resident.directory)) / payload));
+  }
+}
+
+}  // namespace
+
+Verdict run_growth(const Context& context) {
+  std::vector<Resident> residents;
+  for (const StoreKind* kind : built_stores()) {
+    if (kind->on_disk) residents.push_back({kind, context.workspace.make_folder(kind->name)});
+  }
+  std::uint64_t filled = 0;
+  for (const std::uint64_t entries :
+       context.is_quick() ? std::span<const std::uint64_t>(quick_counts) : full_counts) {
+    // It would take minutes: without a flush it syncs on the way.
+    if (entries == full_counts.back()) {
+      std::erase_if(residents, [](const Resident& one) { return one.kind->name == "file"; });
+      context.report.note("growth: file does not take part in the last step");
+    }
+    Group group("growth", size_bytes, entries);
+    fill_and_close(context, residents, filled, entries - filled, group);
+    filled = entries;
+    context.workspace.settle();
+    const std::size_t rounds = context.is_quick() ? 3 : 9;
+    for (std::size_t round = 0; round < rounds && (round == 0 || !context.is_late()); ++round) {
+      for (std::size_t turn = 0; turn < residents.size(); ++turn) {
+        Resident& resident = residents[(turn + round) % residents.size()];
+        const std::uint64_t seed = round * residents.size() + turn;
+        const Work work = [&] { return probe(resident, entries, seed); };
+        in_child(work);  // the page cache may have let go of some of it
+        take(in_child(work), resident, group);
+      }
+    }
+    context.report.show(group);
+    show_sizes(context, residents, entries);
+  }
+  return Verdict::passed;
+}
+
+}  // namespace larder::bench
