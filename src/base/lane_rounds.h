@@ -5,7 +5,9 @@
 #ifndef LARDER_BASE_LANE_ROUNDS_H_
 #define LARDER_BASE_LANE_ROUNDS_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/lane_kernel.h"
 
@@ -35,24 +37,49 @@ template <class V>
   __builtin_memcpy(&to, from, sizeof to);
 }
 
+#if defined(__AVX2__) && !defined(__AVX512VL__)
+// AVX2 cannot rotate words, but move bytes, in one instruction instead of three.
+template <int Count, class V, std::size_t... I>
+[[gnu::always_inline]] inline void rotate_bytes(V& v, std::index_sequence<I...>) noexcept {
+  using Bytes [[gnu::vector_size(sizeof(V))]] = std::uint8_t;
+  Bytes bytes;
+  load(bytes, &v);
+  const Bytes moved =
+      __builtin_shufflevector(bytes, bytes, (I & ~std::size_t{3}) + ((I + Count) & 3)...);
+  load(v, &moved);
+}
+
+template <int Count, class V>
+[[gnu::always_inline]] inline void rotate_right(V& v) noexcept {
+  if constexpr (Count % 8 == 0) {
+    rotate_bytes<Count / 8>(v, std::make_index_sequence<sizeof(V)>());
+  } else {
+    v = (v >> Count) | (v << (32 - Count));
+  }
+}
+#else
 template <int Count, class V>
 [[gnu::always_inline]] inline void rotate_right(V& v) noexcept {
   v = (v >> Count) | (v << (32 - Count));
 }
+#endif
 
 // Low halves of both, word by word, then the high halves.
-[[gnu::always_inline]] inline void zip(const Vector<4>& a, const Vector<4>& b, Vector<4>* to) {
+[[gnu::always_inline]] inline void zip(const Vector<4>& a, const Vector<4>& b,
+                                       Vector<4>* to) noexcept {
   to[0] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
   to[1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
 }
 #ifdef __AVX2__
-[[gnu::always_inline]] inline void zip(const Vector<8>& a, const Vector<8>& b, Vector<8>* to) {
+[[gnu::always_inline]] inline void zip(const Vector<8>& a, const Vector<8>& b,
+                                       Vector<8>* to) noexcept {
   to[0] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
   to[1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 #endif
 #ifdef __AVX512F__
-[[gnu::always_inline]] inline void zip(const Vector<16>& a, const Vector<16>& b, Vector<16>* to) {
+[[gnu::always_inline]] inline void zip(const Vector<16>& a, const Vector<16>& b,
+                                       Vector<16>* to) noexcept {
   to[0] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   to[1] =
       __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
