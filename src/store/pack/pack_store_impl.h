@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "format/codec.h"
 #include "larder/pack_store.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
@@ -43,6 +44,7 @@ struct ProcessState {
   std::shared_ptr<store_directory::LockFile> locks;
   ReadEpochs epochs;
   Counters counters;
+  format::Zstd zstd;
   KeptStatistics own_statistics;  // of a store that may not write
 
   std::mutex shelf_mutex;              // held while a shelf is taken up
@@ -118,6 +120,8 @@ class PackStoreImpl final : public PackStore {
                               std::optional<MappedView>& view);
   static Result<Candidate> read_large(Shelf& shelf, const Found& found,
                                       std::optional<Artifact>& artifact);
+  Result<Candidate> unpack(const Found& found, std::span<const std::byte> stored,
+                           std::optional<Artifact>& artifact);
   void mark_visited(const Found& found) const;
   void forget_damaged(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
   std::unexpected<Error> damaged(const Fingerprint& fingerprint, const Found& found) const;

@@ -5,6 +5,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "format/codec.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -53,6 +54,14 @@ void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
   state().counters.add(&Metrics::removals);
 }
 
+Result<Candidate> PackStoreImpl::unpack(const Found& found, std::span<const std::byte> stored,
+                                        std::optional<Artifact>& artifact) {
+  LARDER_TRY(ArtifactBuffer raw, ArtifactBuffer::allocate(found.record.raw_bytes));
+  if (!state().zstd.decompress(stored, raw.bytes())) return Candidate::damaged;
+  artifact = std::move(raw).share(0, found.record.raw_bytes);
+  return Candidate::wanted;
+}
+
 // A payload in a file of its own. When the file is not there, the entry is not: a power cut may
 // take the file and leave the record, if no flush had covered them.
 Result<Candidate> PackStoreImpl::read_large(Shelf& shelf, const Found& found,
@@ -75,6 +84,7 @@ Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const Fingerprint& 
   if (found.record.hit_bytes() > count) return Candidate::damaged;
   const auto stored = read.subspan(record_header_bytes, found.record.stored_bytes);
   if (!format::payload_is_good(found.record, stored)) return Candidate::damaged;
+  if (found.record.codec != format::Codec::none) return unpack(found, stored, artifact);
   artifact = std::move(buffer).share(record_header_bytes, stored.size());
   return Candidate::wanted;
 }

@@ -11,7 +11,9 @@ namespace {
 
 using format::pack_unit_bytes;
 
-constexpr std::size_t window_bytes = 1u << 20;
+// Room for the largest record, so that one can always be seen whole.
+constexpr std::size_t window_bytes = 8u << 20;
+static_assert(window_bytes >= format::max_record_bytes);
 
 std::uint32_t place_of(std::uint64_t offset) noexcept {
   return static_cast<std::uint32_t>(offset / pack_unit_bytes);
@@ -41,11 +43,10 @@ class Window {
 
 }  // namespace
 
-Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t until,
-                          const RecordVisitor& visitor) {
+Result<void> scan_records(Segment& segment, const ScanRange& range, const RecordVisitor& visitor) {
   Window window(*segment.file());
-  std::uint64_t offset = format::round_to_unit(std::max(from, format::records_at));
-  until = std::min({until, segment.good_until(), longest_segment_bytes});
+  std::uint64_t offset = format::round_to_unit(std::max(range.from, format::records_at));
+  const std::uint64_t until = std::min({range.until, segment.good_until(), longest_segment_bytes});
   while (offset + format::record_header_bytes <= until) {
     LARDER_TRY(const auto header, window.at(offset, format::record_header_bytes));
     if (header.size() < format::record_header_bytes) return {};
@@ -56,7 +57,13 @@ Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t un
       offset += pack_unit_bytes;
       continue;
     }
-    if (offset + record.hit_bytes() <= until) visitor(record, place_of(offset));
+    bool is_good = offset + record.hit_bytes() <= until;
+    if (is_good && range.payloads == Payloads::verify) {
+      LARDER_TRY(const auto stored,
+                 window.at(offset + format::record_header_bytes, record.stored_bytes));
+      is_good = stored.size() == record.stored_bytes && format::payload_is_good(record, stored);
+    }
+    if (is_good) visitor(record, place_of(offset));
     offset += record.total_bytes();
   }
   return {};
@@ -87,7 +94,7 @@ Result<SegmentEnd> read_end(Segment& segment) {
 
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash) {
   LARDER_TRY(const SegmentEnd end, read_end(segment));
-  if (end.footer) {
+  if (end.is_durable) {
     const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
     auto buffer = std::make_unique<std::byte[]>(bytes);
     const std::span<std::byte> summary(buffer.get(), bytes);
@@ -100,11 +107,11 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
     }
   }
   SegmentEntries found;
-  LARDER_CHECK_OK(scan_records(segment, format::records_at, longest_segment_bytes,
-                               [&](const format::Record& record, std::uint32_t place) {
-                                 found.entries.push_back(format::summary_entry(
-                                     record, hash(record.fingerprint), place));
-                               }));
+  const auto payloads = end.is_durable ? Payloads::trust : Payloads::verify;
+  LARDER_CHECK_OK(scan_records(
+      segment, {.payloads = payloads}, [&](const format::Record& record, std::uint32_t place) {
+        found.entries.push_back(format::summary_entry(record, hash(record.fingerprint), place));
+      }));
   return found;
 }
 

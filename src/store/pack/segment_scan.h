@@ -12,12 +12,20 @@
 
 namespace larder::pack_store {
 
-// Calls back with each record whose header is good and that lies in [from, until), in order.
-// Damage, holes and records of other keys are stepped over, 64 bytes at a time. io_error when the
-// file cannot be read.
+enum class Payloads {
+  trust,   // the header is enough
+  verify,  // after a power cut a header may have reached the disk without its payload
+};
+
+// Calls back with each good record that lies in [from, until), in order. Damage, holes and records
+// of other keys are stepped over, 64 bytes at a time. io_error when the file cannot be read.
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
-Result<void> scan_records(Segment& segment, std::uint64_t from, std::uint64_t until,
-                          const RecordVisitor& visitor);
+struct ScanRange {
+  std::uint64_t from = format::records_at;
+  std::uint64_t until = longest_segment_bytes;
+  Payloads payloads = Payloads::trust;
+};
+Result<void> scan_records(Segment& segment, const ScanRange& range, const RecordVisitor& visitor);
 
 // How a segment ends.
 struct SegmentEnd {
@@ -32,7 +40,8 @@ struct SegmentEntries {
   bool from_summary = false;
 };
 
-// Everything in it that may be believed.
+// Everything in it that may be believed. What no trailer proves to be on the disk is read whole: an
+// older, durable record of a fingerprint must not give way to one whose payload a power cut took.
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash);
 
 }  // namespace larder::pack_store

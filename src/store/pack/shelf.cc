@@ -17,8 +17,8 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 
-constexpr std::uint64_t presence_at = 1ull << 41;  // on `state`
-constexpr auto presence_wait = std::chrono::seconds(10);       // for another process's rebuild
+constexpr std::uint64_t presence_at = 1ull << 41;         // on `state`
+constexpr auto presence_wait = std::chrono::seconds(10);  // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
 
 // "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve

@@ -5,6 +5,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "format/codec.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -174,6 +175,13 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                              .fingerprint = fingerprint},
                   .stored = payload};
   format::Record& record = writing.record;
+  if (options_.compression == Compression::zstd && payload.size() <= max_record_payload_) {
+    if (auto smaller = state().zstd.compress(payload)) {
+      writing.compressed = *std::move(smaller);
+      writing.stored = writing.compressed;
+      record.codec = format::Codec::zstd;
+    }
+  }
   if (payload.size() > max_record_payload_) {
     record.kind = format::RecordKind::large;
     writing.stored = {};
