@@ -56,7 +56,7 @@ class Rebuild {
         return std::unexpected(segment.error());
       }
       if (!segment) continue;
-      auto found = read_entries(**segment, parts_.hash);
+      auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
       if (found) note(name.number, std::move(found->entries));
     }
     return {};

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "store/pack/index.h"
+#include "store/pack/segment_scan.h"
 #include "store/pack/segment_table.h"
 #include "store/pack/state_file.h"
 
@@ -16,6 +17,7 @@ struct RebuildParts {
   const format::SlotHash& hash;
   SegmentTable& segments;
   Index& index;
+  LargeCheck large_is_good;
 };
 
 struct Rebuilt {

@@ -22,7 +22,8 @@ std::uint32_t place_of(std::uint64_t offset) noexcept {
 // Reads a file front to back through a window.
 class Window {
  public:
-  explicit Window(File& file) : file_(file), bytes_(std::make_unique<std::byte[]>(window_bytes)) {}
+  explicit Window(File& file)
+      : file_(file), bytes_(std::make_unique_for_overwrite<std::byte[]>(window_bytes)) {}
 
   // `length` bytes at `offset`, fewer at the end of the file.
   Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t length) {
@@ -40,6 +41,15 @@ class Window {
   std::uint64_t start_ = 0;
   std::size_t filled_ = 0;
 };
+
+Result<bool> payload_verifies(Window& window, const format::Record& record, std::uint64_t offset,
+                              const LargeCheck& large_is_good) {
+  if (record.kind == format::RecordKind::removed) return true;
+  if (record.kind == format::RecordKind::large) return large_is_good(record);
+  LARDER_TRY(const auto stored,
+             window.at(offset + format::record_header_bytes, record.stored_bytes));
+  return stored.size() == record.stored_bytes && format::payload_is_good(record, stored);
+}
 
 }  // namespace
 
@@ -59,9 +69,7 @@ Result<void> scan_records(Segment& segment, const ScanRange& range, const Record
     }
     bool is_good = offset + record.hit_bytes() <= until;
     if (is_good && range.payloads == Payloads::verify) {
-      LARDER_TRY(const auto stored,
-                 window.at(offset + format::record_header_bytes, record.stored_bytes));
-      is_good = stored.size() == record.stored_bytes && format::payload_is_good(record, stored);
+      LARDER_TRY(is_good, payload_verifies(window, record, offset, range.large_is_good));
     }
     if (is_good) visitor(record, place_of(offset));
     offset += record.total_bytes();
@@ -92,7 +100,8 @@ Result<SegmentEnd> read_end(Segment& segment) {
   return end;
 }
 
-Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash) {
+Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
+                                    const LargeCheck& large_is_good) {
   LARDER_TRY(const SegmentEnd end, read_end(segment));
   if (end.is_durable) {
     const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
@@ -108,10 +117,11 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
   }
   SegmentEntries found;
   const auto payloads = end.is_durable ? Payloads::trust : Payloads::verify;
-  LARDER_CHECK_OK(scan_records(
-      segment, {.payloads = payloads}, [&](const format::Record& record, std::uint32_t place) {
-        found.entries.push_back(format::summary_entry(record, hash(record.fingerprint), place));
-      }));
+  LARDER_CHECK_OK(scan_records(segment, {.payloads = payloads, .large_is_good = large_is_good},
+                               [&](const format::Record& record, std::uint32_t place) {
+                                 found.entries.push_back(format::summary_entry(
+                                     record, hash(record.fingerprint), place));
+                               }));
   return found;
 }
 

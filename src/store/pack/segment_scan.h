@@ -20,10 +20,14 @@ enum class Payloads {
 // Calls back with each good record that lies in [from, until), in order. Damage, holes and records
 // of other keys are stepped over, 64 bytes at a time. io_error when the file cannot be read.
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
+// Whether the file that a `large` record leads to is there and whole.
+using LargeCheck = std::function<bool(const format::Record&)>;
+
 struct ScanRange {
   std::uint64_t from = format::records_at;
   std::uint64_t until = longest_segment_bytes;
   Payloads payloads = Payloads::trust;
+  LargeCheck large_is_good = {};  // for Payloads::verify
 };
 Result<void> scan_records(Segment& segment, const ScanRange& range, const RecordVisitor& visitor);
 
@@ -42,7 +46,8 @@ struct SegmentEntries {
 
 // Everything in it that may be believed. What no trailer proves to be on the disk is read whole: an
 // older, durable record of a fingerprint must not give way to one whose payload a power cut took.
-Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash);
+Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
+                                    const LargeCheck& large_is_good);
 
 }  // namespace larder::pack_store
 

@@ -164,6 +164,21 @@ Result<void> Shelf::join() {
   }
 }
 
+Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
+  const auto large_is_good = [this](const format::Record& record) {
+    const auto key = format::large_file_key(record.fingerprint, record.payload_digest);
+    const auto details = large_->inspect(key);
+    return details && details->has_value();
+  };
+  return rebuild({.segments_directory = *segments_directory_,
+                  .store = id_,
+                  .hash = hash_,
+                  .segments = *segments_,
+                  .index = *index_,
+                  .large_is_good = large_is_good},
+                 place);
+}
+
 Result<void> Shelf::enter() {
   LARDER_TRY(const bool alone, is_alone());
   if (!alone) LARDER_CHECK_OK(join());
@@ -173,12 +188,7 @@ Result<void> Shelf::enter() {
     LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
     // Somebody may have been faster, while this process waited for the lock.
     if (alone || index_->table() == nullptr) {
-      LARDER_TRY(const Rebuilt rebuilt, rebuild({.segments_directory = *segments_directory_,
-                                                 .store = id_,
-                                                 .hash = hash_,
-                                                 .segments = *segments_,
-                                                 .index = *index_},
-                                                IndexPlace::shared));
+      LARDER_TRY(const Rebuilt rebuilt, rebuild_index(IndexPlace::shared));
       take_over(rebuilt, alone);
       if (alone) index_->remove_leftovers();
     }
@@ -221,12 +231,7 @@ Result<void> Shelf::enter_read_only() {
     is_shared = (others || state_->is_clean()) && type != "overlay" && index_->table() != nullptr;
   }
   if (is_shared) return {};
-  LARDER_CHECK_OK(rebuild({.segments_directory = *segments_directory_,
-                           .store = id_,
-                           .hash = hash_,
-                           .segments = *segments_,
-                           .index = *index_},
-                          IndexPlace::in_private_memory));
+  LARDER_CHECK_OK(rebuild_index(IndexPlace::in_private_memory));
   return {};
 }
 

@@ -88,6 +88,7 @@ class Shelf {
   Result<void> make_parts();
   Result<void> enter();
   Result<void> enter_read_only();
+  Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
   Result<bool> is_alone();
   Result<void> join();
