@@ -84,6 +84,20 @@ class File {
   // Fills `into` from `offset`, with as many calls as it takes. Less at the end of the file only.
   virtual Result<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) = 0;
 
+  // Fills the pieces one after another, as read_at does with one; for those who want the front of
+  // what they read elsewhere than the rest.
+  virtual Result<std::size_t> read_pieces_at(std::span<const std::span<std::byte>> pieces,
+                                             std::uint64_t offset) {
+    std::size_t total = 0;
+    for (const std::span<std::byte> piece : pieces) {
+      auto count = read_at(piece, offset + total);
+      if (!count) return count;
+      total += *count;
+      if (*count < piece.size()) break;
+    }
+    return total;
+  }
+
   // Writes all pieces one after another. After an error any part of them may have been written.
   virtual Result<void> write_at(std::span<const std::span<const std::byte>> pieces,
                                 std::uint64_t offset) = 0;

@@ -127,6 +127,22 @@ Result<std::size_t> PosixFile::read_at(std::span<std::byte> into, std::uint64_t 
   return filled;
 }
 
+// One call where the file has it all; else piece by piece, which finds its end.
+Result<std::size_t> PosixFile::read_pieces_at(std::span<const std::span<std::byte>> pieces,
+                                              std::uint64_t offset) {
+  if (pieces.size() > max_pieces) return failed(EINVAL, "preadv");
+  std::array<iovec, max_pieces> vectors;
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    vectors[i] = {pieces[i].data(), pieces[i].size()};
+    wanted += pieces[i].size();
+  }
+  const ssize_t count = ::preadv(descriptor_.get(), vectors.data(), static_cast<int>(pieces.size()),
+                                 static_cast<off_t>(offset));
+  if (count >= 0 && static_cast<std::size_t>(count) == wanted) return wanted;
+  return File::read_pieces_at(pieces, offset);
+}
+
 Result<void> PosixFile::write_at(std::span<const std::span<const std::byte>> pieces,
                                  std::uint64_t offset) {
   if (pieces.size() > max_pieces) return failed(EINVAL, "pwritev");

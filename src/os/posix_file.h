@@ -22,6 +22,8 @@ class PosixFile final : public File {
 
   Result<FileInfo> info() override;
   Result<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) override;
+  Result<std::size_t> read_pieces_at(std::span<const std::span<std::byte>> pieces,
+                                     std::uint64_t offset) override;
   Result<void> write_at(std::span<const std::span<const std::byte>> pieces,
                         std::uint64_t offset) override;
   Result<void> reserve(std::uint64_t bytes) override;

@@ -114,6 +114,8 @@ class PackStoreImpl final : public PackStore {
   Result<std::optional<Answer>> find_and_read(const Fingerprint& fingerprint, const Reader& reader);
   Result<Candidate> read_artifact(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
                                   std::optional<Artifact>& artifact);
+  Result<Candidate> copy_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+                              std::span<std::byte> into);
   Result<Candidate> read_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
                               std::span<std::byte> into, std::optional<std::size_t>& length);
   Result<Candidate> read_view(Shelf& shelf, const Fingerprint& fingerprint, Found& found,

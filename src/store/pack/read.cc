@@ -138,33 +138,54 @@ Result<std::optional<Artifact>> PackStoreImpl::get(const Fingerprint& fingerprin
       [](const Artifact& artifact) { return artifact.size(); });
 }
 
-// Straight into the caller's memory, but for the last unit, whose end only the header tells: what
-// lies behind the payload's end stays untouched.
+// Compressed, or in a file of its own.
+Result<Candidate> PackStoreImpl::copy_into(Shelf& shelf, const Fingerprint& fingerprint,
+                                           Found& found, std::span<std::byte> into) {
+  std::optional<Artifact> artifact;
+  LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+  if (read == Candidate::wanted) std::memcpy(into.data(), artifact->data(), artifact->size());
+  return read;
+}
+
+// Straight into the caller's memory: what certainly belongs to the payload. The last unit, whose
+// end only the header tells, goes through `end`, so that nothing behind the payload is touched.
 Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const Fingerprint& fingerprint,
                                            Found& found, std::span<std::byte> into,
                                            std::optional<std::size_t>& length) {
-  LARDER_TRY(const Candidate candidate, pack_store::read_header(fingerprint, found));
+  std::array<std::byte, record_header_bytes> header;
+  std::array<std::byte, format::pack_unit_bytes> end;
+  const std::uint64_t behind_header = found.location.hit_bytes() - record_header_bytes;
+  const std::size_t certain = behind_header <= end.size() ? 0 : behind_header - end.size();
+  // What may turn out to be too small stays untouched.
+  const std::size_t direct = behind_header <= into.size() ? certain : 0;
+  const std::array<std::span<std::byte>, 3> pieces{header, into.first(direct), end};
+  LARDER_TRY(const std::size_t count,
+             found.segment->file()->read_pieces_at(pieces, found.location.offset_bytes()));
+  const Candidate candidate =
+      check_header(fingerprint, std::span(header).first(std::min(count, header.size())), found);
   if (candidate != Candidate::wanted) return candidate;
   const format::Record& record = found.record;
   if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
   if (record.raw_bytes > into.size()) return too_small(record.raw_bytes, into.size());
+  length = record.raw_bytes;
   if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
-    std::optional<Artifact> artifact;
-    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
-    if (read != Candidate::wanted) return read;
-    std::memcpy(into.data(), artifact->data(), artifact->size());
-    length = artifact->size();
-    return read;
+    return copy_into(shelf, fingerprint, found, into);
   }
   const auto payload = into.first(record.stored_bytes);
-  LARDER_TRY(
-      const std::size_t count,
-      found.segment->file()->read_at(payload, found.location.offset_bytes() + record_header_bytes));
-  if (count < payload.size() || !format::payload_is_good(record, payload)) {
-    return Candidate::damaged;
+  if (direct == 0) {
+    LARDER_TRY(const std::size_t read,
+               found.segment->file()->read_at(payload,
+                                              found.location.offset_bytes() + record_header_bytes));
+    if (read < payload.size()) return Candidate::damaged;
+  } else {
+    // The index may have the length wrong; the header has not.
+    if (payload.size() < direct || payload.size() - direct > end.size() ||
+        count < record.hit_bytes()) {
+      return Candidate::damaged;
+    }
+    std::memcpy(payload.data() + direct, end.data(), payload.size() - direct);
   }
-  length = payload.size();
-  return Candidate::wanted;
+  return format::payload_is_good(record, payload) ? Candidate::wanted : Candidate::damaged;
 }
 
 Result<std::optional<std::size_t>> PackStoreImpl::get_into(const Fingerprint& fingerprint,
