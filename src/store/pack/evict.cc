@@ -7,7 +7,7 @@ Result<PruneReport> PackStoreImpl::clear() { return PruneReport{}; }
 Result<void> PackStoreImpl::maintain() { return {}; }
 bool PackStoreImpl::make_room(Shelf&) { return false; }
 Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t) {
-  if (shelf.writers().is_behind()) sync_shelf(state(), shelf);
+  if (shelf.writers().is_behind()) return sync_shelf(state(), shelf);
   return {};
 }
 }  // namespace larder::pack_store

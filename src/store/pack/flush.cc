@@ -80,7 +80,7 @@ void PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
   note_lost(process, std::move(lost), flushed.error().message);
 }
 
-void PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
+Result<void> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
   sync_large(process, shelf);
   bool has_left = false;
   auto lost = shelf.writers().sync([&]() -> Result<bool> {
@@ -97,16 +97,20 @@ void PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
   note_lost(process, std::move(lost.fingerprints),
             lost.error ? lost.error->message : "the store's directory was deleted or moved away");
   if (has_left) leave_shelf(shelf);
+  if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
+  return {};
 }
 
-void PackStoreImpl::flush_now() {
+Result<void> PackStoreImpl::flush_now() {
   ProcessState& process = state();
   const auto guard = process.epochs.enter();
   Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
-  if (shelf != nullptr && options_.access == Access::read_write) sync_shelf(process, *shelf);
+  if (shelf == nullptr || options_.access == Access::read_only) return {};
+  return sync_shelf(process, *shelf);
 }
 
-// The first who finds no batch running leads the next one, for all who asked until then.
+// The first who finds no batch running leads the next one, for all who asked until then. One that
+// could not be decided counts for nobody: the next who waited leads another.
 Result<void> PackStoreImpl::flush_in_turn() {
   ProcessState& process = state();
   std::unique_lock lock(process.flush_mutex);
@@ -118,9 +122,9 @@ Result<void> PackStoreImpl::flush_in_turn() {
     const std::uint64_t covered = process.flushes_asked_for;
     lock.unlock();
     auto flushed = guarded([&]() -> Result<void> {
-      flush_now();
+      auto done = flush_now();
       process.epochs.collect();
-      return {};
+      return done;
     });
     lock.lock();
     process.is_flushing = false;

@@ -148,8 +148,8 @@ class PackStoreImpl final : public PackStore {
 
   // flush.cc
   Result<void> flush_in_turn();
-  void flush_now();
-  void sync_shelf(ProcessState& process, Shelf& shelf);
+  Result<void> flush_now();
+  Result<void> sync_shelf(ProcessState& process, Shelf& shelf);
   void sync_large(ProcessState& process, Shelf& shelf);
   bool is_lost(const Fingerprint& fingerprint);
   void note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,

@@ -34,10 +34,10 @@ class Rebuild {
   Rebuild(const RebuildParts& parts, IndexPlace place) : parts_(parts), place_(place) {}
 
   Result<Rebuilt> run() {
+    if (place_ == IndexPlace::beside_others) LARDER_CHECK_OK(parts_.index.start_anew(0));
     LARDER_CHECK_OK(read_all());
-    if (place_ == IndexPlace::shared) {
-      LARDER_CHECK_OK(parts_.index.start_anew(entries_));
-    } else {
+    if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(entries_));
+    if (place_ == IndexPlace::in_private_memory) {
       LARDER_CHECK_OK(parts_.index.start_private(entries_));
     }
     for (const Read& segment : read_) LARDER_CHECK_OK(insert_all(segment));
@@ -57,6 +57,7 @@ class Rebuild {
       }
       if (!segment) continue;
       auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
+      if (!found || !found->from_summary) result_.unproven.push_back(name);
       if (found) note(name.number, std::move(found->entries));
     }
     return {};

@@ -3,6 +3,7 @@
 #define LARDER_STORE_PACK_REBUILD_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "store/pack/index.h"
 #include "store/pack/segment_scan.h"
@@ -24,9 +25,15 @@ struct Rebuilt {
   std::uint64_t entries = 0;
   std::uint64_t highest_sequence = 0;
   std::uint64_t next_segment = 0;
+  // Whose records no trailer proves to be on the disk.
+  std::vector<format::SegmentName> unproven = {};
 };
 
-enum class IndexPlace { shared, in_private_memory };
+enum class IndexPlace {
+  shared,         // nobody else is here
+  beside_others,  // who put meanwhile: the new index is in use before the segments are read
+  in_private_memory,
+};
 
 // Reads every segment, starts a new index and fills it with the newest record of each fingerprint,
 // unless the newest one is a removal. Others may look up and put meanwhile: what they put is not

@@ -39,7 +39,7 @@ Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerp
     LARDER_TRY(const Done done, remove_once(shelf, fingerprint, found));
     if (done == Done::no) continue;
     shelf.count_entries(-1);
-    sync_shelf(state(), shelf);
+    LARDER_CHECK_OK(sync_shelf(state(), shelf));
     if (outcome == Outcome::wanted && found.record.kind == format::RecordKind::large) {
       // What stays is swept when nothing leads to it.
       (void)shelf.large().remove(format::large_file_key(fingerprint, found.record.payload_digest));

@@ -49,24 +49,25 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Directory& segments
       new SegmentWriter(std::move(segment), options, format::records_at, true));
 }
 
-Result<std::unique_ptr<SegmentWriter>> SegmentWriter::adopt(Directory& segments,
-                                                            const format::StoreId& store,
-                                                            std::uint32_t number,
-                                                            const Options& options) {
+Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
+                                                    const format::StoreId& store,
+                                                    std::uint32_t number, const Options& options) {
   auto opened = Segment::open(segments, store, {.number = number}, OpenMode::read_write);
   if (!opened) {
     const Errc code = opened.error().code;
-    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) return nullptr;
+    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) {
+      return Refusal::useless;
+    }
     return std::unexpected(std::move(opened).error());
   }
   File& file = *(*opened)->file();
   LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
-  if (!locked) return nullptr;
+  if (!locked) return Refusal::owned;
   LARDER_TRY(const FileInfo info, file.info());
   LARDER_TRY(const SegmentEnd ending, read_end(**opened));
   const std::uint64_t end = format::round_to_unit(info.size_bytes);
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
-  if (info.link_count == 0 || ending.footer || !has_room) return nullptr;
+  if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
   return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, false));
 }
 
@@ -165,6 +166,10 @@ SegmentWriter::Unsynced SegmentWriter::take_unsynced() {
 void SegmentWriter::synced(const Unsynced& taken) {
   synced_until_ = taken.end;
   vouched_from_ = 0;
+}
+
+void SegmentWriter::give_back(Unsynced taken) {
+  unsynced_.insert(unsynced_.begin(), taken.fingerprints.begin(), taken.fingerprints.end());
 }
 
 void SegmentWriter::rely_on(std::uint32_t place, const Fingerprint& fingerprint) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "format/pack_index.h"
@@ -37,11 +38,11 @@ class SegmentWriter {
                                                        const format::SegmentHeader& header,
                                                        const Options& options);
 
-  // Takes over a segment that nobody owns and that has room; null when somebody does, or when it
-  // is sealed, full or gone.
-  static Result<std::unique_ptr<SegmentWriter>> adopt(Directory& segments,
-                                                      const format::StoreId& store,
-                                                      std::uint32_t number, const Options& options);
+  // Takes over a segment that nobody owns and that has room.
+  enum class Refusal { owned, useless };  // by somebody; sealed, full or gone
+  using Adopted = std::variant<std::unique_ptr<SegmentWriter>, Refusal>;
+  static Result<Adopted> adopt(Directory& segments, const format::StoreId& store,
+                               std::uint32_t number, const Options& options);
 
   ~SegmentWriter();
 
@@ -80,6 +81,7 @@ class SegmentWriter {
   void rely_on(std::uint32_t place, const Fingerprint& fingerprint);
   Unsynced take_unsynced();            // before a sync
   void synced(const Unsynced& taken);  // after it
+  void give_back(Unsynced taken);      // or when nothing came of it
   std::uint64_t synced_until() const noexcept { return synced_until_; }
 
   bool is_sealed() const noexcept { return is_sealed_; }

@@ -183,19 +183,24 @@ Result<void> Shelf::enter() {
   LARDER_TRY(const bool alone, is_alone());
   if (!alone) LARDER_CHECK_OK(join());
   const bool is_good = (!alone || state_->is_clean()) && index_->table() != nullptr;
-  if (!is_good) {
-    LARDER_CHECK_OK(state_->make_dirty());
-    LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
-    // Somebody may have been faster, while this process waited for the lock.
-    if (alone || index_->table() == nullptr) {
-      LARDER_TRY(const Rebuilt rebuilt, rebuild_index(IndexPlace::shared));
-      take_over(rebuilt, alone);
-      if (alone) index_->remove_leftovers();
-    }
-  }
+  if (!is_good) LARDER_CHECK_OK(make_index_anew(alone));
   gone_seen_ = state_->word(StateWord::gone_segments).load();
   if (alone) LARDER_CHECK_OK(join());
   return {};
+}
+
+Result<void> Shelf::make_index_anew(bool alone) {
+  LARDER_CHECK_OK(state_->make_dirty());
+  LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
+  // Somebody may have been faster, while this process waited for the lock.
+  if (!alone && index_->table() != nullptr) return {};
+  LARDER_TRY(Rebuilt rebuilt,
+             rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
+  take_over(rebuilt, alone);
+  if (!alone) return {};
+  index_->remove_leftovers();
+  unproven_ = std::move(rebuilt.unproven);
+  return prepare_to_change();
 }
 
 // What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
@@ -263,6 +268,18 @@ Shelf::~Shelf() {
   best_effort([this] { close_cleanly(); });
 }
 
+// What earlier sessions left unsynced is in the index now: before the index may be believed after a
+// power cut, it has to be on the disk.
+bool Shelf::sync_unproven() {
+  return std::ranges::all_of(unproven_, [this](const format::SegmentName& name) {
+    const auto segment = Segment::open(*segments_directory_, id_, name, OpenMode::read);
+    if (!segment) {
+      return segment.error().code == Errc::absent || segment.error().code == Errc::corrupt;
+    }
+    return (*segment)->file()->sync_data().has_value();
+  });
+}
+
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
 void Shelf::close_cleanly() {
   if (!writers_ || read_only()) return;
@@ -273,7 +290,7 @@ void Shelf::close_cleanly() {
   sessions.fetch_sub(1);
   const auto alone = is_alone();
   if (!alone || !*alone || sessions.load() != 0) return;
-  if (!index_->sync()) return;
+  if (!sync_unproven() || !index_->sync()) return;
   (void)state_->make_clean();
 }
 

@@ -87,12 +87,14 @@ class Shelf {
   Result<void> open_state();
   Result<void> make_parts();
   Result<void> enter();
+  Result<void> make_index_anew(bool alone);
   Result<void> enter_read_only();
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
   Result<bool> is_alone();
   Result<void> join();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
+  bool sync_unproven();
   void close_cleanly();
 
   const Parts parts_;
@@ -104,6 +106,7 @@ class Shelf {
   std::unique_ptr<SegmentTable> segments_;
   std::unique_ptr<Writers> writers_;
   std::shared_ptr<file_store::FileStore> large_;
+  std::vector<format::SegmentName> unproven_;  // of a rebuild, by a process that was alone
   std::atomic<bool> has_changed_ = false;
   std::atomic<std::uint64_t> gone_seen_ = 0;
 };

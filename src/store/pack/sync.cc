@@ -101,7 +101,10 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
   const auto named = sync_names(good);
   const auto there = in_place();
   for (Job& job : good) {
-    if (!there || !*there) {
+    if (!there) {
+      const std::lock_guard lock(job.writer->mutex());
+      job.writer->give_back(std::move(job.taken));
+    } else if (!*there) {
       give_up(job, lost);
     } else if (!named && job.writer->is_new()) {
       lose(job, named.error(), lost);
@@ -109,7 +112,7 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
       finish(job);
     }
   }
-  if (!there) lost.error = there.error();
+  if (!there) lost.undecided = there.error();
   return lost;
 }
 

@@ -74,12 +74,17 @@ Result<std::shared_ptr<SegmentWriter>> Writers::open_segment() {
 
 Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
   for (std::size_t i = 0; i < format::state_hints; ++i) {
-    const std::uint64_t hint = parts_.state.hint(i).load();
+    std::uint64_t hint = parts_.state.hint(i).load();
     if (hint == 0 || hint > format::max_segment_number) continue;
     const auto number = static_cast<std::uint32_t>(hint - 1);
-    LARDER_TRY(std::shared_ptr<SegmentWriter> adopted,
+    LARDER_TRY(auto adopted,
                SegmentWriter::adopt(parts_.segments, parts_.store, number, parts_.options));
-    if (adopted) return adopted;
+    if (auto* const writer = std::get_if<std::unique_ptr<SegmentWriter>>(&adopted)) {
+      return std::shared_ptr<SegmentWriter>(std::move(*writer));
+    }
+    if (std::get<SegmentWriter::Refusal>(adopted) == SegmentWriter::Refusal::useless) {
+      parts_.state.hint(i).compare_exchange_strong(hint, 0);
+    }
   }
   return nullptr;
 }

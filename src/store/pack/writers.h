@@ -47,6 +47,9 @@ class Writers {
   struct Lost {
     std::vector<Fingerprint> fingerprints;
     std::optional<Error> error = {};
+    // It could not be found out whether the store is still in its place. Nothing is lost yet: all
+    // of it waits for the next sync.
+    std::optional<Error> undecided = {};
     // Segments of which nothing from an offset on may be served any more.
     struct From {
       std::uint32_t segment = 0;
