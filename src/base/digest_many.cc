@@ -12,9 +12,9 @@ namespace larder {
 namespace {
 
 constexpr bool has_lanes = std::endian::native == std::endian::little;
-constexpr std::size_t max_message_bytes = 64 << 10;
 constexpr std::size_t max_chunks = 256;  // in one batch, so that their 32 bytes each stay in L1
 constexpr std::size_t max_messages = 32;
+constexpr std::size_t min_keyed_in_lanes = 4;  // fewer are faster one by one
 
 // Collects jobs until the lanes are full.
 class LaneQueue {
@@ -24,6 +24,12 @@ class LaneQueue {
   void push(const LaneJob& job) noexcept {
     jobs_[size_++] = job;
     if (size_ == lanes()) flush();
+  }
+
+  // Up to 4 jobs of equal kind take as long as one, and a single one after them, by itself, half of
+  // what it would take beside them.
+  void flush_few() noexcept {
+    if (size_ <= 4) flush();
   }
 
   std::size_t lanes() const noexcept { return lanes_of(level_); }
@@ -127,6 +133,7 @@ class Batch {
         jobs[count++] = chunk_job(tree, tree.width - 1);
       }
     }
+    if (count == 1) queue_.flush_few();
     const auto last_chunks = std::span(jobs).first(count);
     std::ranges::sort(last_chunks, std::greater{}, &LaneJob::blocks);
     for (const LaneJob& job : last_chunks) queue_.push(job);
@@ -162,7 +169,7 @@ void blake3_many(std::span<const std::span<const std::byte>> messages, std::span
   assert(messages.size() == digests.size());
   Batch batch(level);
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    if (!has_lanes || messages[i].size() > max_message_bytes) {
+    if (!has_lanes || messages[i].size() > max_lane_message_bytes) {
       digests[i] = blake3(messages[i]);
       continue;
     }
@@ -175,32 +182,26 @@ void blake3_many(std::span<const std::span<const std::byte>> messages, std::span
 void blake3_keyed_short_many(std::span<const KeyedMessage> messages, std::span<Digest> digests,
                              LaneLevel level) noexcept {
   assert(messages.size() == digests.size());
-  if constexpr (!has_lanes) {
+  const std::size_t lanes = lanes_of(level);
+  for (; messages.size() > lanes; messages = messages.subspan(lanes)) {
+    blake3_keyed_short_many(messages.first(lanes), digests.first(lanes), level);
+    digests = digests.subspan(lanes);
+  }
+  if (!has_lanes || messages.size() < min_keyed_in_lanes) {
     for (std::size_t i = 0; i < messages.size(); ++i) {
-      digests[i] = blake3_keyed_short(messages[i].key, messages[i].bytes);
+      digests[i] = blake3_keyed_short(*messages[i].key, messages[i].bytes);
     }
     return;
   }
-  // Longest first within each group, as the lanes want it.
-  for (std::size_t from = 0; from < messages.size(); from += lanes_of(level)) {
-    std::array<KeyWords, 16> keys;
-    std::array<LaneJob, 16> jobs;
-    const std::size_t count = std::min(lanes_of(level), messages.size() - from);
-    for (std::size_t i = 0; i < count; ++i) {
-      const KeyedMessage& message = messages[from + i];
-      assert(message.bytes.size() <= chunk_bytes);
-      keys[i] = key_words(message.key);
-      jobs[i] = {.key = &keys[i],
-                 .data = message.bytes,
-                 .flags = keyed_flag,
-                 .first_flags = chunk_start_flag,
-                 .last_flags = chunk_end_flag | root_flag,
-                 .digest = digests[from + i].data()};
-    }
-    const auto group = std::span(jobs).first(count);
-    std::ranges::sort(group, std::greater{}, &LaneJob::blocks);
-    hash_in_lanes(group, level);
+  std::array<KeyWords, 16> keys;
+  std::array<LaneJob, 16> jobs;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    keys[i] = key_words(*messages[i].key);
+    jobs[i] = short_job(keys[i], keyed_flag, messages[i].bytes, digests[i].data());
   }
+  const auto group = std::span(jobs).first(messages.size());
+  std::ranges::sort(group, std::greater{}, &LaneJob::blocks);
+  hash_in_lanes(group, level);
 }
 
 }  // namespace larder

@@ -39,6 +39,11 @@ class LaneGroup {
 
   void run(LaneLevel level) noexcept {
     while (!jobs_.empty()) {
+#ifdef LARDER_BLAKE3_INTERNAL
+      if (jobs_.size() == 1 && level == best_lane_level()) {
+        return hash_alone(jobs_.front(), chaining(0), done_);
+      }
+#endif
       const std::uint32_t blocks = jobs_.back().blocks() - done_;
       for (std::size_t i = 0; i < jobs_.size(); ++i) aim(i, blocks);
       for (std::size_t i = jobs_.size(); i < lanes_of(level); ++i) idle(i);
@@ -87,11 +92,13 @@ class LaneGroup {
     return to;
   }
 
-  void end() noexcept {
+  KeyWords chaining(std::size_t lane) const noexcept {
     KeyWords words;
-    for (std::size_t w = 0; w < words.size(); ++w) words[w] = state_.chaining[w][last()];
-    store_words(words, jobs_.back().digest);
+    for (std::size_t w = 0; w < words.size(); ++w) words[w] = state_.chaining[w][lane];
+    return words;
   }
+
+  void end() noexcept { store_words(chaining(last()), jobs_.back().digest); }
 
   std::span<const LaneJob> jobs_;  // those that have not ended
   std::uint32_t done_ = 0;         // blocks
@@ -133,6 +140,26 @@ void hash_uniform(std::span<const LaneJob> jobs) noexcept {
 #endif
 
 }  // namespace
+
+#ifdef LARDER_BLAKE3_INTERNAL
+void hash_alone(const LaneJob& job, KeyWords chaining, std::uint32_t done) noexcept {
+  std::uint8_t flags = job.flags | (done == 0 ? job.first_flags : 0);
+  const unsigned char* block = bytes_of(job.data) + std::size_t{done} * block_bytes;
+  std::size_t left = job.data.size() - std::size_t{done} * block_bytes;
+  for (; left > block_bytes; left -= block_bytes, block += block_bytes) {
+    blake3_compress_in_place(chaining.data(), block, block_bytes, job.counter, flags);
+    flags = job.flags;
+  }
+  unsigned char padded[block_bytes] = {};
+  if (left != block_bytes) {
+    if (left != 0) std::memcpy(padded, block, left);
+    block = padded;
+  }
+  blake3_compress_in_place(chaining.data(), block, static_cast<std::uint8_t>(left), job.counter,
+                           flags | job.last_flags);
+  store_words(chaining, job.digest);
+}
+#endif
 
 LaneLevel best_lane_level() noexcept {
 #ifdef LARDER_X86_LANES

@@ -54,7 +54,7 @@ std::size_t lanes_of(LaneLevel level) noexcept;
 // One chunk, or one parent node.
 struct LaneJob {
   const KeyWords* key = nullptr;
-  std::span<const std::byte> data;  // at most chunk_bytes
+  std::span<const std::byte> data = {};  // at most chunk_bytes
   std::uint64_t counter = 0;
   std::uint8_t flags = 0;          // of every block,
   std::uint8_t first_flags = 0;    // of the first one besides,
@@ -65,6 +65,22 @@ struct LaneJob {
     return data.empty() ? 1 : static_cast<std::uint32_t>((data.size() + 63) / block_bytes);
   }
 };
+
+// A whole message of at most one chunk.
+inline LaneJob short_job(const KeyWords& key, std::uint8_t flags,
+                         std::span<const std::byte> message, std::uint8_t* digest) noexcept {
+  return {.key = &key,
+          .data = message,
+          .flags = flags,
+          .first_flags = chunk_start_flag,
+          .last_flags = chunk_end_flag | root_flag,
+          .digest = digest};
+}
+
+#ifdef LARDER_BLAKE3_INTERNAL
+// One block after the other, from block `done` on, with that chaining value.
+void hash_alone(const LaneJob& job, KeyWords chaining, std::uint32_t done) noexcept;
+#endif
 
 // Computes at most lanes_of(level) jobs, of which none may have more blocks than the one before it.
 // Where all have equally many, all data is read before the first digest is written. For machines

@@ -56,6 +56,16 @@ TEST(Digest, ShortMessagesHaveTheDigestsOfAHasher) {
   }
 }
 
+TEST(Digest, EveryNumberOfChunksHasTheDigestOfAHasher) {
+  const auto bytes = counting_bytes(70'000);
+  for (std::size_t length = 1025; length <= bytes.size(); length += 511) {
+    for (const std::size_t size : {length, length / 1024 * 1024}) {
+      const auto message = std::span(bytes).first(size);
+      ASSERT_EQ(blake3(message), Hasher().update(message).finish()) << size;
+    }
+  }
+}
+
 TEST(Digest, ConstantTimeComparisonSeesEveryByte) {
   const Digest digest = blake3("x");
   for (std::size_t i = 0; i < digest.size(); ++i) {
