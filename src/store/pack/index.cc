@@ -128,16 +128,15 @@ Result<void> Index::replace_if_current(std::uint64_t generation) {
   return replaced;
 }
 
-// Replaces the current table by one with room.
-Result<void> Index::replace_table(Lock lock) {
+// Replaces the table of that generation by one with room, unless somebody has.
+Result<void> Index::replace_table(std::uint64_t generation, Lock lock) {
   if (is_private_) {
     return std::unexpected(Error{.code = Errc::no_space, .message = "a private index is full"});
   }
-  const std::uint64_t before = parts_.state.generation();
-  if (lock == Lock::is_held) return replace_if_current(before);
+  if (lock == Lock::is_held) return replace_if_current(generation);
   LARDER_TRY(const auto held,
              parts_.locks->acquire(store_directory::LockOffset::index(), index_wait));
-  return replace_if_current(before);
+  return replace_if_current(generation);
 }
 
 // A change counts when it went into the table that was the current one afterwards; else it is made
@@ -152,13 +151,13 @@ Result<Published> Index::change(const Change& change, Lock lock) {
     }
     const Published published = change(*current);
     if (published == Published::frozen || published == Published::full) {
-      LARDER_CHECK_OK(replace_table(lock));
+      LARDER_CHECK_OK(replace_table(current->generation(), lock));
       continue;
     }
     if (is_private_) return published;
     if (parts_.state.generation() != current->generation()) continue;
     if (current->crowded() && current->used() >= retry_at_used_.load()) {
-      (void)replace_table(lock);
+      (void)replace_table(current->generation(), lock);
     }
     return published;
   }

@@ -88,7 +88,7 @@ class Index {
   Result<void> open_generation(std::uint64_t generation);
   void adopt(std::shared_ptr<IndexFile> file);
   Result<Published> change(const Change& change, Lock lock);
-  Result<void> replace_table(Lock lock);
+  Result<void> replace_table(std::uint64_t generation, Lock lock);
   Result<void> replace_if_current(std::uint64_t generation);
   Result<void> replace_locked(IndexTable& old);
   Result<std::shared_ptr<IndexFile>> create(std::uint64_t generation, std::uint32_t log2_slots);
