@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
+#include <tuple>
 #include <vector>
 
 #include "base/try.h"
@@ -15,9 +15,11 @@
 namespace larder::pack_store {
 namespace {
 
-struct Read {
-  std::uint32_t number = 0;
-  std::vector<format::SummaryEntry> entries;
+// A record, or a removal, of one fingerprint.
+struct Entry {
+  std::uint64_t slot_tag = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t word = 0;  // its place; 0: removed
 };
 
 Result<std::vector<format::SegmentName>> list_segments(Directory& directory) {
@@ -36,73 +38,86 @@ class Rebuild {
   Result<Rebuilt> run() {
     if (place_ == IndexPlace::beside_others) LARDER_CHECK_OK(parts_.index.start_anew(0));
     LARDER_CHECK_OK(read_all());
-    if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(entries_));
+    keep_newest();
+    if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(found_.size()));
     if (place_ == IndexPlace::in_private_memory) {
-      LARDER_CHECK_OK(parts_.index.start_private(entries_));
+      LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
     }
-    for (const Read& segment : read_) LARDER_CHECK_OK(insert_all(segment));
+    for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     return result_;
   }
 
  private:
-  // Whoever owns a segment that cannot be read now, only that one is missed.
   Result<void> read_all() {
     LARDER_TRY(const auto names, list_segments(parts_.segments_directory));
     for (const format::SegmentName& name : names) {
       result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
-      const auto segment =
-          Segment::open(parts_.segments_directory, parts_.store, name, OpenMode::read);
-      if (!segment && segment.error().code == Errc::out_of_memory) {
-        return std::unexpected(segment.error());
-      }
-      if (!segment) continue;
-      auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
-      if (!found || !found->from_summary) result_.unproven.push_back(name);
-      if (found) note(name.number, std::move(found->entries));
+      LARDER_CHECK_OK(read_one(name));
     }
     return {};
   }
 
-  void note(std::uint32_t number, std::vector<format::SummaryEntry> entries) {
-    for (const format::SummaryEntry& entry : entries) {
-      result_.highest_sequence = std::max(result_.highest_sequence, entry.sequence);
-      if (!entry.removed) continue;
-      auto& removed_at = removed_at_[entry.slot_tag];
-      removed_at = std::max(removed_at, entry.sequence);
-    }
-    entries_ += entries.size();
-    read_.push_back({.number = number, .entries = std::move(entries)});
+  Result<void> read_one(const format::SegmentName& name) {
+    auto segment = Segment::open(parts_.segments_directory, parts_.store, name, OpenMode::read);
+    if (!segment) return forgive(segment.error());
+    auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
+    if (!found) return forgive(found.error());
+    if (!found->from_summary) result_.unproven.push_back(name);
+    if (found->has_gaps) result_.is_complete = false;
+    for (const format::SummaryEntry& entry : found->entries) note(name.number, entry);
+    return {};
   }
 
-  Result<void> insert_all(const Read& segment) {
-    for (const format::SummaryEntry& entry : segment.entries) {
-      if (entry.removed) continue;
-      const auto removed = removed_at_.find(entry.slot_tag);
-      if (removed != removed_at_.end() && removed->second > entry.sequence) continue;
-      const format::Location location{
-          .segment = segment.number, .place = entry.place, .units = entry.hit_units};
-      LARDER_CHECK_OK(insert(entry, location.word()));
-    }
+  // What is no segment, or is gone, or cannot be read from its disk, costs its own records. Nothing
+  // else may pass for that: a removal that was not seen brings back what was removed.
+  Result<void> forgive(const Error& error) {
+    const bool is_none =
+        error.code == Errc::corrupt || error.code == Errc::absent || error.code == Errc::not_ours;
+    if (is_none) return {};
+    if (!is_lost_sector(error)) return std::unexpected(error);
+    result_.is_complete = false;
     return {};
+  }
+
+  void note(std::uint32_t number, const format::SummaryEntry& entry) {
+    result_.highest_sequence = std::max(result_.highest_sequence, entry.sequence);
+    const format::Location location{
+        .segment = number, .place = entry.place, .units = entry.hit_units};
+    found_.push_back({.slot_tag = entry.slot_tag,
+                      .sequence = entry.sequence,
+                      .word = entry.removed ? 0 : location.word()});
+  }
+
+  // One for each tag, in their order: the inserts then go through the table from front to back. Of
+  // two copies of a record, which have the same sequence, either.
+  void keep_newest() {
+    std::ranges::sort(found_, [](const Entry& a, const Entry& b) {
+      return std::tie(a.slot_tag, b.sequence, b.word) < std::tie(b.slot_tag, a.sequence, a.word);
+    });
+    const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
+    found_.erase(older.begin(), older.end());
+    std::erase_if(found_, [](const Entry& newest) { return newest.word == 0; });
   }
 
   // Beside others who may put: an entry that is there already gives way only to a newer one.
-  Result<void> insert(const format::SummaryEntry& entry, std::uint64_t word) {
+  Result<void> insert(const Entry& newest) {
     std::uint64_t expected = 0;
     for (int attempt = 0; attempt < 64; ++attempt) {
       const auto never = [](std::uint64_t) { return false; };
       LARDER_TRY(const Published published,
-                 parts_.index.publish(entry.slot_tag, expected, word, never, Index::Lock::is_held));
+                 parts_.index.publish(newest.slot_tag, expected, newest.word, never,
+                                      Index::Lock::is_held));
       if (published == Published::done) {
         if (expected == 0) ++result_.entries;
         return {};
       }
-      LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(entry.slot_tag));
+      LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(newest.slot_tag));
       if (!there) {
         expected = 0;
         continue;
       }
-      if (sequence_at(*there) >= entry.sequence) return {};
+      const auto sequence = sequence_at(*there);
+      if (!sequence || *sequence >= newest.sequence) return {};
       expected = *there;
     }
     return {};
@@ -118,19 +133,19 @@ class Rebuild {
     return std::nullopt;
   }
 
-  // 0 when there is no good record there: anything is newer.
-  std::uint64_t sequence_at(std::uint64_t word) {
+  // nullopt when it cannot be found out.
+  std::optional<std::uint64_t> sequence_at(std::uint64_t word) {
     const format::Location location = format::Location::of(word);
     std::shared_ptr<Segment> keep;
     const auto segment = parts_.segments.find(location.segment, keep);
-    if (!segment) return 0;
+    if (!segment) return std::nullopt;
     std::array<std::byte, format::record_header_bytes> header;
     const auto count = (*segment)->file()->read_at(header, location.offset_bytes());
     format::Record record;
     if (!count || *count < header.size() ||
         format::decode_record(header, (*segment)->key(), location.place, record) !=
             format::RecordVerdict::good) {
-      return 0;
+      return std::nullopt;
     }
     return record.sequence;
   }
@@ -138,10 +153,7 @@ class Rebuild {
   const RebuildParts& parts_;
   const IndexPlace place_;
   Rebuilt result_;
-  std::uint64_t entries_ = 0;
-  std::vector<Read> read_;
-  std::unordered_map<std::uint64_t, std::uint64_t>
-      removed_at_;  // by slot tag: a keyed hash already
+  std::vector<Entry> found_;
 };
 
 }  // namespace

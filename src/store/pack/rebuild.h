@@ -27,6 +27,7 @@ struct Rebuilt {
   std::uint64_t next_segment = 0;
   // Whose records no trailer proves to be on the disk.
   std::vector<format::SegmentName> unproven = {};
+  bool is_complete = true;  // false: some part of the disk could not be read
 };
 
 enum class IndexPlace {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
+#include <string_view>
 
 #include "base/try.h"
 
@@ -14,12 +16,14 @@ using format::pack_unit_bytes;
 // Room for the largest record, so that one can always be seen whole.
 constexpr std::size_t window_bytes = 8u << 20;
 static_assert(window_bytes >= format::max_record_bytes);
+constexpr std::size_t sector_bytes = 4096;
 
 std::uint32_t place_of(std::uint64_t offset) noexcept {
   return static_cast<std::uint32_t>(offset / pack_unit_bytes);
 }
 
-// Reads a file front to back through a window.
+// Reads a file front to back through a window. A sector that the disk cannot give is zeros, which
+// are no record.
 class Window {
  public:
   explicit Window(File& file)
@@ -29,52 +33,91 @@ class Window {
   Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t length) {
     if (offset < start_ || offset + length > start_ + filled_) {
       start_ = offset;
-      LARDER_TRY(filled_, file_.read_at({bytes_.get(), window_bytes}, offset));
+      filled_ = 0;
+      LARDER_TRY(filled_, fill(offset));
     }
     const std::size_t skip = std::min<std::uint64_t>(offset - start_, filled_);
     return std::span<const std::byte>(bytes_.get() + skip, std::min(length, filled_ - skip));
   }
 
+  bool has_gaps() const noexcept { return has_gaps_; }
+
  private:
+  Result<std::size_t> fill(std::uint64_t offset) {
+    auto filled = file_.read_at({bytes_.get(), window_bytes}, offset);
+    if (filled || !is_lost_sector(filled.error())) return filled;
+    std::size_t total = 0;
+    while (total < window_bytes) {
+      const std::span<std::byte> sector(bytes_.get() + total, sector_bytes);
+      auto count = file_.read_at(sector, offset + total);
+      if (!count && !is_lost_sector(count.error())) return count;
+      if (!count) {
+        std::ranges::fill(sector, std::byte{0});
+        has_gaps_ = true;
+      }
+      const std::size_t length = count.value_or(sector.size());
+      total += length;
+      if (length < sector.size()) break;
+    }
+    return total;
+  }
+
   File& file_;
   std::unique_ptr<std::byte[]> bytes_;
   std::uint64_t start_ = 0;
   std::size_t filled_ = 0;
+  bool has_gaps_ = false;
 };
 
 Result<bool> payload_verifies(Window& window, const format::Record& record, std::uint64_t offset,
                               const LargeCheck& large_is_good) {
   if (record.kind == format::RecordKind::removed) return true;
-  if (record.kind == format::RecordKind::large) return large_is_good(record);
+  if (record.kind == format::RecordKind::large) return !large_is_good || large_is_good(record);
   LARDER_TRY(const auto stored,
              window.at(offset + format::record_header_bytes, record.stored_bytes));
   return stored.size() == record.stored_bytes && format::payload_is_good(record, stored);
 }
 
+// How far the next record may begin. Behind a recipe that was cut, somebody may have gone on.
+Result<std::uint64_t> length_of(Window& window, const format::Record& record,
+                                std::uint64_t offset) {
+  if (record.recipe_bytes == 0) return record.total_bytes();
+  LARDER_TRY(const auto recipe, window.at(offset + record.hit_bytes(), record.recipe_bytes));
+  const std::string_view text(reinterpret_cast<const char*>(recipe.data()), recipe.size());
+  return format::recipe_is_good(record, text) ? record.total_bytes()
+                                              : format::round_to_unit(record.hit_bytes());
+}
+
 }  // namespace
 
-Result<void> scan_records(Segment& segment, const ScanRange& range, const RecordVisitor& visitor) {
+bool is_lost_sector(const Error& error) noexcept { return error.os_error == EIO; }
+
+Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
+                             const RecordVisitor& visitor) {
+  LARDER_TRY(const FileInfo info, segment.file()->info());
   Window window(*segment.file());
   std::uint64_t offset = format::round_to_unit(std::max(range.from, format::records_at));
-  const std::uint64_t until = std::min({range.until, segment.good_until(), longest_segment_bytes});
+  const std::uint64_t until =
+      std::min({range.until, segment.good_until(), longest_segment_bytes, info.size_bytes});
   while (offset + format::record_header_bytes <= until) {
     LARDER_TRY(const auto header, window.at(offset, format::record_header_bytes));
-    if (header.size() < format::record_header_bytes) return {};
+    if (header.size() < format::record_header_bytes) break;
     format::Record record;
     const auto verdict = format::decode_record(header, segment.key(), place_of(offset), record);
-    if (verdict != format::RecordVerdict::good) {
-      // What a lost header claims to be long is not believed: good records may stand behind it.
+    bool is_good = verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until;
+    if (is_good) {
+      LARDER_TRY(is_good, payload_verifies(window, record, offset, range.large_is_good));
+    }
+    if (!is_good) {
+      // How long it claims to be is not believed: good records may stand behind it.
       offset += pack_unit_bytes;
       continue;
     }
-    bool is_good = offset + record.hit_bytes() <= until;
-    if (is_good && range.payloads == Payloads::verify) {
-      LARDER_TRY(is_good, payload_verifies(window, record, offset, range.large_is_good));
-    }
-    if (is_good) visitor(record, place_of(offset));
-    offset += record.total_bytes();
+    visitor(record, place_of(offset));
+    LARDER_TRY(const std::uint64_t length, length_of(window, record, offset));
+    offset += length;
   }
-  return {};
+  return window.has_gaps() ? Scanned::with_gaps : Scanned::whole;
 }
 
 Result<SegmentEnd> read_end(Segment& segment) {
@@ -100,28 +143,42 @@ Result<SegmentEnd> read_end(Segment& segment) {
   return end;
 }
 
+namespace {
+
+using Entries = std::vector<format::SummaryEntry>;
+
+// Its summary, when that lists no more than the disk has.
+Result<std::optional<Entries>> read_summary(Segment& segment) {
+  LARDER_TRY(const SegmentEnd end, read_end(segment));
+  if (!end.is_durable) return std::nullopt;
+  const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
+  auto buffer = std::make_unique<std::byte[]>(bytes);
+  const std::span<std::byte> summary(buffer.get(), bytes);
+  const std::uint64_t at = std::uint64_t{end.footer->summary_place} * pack_unit_bytes;
+  LARDER_TRY(const std::size_t count, segment.file()->read_at(summary, at));
+  if (count != bytes) return std::nullopt;
+  return format::decode_summary(summary, segment.key(), end.footer->summary_place);
+}
+
+}  // namespace
+
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
                                     const LargeCheck& large_is_good) {
-  LARDER_TRY(const SegmentEnd end, read_end(segment));
-  if (end.is_durable) {
-    const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
-    auto buffer = std::make_unique<std::byte[]>(bytes);
-    const std::span<std::byte> summary(buffer.get(), bytes);
-    LARDER_TRY(const std::size_t count,
-               segment.file()->read_at(summary,
-                                       std::uint64_t{end.footer->summary_place} * pack_unit_bytes));
-    if (count == bytes) {
-      auto entries = format::decode_summary(summary, segment.key(), end.footer->summary_place);
-      if (entries) return SegmentEntries{.entries = *std::move(entries), .from_summary = true};
-    }
+  auto summary = read_summary(segment);
+  if (!summary && !is_lost_sector(summary.error())) {
+    return std::unexpected(std::move(summary).error());
+  }
+  if (summary && *summary) {
+    return SegmentEntries{.entries = **std::move(summary), .from_summary = true};
   }
   SegmentEntries found;
-  const auto payloads = end.is_durable ? Payloads::trust : Payloads::verify;
-  LARDER_CHECK_OK(scan_records(segment, {.payloads = payloads, .large_is_good = large_is_good},
-                               [&](const format::Record& record, std::uint32_t place) {
-                                 found.entries.push_back(format::summary_entry(
-                                     record, hash(record.fingerprint), place));
-                               }));
+  LARDER_TRY(const Scanned scanned,
+             scan_records(segment, {.large_is_good = large_is_good},
+                          [&](const format::Record& record, std::uint32_t place) {
+                            found.entries.push_back(
+                                format::summary_entry(record, hash(record.fingerprint), place));
+                          }));
+  found.has_gaps = scanned == Scanned::with_gaps;
   return found;
 }
 

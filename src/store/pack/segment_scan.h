@@ -12,13 +12,15 @@
 
 namespace larder::pack_store {
 
-enum class Payloads {
-  trust,   // the header is enough
-  verify,  // after a power cut a header may have reached the disk without its payload
-};
+// A part of the disk that cannot be read: it costs the records in it, no others. What else may go
+// wrong (descriptors, memory) is over when somebody tries again, and no reason to forget anything.
+bool is_lost_sector(const Error& error) noexcept;
 
-// Calls back with each good record that lies in [from, until), in order. Damage, holes and records
-// of other keys are stepped over, 64 bytes at a time. io_error when the file cannot be read.
+// Calls back with each record in [from, until) whose header and payload are good, in order: after a
+// kill or a power cut a header may stand there without its payload. Damage, holes and records of
+// other keys are stepped over, 64 bytes at a time; with_gaps when some of it was a lost sector.
+// Errors: other ones of reading.
+enum class Scanned { whole, with_gaps };
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
 // Whether the file that a `large` record leads to is there and whole.
 using LargeCheck = std::function<bool(const format::Record&)>;
@@ -26,10 +28,10 @@ using LargeCheck = std::function<bool(const format::Record&)>;
 struct ScanRange {
   std::uint64_t from = format::records_at;
   std::uint64_t until = longest_segment_bytes;
-  Payloads payloads = Payloads::trust;
-  LargeCheck large_is_good = {};  // for Payloads::verify
+  LargeCheck large_is_good = {};  // not set: all are
 };
-Result<void> scan_records(Segment& segment, const ScanRange& range, const RecordVisitor& visitor);
+Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
+                             const RecordVisitor& visitor);
 
 // How a segment ends.
 struct SegmentEnd {
@@ -42,6 +44,7 @@ Result<SegmentEnd> read_end(Segment& segment);
 struct SegmentEntries {
   std::vector<format::SummaryEntry> entries;
   bool from_summary = false;
+  bool has_gaps = false;  // there may be more, behind a lost sector
 };
 
 // Everything in it that may be believed. What no trailer proves to be on the disk is read whole: an

@@ -109,10 +109,15 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
 // Of an adopted segment, the records that others wrote are read first.
 Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
   std::vector<format::SummaryEntry> all;
-  LARDER_CHECK_OK(scan_records(
-      *segment_, {.until = adopted_at_}, [&](const format::Record& record, std::uint32_t place) {
-        all.push_back(format::summary_entry(record, options_.hash(record.fingerprint), place));
-      }));
+  const auto note = [&](const format::Record& record, std::uint32_t place) {
+    all.push_back(format::summary_entry(record, options_.hash(record.fingerprint), place));
+  };
+  LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = adopted_at_}, note));
+  // A summary without them would make their loss final.
+  if (scanned == Scanned::with_gaps) {
+    return std::unexpected(
+        Error{.code = Errc::io_error, .message = "parts of a segment cannot be read"});
+  }
   all.insert(all.end(), entries_.begin(), entries_.end());
   return all;
 }

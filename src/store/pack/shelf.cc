@@ -1,13 +1,18 @@
 // Opening and closing. Who is here is told by a shared lock on `state`: whoever gets it exclusively
-// is alone, and may find out whether the last one left cleanly.
+// is alone, and may find out whether the last one left cleanly. They come in one after another,
+// under a second lock: whoever is not alone knows that the others came in properly, and that nobody
+// was killed half-way through a rebuild.
 #include "store/pack/shelf.h"
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "format/entry_name.h"
 #include "store/pack/names.h"
 #include "store/pack/rebuild.h"
 
@@ -17,9 +22,15 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 
-constexpr std::uint64_t presence_at = 1ull << 41;         // on `state`
-constexpr auto presence_wait = std::chrono::seconds(10);  // for another process's rebuild
+// On `state`.
+constexpr std::uint64_t presence_at = 1ull << 41;
+constexpr std::uint64_t door_at = presence_at + 1;
+
+constexpr auto door_wait = std::chrono::seconds(10);  // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
+
+// More than any store will ever give out: a damaged word.
+constexpr std::uint64_t believable_sequence = 1ull << 62;
 
 // "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve
 // are for directories, index, state, locks and the segments on their way.
@@ -33,6 +44,20 @@ std::size_t segments_kept_open(FileSystem& file_system) {
   const std::size_t allowance = descriptor_allowance(file_system);
   return std::max<std::size_t>(
       2, allowance - allowance / 4 - std::min(fixed_descriptors, allowance / 2));
+}
+
+// Calls `attempt` (Result<bool>) until it says true, in small sleeps; false after `limit`.
+template <class Attempt>
+Result<bool> keep_trying(std::chrono::milliseconds limit, const Attempt& attempt) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  auto pause = std::chrono::microseconds(20);
+  for (;;) {
+    LARDER_TRY(const bool done, attempt());
+    if (done) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::microseconds(2000));
+  }
 }
 
 }  // namespace
@@ -147,21 +172,29 @@ Result<bool> Shelf::is_alone() {
   return state_->file()->try_lock(LockMode::exclusive, presence_at, 1);
 }
 
-// Turns the exclusive lock into a shared one, or waits for it.
-Result<void> Shelf::join() {
-  const auto deadline = std::chrono::steady_clock::now() + presence_wait;
-  auto pause = std::chrono::microseconds(20);
-  for (;;) {
+Error Shelf::busy() const {
+  return {.code = Errc::timed_out,
+          .message = parts_.path + ": another process rebuilds the index; try again"};
+}
+
+Result<bool> Shelf::pass_door(LockMode mode) {
+  return keep_trying(door_wait, [&] { return state_->file()->try_lock(mode, door_at, 1); });
+}
+
+// At the door; true when nobody else is here. Who is on the way out may hold presence for himself:
+// he is waited for.
+Result<bool> Shelf::come_in() {
+  bool alone = false;
+  const auto attempt = [&]() -> Result<bool> {
+    LARDER_TRY(alone, is_alone());
+    if (alone) return true;
     LARDER_TRY(const bool joined, state_->file()->try_lock(LockMode::shared, presence_at, 1));
-    if (joined) return {};
-    if (std::chrono::steady_clock::now() >= deadline) {
-      return std::unexpected(
-          Error{.code = Errc::timed_out,
-                .message = parts_.path + ": another process rebuilds the index; try again"});
-    }
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, std::chrono::microseconds(2000));
-  }
+    if (!joined) return false;
+    return state_->file()->is_locked(presence_at, 1);  // else the last one has just left
+  };
+  LARDER_TRY(const bool is_in, keep_trying(door_wait, attempt));
+  if (!is_in) return std::unexpected(busy());
+  return alone;
 }
 
 Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
@@ -179,28 +212,45 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
                  place);
 }
 
+// What fails here ends the shelf, and with it its locks.
 Result<void> Shelf::enter() {
-  LARDER_TRY(const bool alone, is_alone());
-  if (!alone) LARDER_CHECK_OK(join());
+  LARDER_TRY(const bool at_door, pass_door(LockMode::exclusive));
+  if (!at_door) return std::unexpected(busy());
+  LARDER_TRY(const bool alone, come_in());
   const bool is_good = (!alone || state_->is_clean()) && index_->table() != nullptr;
   if (!is_good) LARDER_CHECK_OK(make_index_anew(alone));
   gone_seen_ = state_->word(StateWord::gone_segments).load();
-  if (alone) LARDER_CHECK_OK(join());
-  return {};
+  if (alone) LARDER_CHECK_OK(state_->file()->try_lock(LockMode::shared, presence_at, 1));
+  has_entered_ = true;
+  return state_->file()->unlock(door_at, 1);
 }
 
 Result<void> Shelf::make_index_anew(bool alone) {
   LARDER_CHECK_OK(state_->make_dirty());
   LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
-  // Somebody may have been faster, while this process waited for the lock.
-  if (!alone && index_->table() != nullptr) return {};
   LARDER_TRY(Rebuilt rebuilt,
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
   if (!alone) return {};
   index_->remove_leftovers();
+  sweep_temporaries();
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
+}
+
+// Files on their way to a name, whose writer is gone: his lock tells.
+void Shelf::sweep_temporaries() {
+  std::vector<std::string> names;
+  (void)root().list([&names](std::string_view name) {
+    if (format::is_temporary_name(name)) names.emplace_back(name);
+    return true;
+  });
+  for (const std::string& name : names) {
+    const auto file = root().open_file(name, OpenMode::read_write);
+    if (!file) continue;
+    const auto locked = (*file)->try_lock(LockMode::exclusive, 0, 0);
+    if (locked && *locked) (void)root().remove_file(name);
+  }
 }
 
 // What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
@@ -212,11 +262,16 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
     while ((alone || seen < value) && !word.compare_exchange_weak(seen, value)) {
     }
   };
-  raise(StateWord::sequence, rebuilt.highest_sequence + 1);
+  // A segment that could not be read, or is gone for a while, may hold higher ones.
+  const std::uint64_t known = state_->word(StateWord::sequence).load();
+  const std::uint64_t next = rebuilt.highest_sequence + 1;
+  raise(StateWord::sequence, known < believable_sequence ? std::max(next, known) : next);
   raise(StateWord::next_segment, rebuilt.next_segment);
   state_->word(StateWord::entries).store(rebuilt.entries);
+  // A session that never ends: the next who is alone reads the segments again.
+  if (alone) state_->word(StateWord::open_sessions).store(0);
+  if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
   if (!alone) return;
-  state_->word(StateWord::open_sessions).store(0);
   for (std::size_t i = 0; i < format::state_hints; ++i) {
     const std::uint64_t number = rebuilt.next_segment - 1 - i;
     state_->hint(i).store(number < rebuilt.next_segment ? number + 1 : 0);
@@ -227,23 +282,36 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
 // keep it, this process makes one in its own memory.
 Result<void> Shelf::enter_read_only() {
   if (!segments_directory_) return index_->start_private(0);
-  bool is_shared = false;
-  if (state_->file() != nullptr) {
-    LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
-    (void)state_->file()->try_lock(LockMode::shared, presence_at, 1);
-    LARDER_TRY(const std::string type, root().file_system_type());
-    // A mapping of a lower layer stays behind when the file is copied up.
-    is_shared = (others || state_->is_clean()) && type != "overlay" && index_->table() != nullptr;
-  }
+  LARDER_TRY(const bool is_shared, share_index());
   if (is_shared) return {};
   LARDER_CHECK_OK(rebuild_index(IndexPlace::in_private_memory));
   return {};
 }
 
+// Holds presence only when the index is what the segments say: others take it for that.
+Result<bool> Shelf::share_index() {
+  if (state_->file() == nullptr) return false;
+  LARDER_TRY(const std::string type, root().file_system_type());
+  // A mapping of a lower layer stays behind when the file is copied up.
+  if (type == "overlay") return false;
+  LARDER_TRY(const bool at_door, pass_door(LockMode::shared));
+  if (!at_door) return false;
+  LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
+  bool is_shared = (others || state_->is_clean()) && index_->table() != nullptr;
+  if (is_shared) {
+    LARDER_TRY(is_shared, state_->file()->try_lock(LockMode::shared, presence_at, 1));
+  }
+  LARDER_CHECK_OK(state_->file()->unlock(door_at, 1));
+  return is_shared;
+}
+
 Result<void> Shelf::prepare_to_change() {
   if (has_changed_.load(std::memory_order_acquire)) return {};
+  const std::lock_guard lock(change_mutex_);
+  if (has_changed_.load(std::memory_order_relaxed)) return {};
   LARDER_CHECK_OK(state_->make_dirty());
-  if (!has_changed_.exchange(true)) state_->word(StateWord::open_sessions).fetch_add(1);
+  state_->word(StateWord::open_sessions).fetch_add(1);
+  has_changed_.store(true, std::memory_order_release);
   return {};
 }
 
@@ -282,16 +350,26 @@ bool Shelf::sync_unproven() {
 
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
 void Shelf::close_cleanly() {
-  if (!writers_ || read_only()) return;
+  if (!writers_ || read_only() || !has_entered_) return;
   const bool flushed = !writers_->has_unsynced() && large_->durability().durable;
   writers_->close_all();
-  if (!has_changed_ || !flushed) return;
   auto sessions = state_->word(StateWord::open_sessions);
-  sessions.fetch_sub(1);
-  const auto alone = is_alone();
-  if (!alone || !*alone || sessions.load() != 0) return;
-  if (!sync_unproven() || !index_->sync()) return;
+  if (has_changed_) {
+    if (!flushed || !sync_unproven()) return;
+    sessions.fetch_sub(1);
+  }
+  if (sessions.load() != 0 || state_->is_clean() || !is_last()) return;
+  if (sessions.load() != 0 || !index_->sync()) return;
   (void)state_->make_clean();
+}
+
+// Of two who leave at once, the one who lets go of presence last.
+bool Shelf::is_last() {
+  const auto before = is_alone();
+  if (before && *before) return true;
+  if (!state_->file()->unlock(presence_at, 1)) return false;
+  const auto after = is_alone();
+  return after && *after;
 }
 
 }  // namespace larder::pack_store

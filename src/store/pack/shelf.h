@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "larder/pack_store.h"
 #include "store/directory/lock_file.h"
@@ -91,8 +92,13 @@ class Shelf {
   Result<void> enter_read_only();
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
+  Error busy() const;
+  Result<bool> pass_door(LockMode mode);
+  Result<bool> come_in();
+  Result<bool> share_index();
   Result<bool> is_alone();
-  Result<void> join();
+  bool is_last();
+  void sweep_temporaries();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
   bool sync_unproven();
   void close_cleanly();
@@ -107,7 +113,9 @@ class Shelf {
   std::unique_ptr<Writers> writers_;
   std::shared_ptr<file_store::FileStore> large_;
   std::vector<format::SegmentName> unproven_;  // of a rebuild, by a process that was alone
-  std::atomic<bool> has_changed_ = false;
+  bool has_entered_ = false;
+  std::mutex change_mutex_;
+  std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
   std::atomic<std::uint64_t> gone_seen_ = 0;
 };
 
