@@ -17,7 +17,7 @@ constexpr std::size_t size_bytes = 1024;
 constexpr std::uint64_t present = 1;  // key spaces
 constexpr std::uint64_t missing = 2;
 constexpr std::array<std::uint64_t, 4> full_counts = {1000, 10'000, 100'000, 1'000'000};
-constexpr std::array<std::uint64_t, 2> quick_counts = {1000, 5000};
+constexpr std::array<std::uint64_t, 2> quick_counts = {1000, 3000};
 constexpr std::size_t probed = 3000;  // keys in a process
 constexpr std::size_t batch = 100;
 
