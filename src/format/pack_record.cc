@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/byte_order.h"
+#include "base/digest_many.h"
 #include "format/pack_index.h"
 #include "format/pack_segment.h"
 #include "larder/recipe.h"
@@ -115,6 +116,30 @@ bool begins_a_record(const std::byte* header, std::uint32_t place) noexcept {
          reserved_is_zero(header) && check_is_good(header);
 }
 
+// All but the tag. Fills the lengths.
+bool is_sound(std::span<const std::byte> header, std::uint32_t place, Record& read) noexcept {
+  if (header.size() < record_header_bytes || !begins_a_record(header.data(), place)) return false;
+  read_lengths(header.data(), read);
+  return lengths_are_sound(read) && ends_in_segment(read, place);
+}
+
+// Given the tag that the header should have.
+RecordVerdict judge(std::span<const std::byte> header, const Digest& tag, Record& read,
+                    Record& record) noexcept {
+  const std::byte* from = header.data();
+  if (equal_constant_time(header.subspan<at_tag, 32>(), tag)) {
+    read_rest(from, read);
+    if (!unused_digests_are_zero(read)) return RecordVerdict::damaged;
+    record = read;
+    return RecordVerdict::good;
+  }
+  // Without a key of its own it was made with the key of another segment, or it is damaged: either
+  // way its lengths say nothing about this place.
+  if (load_little<std::uint64_t>(from + at_key_id) == no_key) return RecordVerdict::damaged;
+  record = read;
+  return RecordVerdict::other_key;
+}
+
 }  // namespace
 
 SegmentKey segment_key(const SegmentIdentity& segment) noexcept {
@@ -153,23 +178,31 @@ RecordHeader encode_record(const Record& record, const SegmentKey& key,
 
 RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
                             std::uint32_t place, Record& record) noexcept {
-  if (header.size() < record_header_bytes) return RecordVerdict::damaged;
-  const std::byte* from = header.data();
-  if (!begins_a_record(from, place)) return RecordVerdict::damaged;
   Record read;
-  read_lengths(from, read);
-  if (!lengths_are_sound(read) || !ends_in_segment(read, place)) return RecordVerdict::damaged;
-  if (equal_constant_time(header.subspan<at_tag, 32>(), tag_of(from, key))) {
-    read_rest(from, read);
-    if (!unused_digests_are_zero(read)) return RecordVerdict::damaged;
-    record = read;
-    return RecordVerdict::good;
+  if (!is_sound(header, place, read)) return RecordVerdict::damaged;
+  return judge(header, tag_of(header.data(), key), read, record);
+}
+
+void decode_records(std::span<HeaderToDecode> headers) noexcept {
+  constexpr std::size_t group = 16;
+  for (; headers.size() > group; headers = headers.subspan(group)) {
+    decode_records(headers.first(group));
   }
-  // Without a key of its own it was made with the key of another segment, or it is damaged: either
-  // way its lengths say nothing about this place.
-  if (load_little<std::uint64_t>(from + at_key_id) == no_key) return RecordVerdict::damaged;
-  record = read;
-  return RecordVerdict::other_key;
+  std::array<Record, group> read;
+  std::array<HeaderToDecode*, group> sound;
+  std::array<KeyedMessage, group> messages;
+  std::array<Digest, group> tags;
+  std::size_t count = 0;
+  for (HeaderToDecode& header : headers) {
+    header.verdict = RecordVerdict::damaged;
+    if (!is_sound(header.header, header.place, read[count])) continue;
+    messages[count] = {.key = header.key, .bytes = header.header.first(at_tag)};
+    sound[count++] = &header;
+  }
+  blake3_keyed_short_many(std::span(messages).first(count), std::span(tags).first(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    sound[i]->verdict = judge(sound[i]->header, tags[i], read[i], *sound[i]->record);
+  }
 }
 
 bool payload_is_good(const Record& record, std::span<const std::byte> stored) noexcept {

@@ -110,6 +110,17 @@ enum class RecordVerdict {
 RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
                             std::uint32_t place, Record& record) noexcept;
 
+// As decode_record for each, but with their tags computed side by side, which takes a third of the
+// time. `verdict` and what `record` points to are the answer.
+struct HeaderToDecode {
+  std::span<const std::byte> header;
+  const SegmentKey* key = nullptr;
+  std::uint32_t place = 0;
+  Record* record = nullptr;
+  RecordVerdict verdict = RecordVerdict::damaged;
+};
+void decode_records(std::span<HeaderToDecode> headers) noexcept;
+
 // Whether these bytes, read from behind the header, are the ones that were put.
 bool payload_is_good(const Record& record, std::span<const std::byte> stored) noexcept;
 bool recipe_is_good(const Record& record, std::string_view recipe) noexcept;

@@ -66,6 +66,33 @@ std::vector<Record> good_records() {
   return records;
 }
 
+// 40 headers, of three segments, good and bad in turns: each as decode_record sees it alone.
+TEST(PackRecord, SideBySideAsOneByOne) {
+  const auto records = good_records();
+  std::array<SegmentKey, 3> keys = {key_of_tests(), blake3("second"), blake3("third")};
+  for (std::size_t count = 0; count <= 40; ++count) {
+    std::vector<RecordHeader> headers;
+    std::vector<Record> read(count);
+    std::vector<HeaderToDecode> all;
+    for (std::size_t i = 0; i < count; ++i) {
+      headers.push_back(encode_record(records[i % records.size()], keys[i % 3], place));
+      if (i % 5 == 3) headers.back()[i * 7 % record_header_bytes] ^= std::byte{1};
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      all.push_back({.header = std::span(headers[i]).first(i % 7 == 6 ? 191 : 192),
+                     .key = &keys[(i + (i % 4 == 1 ? 1 : 0)) % 3],
+                     .place = i % 11 == 10 ? place + 1 : place,
+                     .record = &read[i]});
+    }
+    decode_records(all);
+    for (std::size_t i = 0; i < count; ++i) {
+      Record alone;
+      ASSERT_EQ(all[i].verdict, decode_record(all[i].header, *all[i].key, all[i].place, alone));
+      expect_same(read[i], alone);
+    }
+  }
+}
+
 TEST(PackRecord, RoundTrips) {
   for (const Record& written : good_records()) {
     Record read;

@@ -21,9 +21,9 @@ struct Asked {
   const Fingerprint* fingerprint = nullptr;
   Answer* answer = nullptr;
   std::uint64_t tag = 0;
-  bool is_read = false;  // header good, payload in the buffer, not verified
   Found found = {};
   ArtifactBuffer buffer = {};
+  std::span<const std::byte> read = {};  // of the buffer
 
   std::span<std::byte> payload() noexcept {
     return buffer.bytes().subspan(record_header_bytes, found.record.stored_bytes);
@@ -45,23 +45,47 @@ bool probe(Shelf& shelf, Asked& asked) {
   return false;
 }
 
-void read_one(Shelf& shelf, Asked& asked) {
+// Whether there are bytes to look at.
+bool read_one(Shelf& shelf, Asked& asked) {
   Found& found = asked.found;
   const auto segment = shelf.segments().find(found.location.segment, found.keep);
-  if (!segment) return;
+  if (!segment) return false;
   found.segment = *segment;
-  if (!found.segment->covers(found.location.offset_bytes(), found.location.hit_bytes())) return;
+  if (!found.segment->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
+    return false;
+  }
   auto buffer = ArtifactBuffer::allocate(found.location.hit_bytes());
-  if (!buffer) return;
+  if (!buffer) return false;
   asked.buffer = *std::move(buffer);
   const auto count =
       found.segment->file()->read_at(asked.buffer.bytes(), found.location.offset_bytes());
-  if (!count) return;
-  const auto read = asked.buffer.bytes().first(*count);
-  if (check_header(*asked.fingerprint, read, found) != Candidate::wanted) return;
-  asked.is_read = found.record.kind == format::RecordKind::artifact &&
-                  found.record.codec == format::Codec::none &&
-                  found.record.hit_bytes() <= read.size();
+  if (!count) return false;
+  asked.read = asked.buffer.bytes().first(*count);
+  return true;
+}
+
+bool is_plain(const Asked& asked, format::RecordVerdict verdict) {
+  const format::Record& record = asked.found.record;
+  return check_record(*asked.fingerprint, verdict, record) == Candidate::wanted &&
+         record.kind == format::RecordKind::artifact && record.codec == format::Codec::none &&
+         record.hit_bytes() <= asked.read.size();
+}
+
+// Decodes the headers; moves those whose payload can be verified to the front, and tells how many.
+std::size_t decode_headers(std::span<Asked*> read) {
+  std::array<format::HeaderToDecode, batch_size> headers;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    headers[i] = {.header = read[i]->read,
+                  .key = &read[i]->found.segment->key(),
+                  .place = read[i]->found.location.place,
+                  .record = &read[i]->found.record};
+  }
+  format::decode_records(std::span(headers).first(read.size()));
+  std::size_t plain = 0;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    if (is_plain(*read[i], headers[i].verdict)) read[plain++] = read[i];
+  }
+  return plain;
 }
 
 }  // namespace
@@ -103,11 +127,12 @@ void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerp
   std::array<Asked*, batch_size> read;
   std::size_t count = 0;
   for (Asked* asked : found) {
-    read_one(shelf, *asked);
-    if (!asked->is_read) continue;
-    payloads[count] = asked->payload();
-    expected[count] = asked->found.record.payload_digest;
-    read[count++] = asked;
+    if (read_one(shelf, *asked)) read[count++] = asked;
+  }
+  count = decode_headers(std::span(read).first(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    payloads[i] = read[i]->payload();
+    expected[i] = read[i]->found.record.payload_digest;
   }
   verify_batch(std::span(payloads).first(count), is_good, std::span(expected).first(count));
   for (std::size_t i = 0; i < count; ++i) {

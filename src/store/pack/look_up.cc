@@ -10,10 +10,15 @@ Candidate check_header(const Fingerprint& fingerprint, std::span<const std::byte
   const auto verdict =
       format::decode_record(header.first(format::record_header_bytes), found.segment->key(),
                             found.location.place, found.record);
+  return check_record(fingerprint, verdict, found.record);
+}
+
+Candidate check_record(const Fingerprint& fingerprint, format::RecordVerdict verdict,
+                       const format::Record& record) {
   if (verdict == format::RecordVerdict::other_key) return Candidate::other;
   if (verdict != format::RecordVerdict::good) return Candidate::damaged;
   const bool is_wanted =
-      found.record.fingerprint == fingerprint && found.record.kind != format::RecordKind::removed;
+      record.fingerprint == fingerprint && record.kind != format::RecordKind::removed;
   return is_wanted ? Candidate::wanted : Candidate::other;
 }
 

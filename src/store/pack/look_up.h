@@ -43,6 +43,10 @@ enum class Outcome {
 Candidate check_header(const Fingerprint& fingerprint, std::span<const std::byte> header,
                        Found& found);
 
+// The same for a header that was decoded before.
+Candidate check_record(const Fingerprint& fingerprint, format::RecordVerdict verdict,
+                       const format::Record& record);
+
 // Reads the header alone.
 Result<Candidate> read_header(const Fingerprint& fingerprint, Found& found);
 
