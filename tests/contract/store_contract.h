@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "larder/pack_store.h"
 #include "larder/store.h"
 
 namespace larder {
@@ -55,6 +56,10 @@ inline Result<std::shared_ptr<Store>> open_vyre(const std::filesystem::path& dir
   return open_file_store({.directory = directory.string(), .layout = FileLayout::vyre});
 }
 
+inline Result<std::shared_ptr<Store>> open_pack(const std::filesystem::path& directory) {
+  return open_pack_store({.directory = directory.string()});
+}
+
 inline Result<std::shared_ptr<Store>> open_memory_over_file(
     const std::filesystem::path& directory) {
   auto fast = make_memory_store();
@@ -77,6 +82,7 @@ inline std::vector<StoreFactory> store_factories() {
       {.name = "memory_before_queue", .open = open_memory_before_queue},
       {.name = "file", .open = open_file, .persistent = true},
       {.name = "vyre", .open = open_vyre, .persistent = true, .keeps_recipes = false},
+      {.name = "pack", .open = open_pack, .persistent = true},
       {.name = "memory_over_file", .open = open_memory_over_file, .persistent = true},
       {.name = "queue_before_file", .open = open_queue_before_file, .persistent = true},
   };

@@ -1,13 +1,82 @@
+// The budget, as the store keeps it at each put; the parts of it are in evictor.h.
 #include "base/guarded.h"
+#include "base/try.h"
+#include "store/pack/evictor.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
-Result<PruneReport> PackStoreImpl::prune(const Budget&, DryRun) { return PruneReport{}; }
-Result<PruneReport> PackStoreImpl::clear() { return PruneReport{}; }
-Result<void> PackStoreImpl::maintain() { return {}; }
-bool PackStoreImpl::make_room(Shelf&) { return false; }
-Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t) {
-  if (shelf.writers().is_behind()) return sync_shelf(state(), shelf);
+
+Evictor::Caller PackStoreImpl::caller(Shelf& shelf) {
+  return {.sync_own = [this, &shelf] {
+    const auto synced = sync_shelf(state(), shelf);
+    return synced && *synced == Synced::all;
+  }};
+}
+
+// Without any lock held.
+void PackStoreImpl::tell(const std::vector<Gone>& gone) {
+  Counters& counters = state().counters;
+  for (const Gone& each : gone) {
+    counters.add(&Metrics::evictions);
+    counters.add(&Metrics::evicted_bytes, each.eviction.bytes);
+    if (options_.on_evict && each.is_known) options_.on_evict(each.eviction);
+  }
+}
+
+// A put has been done, whatever becomes of the eviction after it.
+Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes) {
+  if (shelf.writers().is_behind()) LARDER_CHECK_OK(sync_shelf(state(), shelf));
+  if (!shelf.evictor().is_due(put_bytes)) return {};
+  Evictor::Caller evicting = caller(shelf);
+  const auto kept = guarded([&] { return shelf.evictor().keep_budget(put_bytes, evicting); });
+  tell(evicting.gone);
+  if (!kept) log(LogLevel::warning, options_.directory + ": eviction: " + kept.error().message);
   return {};
 }
+
+bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes) {
+  Evictor::Caller evicting = caller(shelf);
+  const auto made = guarded([&] { return shelf.evictor().make_room(put_bytes, evicting); });
+  tell(evicting.gone);
+  return made.value_or(false);
+}
+
+Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
+  return guarded([&]() -> Result<PruneReport> {
+    const auto guard = state().epochs.enter();
+    LARDER_TRY(Shelf* const shelf, shelf_for_reading());
+    if (shelf == nullptr) return PruneReport{};
+    if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
+    LARDER_CHECK_OK(shelf_for_writing());
+    Evictor::Caller evicting = caller(*shelf);
+    auto report = shelf->evictor().prune(budget, evicting);
+    tell(evicting.gone);
+    return report;
+  });
+}
+
+Result<PruneReport> PackStoreImpl::clear() {
+  return guarded([&]() -> Result<PruneReport> {
+    const auto guard = state().epochs.enter();
+    LARDER_TRY(Shelf* const shelf, shelf_for_reading());
+    if (shelf == nullptr) return PruneReport{};
+    LARDER_CHECK_OK(shelf_for_writing());
+    Evictor::Caller evicting = caller(*shelf);
+    auto report = shelf->evictor().clear(evicting);
+    tell(evicting.gone);
+    return report;
+  });
+}
+
+Result<void> PackStoreImpl::maintain() {
+  return guarded([&]() -> Result<void> {
+    const auto guard = state().epochs.enter();
+    LARDER_TRY(Shelf* const shelf, shelf_for_writing());
+    Evictor::Caller evicting = caller(*shelf);
+    auto kept = shelf->evictor().catch_up(evicting);
+    tell(evicting.gone);
+    return kept;
+  });
+}
+
 }  // namespace larder::pack_store

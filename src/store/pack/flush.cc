@@ -59,15 +59,15 @@ void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From
 }
 
 // Payloads in files of their own first: a record that leads to one must not be there before it.
-void PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
+PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
   std::map<Fingerprint, Fingerprint> unflushed;
   {
     const std::lock_guard lock(process.lost_mutex);
     std::swap(unflushed, process.unflushed_large);
   }
-  if (unflushed.empty()) return;
+  if (unflushed.empty()) return Synced::all;
   const auto flushed = shelf.large().flush();
-  if (flushed) return;
+  if (flushed) return Synced::all;
   std::vector<Fingerprint> lost;
   for (const Fingerprint& key : flushed.error().fingerprints) {
     if (const auto owner = unflushed.find(key); owner != unflushed.end()) {
@@ -78,10 +78,12 @@ void PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
     for (const auto& [key, owner] : unflushed) lost.push_back(owner);
   }
   note_lost(process, std::move(lost), flushed.error().message);
+  return Synced::not_all;
 }
 
-Result<void> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
-  sync_large(process, shelf);
+// not_all: something was lost, and is named by the next flush.
+Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
+  const Synced large = sync_large(process, shelf);
   bool has_left = false;
   auto lost = shelf.writers().sync([&]() -> Result<bool> {
     LARDER_TRY(const bool root_there, process.directory.is_at_its_path());
@@ -94,11 +96,12 @@ Result<void> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
     return in_place;
   });
   distrust(shelf, lost.distrusted);
+  const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
   note_lost(process, std::move(lost.fingerprints),
             lost.error ? lost.error->message : "the store's directory was deleted or moved away");
   if (has_left) leave_shelf(shelf);
   if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
-  return {};
+  return is_whole ? large : Synced::not_all;
 }
 
 Result<void> PackStoreImpl::flush_now() {
@@ -106,7 +109,8 @@ Result<void> PackStoreImpl::flush_now() {
   const auto guard = process.epochs.enter();
   Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
   if (shelf == nullptr || options_.access == Access::read_only) return {};
-  return sync_shelf(process, *shelf);
+  LARDER_CHECK_OK(sync_shelf(process, *shelf));
+  return {};
 }
 
 // The first who finds no batch running leads the next one, for all who asked until then. One that

@@ -129,7 +129,7 @@ Metrics PackStoreImpl::metrics() const {
     Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
     if (shelf == nullptr) return;
     metrics.entries = shelf->state().word(format::StateWord::entries).load();
-    metrics.bytes = shelf->state().word(format::StateWord::segment_bytes).load();
+    if (shelf->has_segments()) metrics.bytes = shelf->evictor().used_bytes();
   });
   return metrics;
 }

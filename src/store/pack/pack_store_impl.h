@@ -28,6 +28,7 @@
 #include "os/fork_aware.h"
 #include "store/counters.h"
 #include "store/kept_statistics.h"
+#include "store/pack/evictor.h"
 #include "store/pack/look_up.h"
 #include "store/pack/read_epochs.h"
 #include "store/pack/shelf.h"
@@ -63,8 +64,6 @@ struct ProcessState {
   std::atomic<bool> has_lost = false;
   // Which entry a file of its own belongs to, until the next flush; guarded by lost_mutex.
   std::map<Fingerprint, Fingerprint> unflushed_large;
-
-  std::mutex eviction_mutex;  // one step at a time
 };
 
 class PackStoreImpl final : public PackStore {
@@ -149,8 +148,9 @@ class PackStoreImpl final : public PackStore {
   // flush.cc
   Result<void> flush_in_turn();
   Result<void> flush_now();
-  Result<void> sync_shelf(ProcessState& process, Shelf& shelf);
-  void sync_large(ProcessState& process, Shelf& shelf);
+  enum class Synced { all, not_all };
+  Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
+  Synced sync_large(ProcessState& process, Shelf& shelf);
   bool is_lost(const Fingerprint& fingerprint);
   void note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,
                  const std::string& why);
@@ -172,8 +172,10 @@ class PackStoreImpl final : public PackStore {
   static std::optional<EntryInfo> describe_entry(Shelf& shelf, std::uint64_t word);
 
   // evict.cc
-  bool make_room(Shelf& shelf);
+  bool make_room(Shelf& shelf, std::uint64_t put_bytes);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes);
+  Evictor::Caller caller(Shelf& shelf);
+  void tell(const std::vector<Gone>& gone);
 
   void log(LogLevel level, const std::string& line) const;
 

@@ -13,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
+#include "store/pack/evictor.h"
 #include "store/pack/names.h"
 #include "store/pack/rebuild.h"
 
@@ -130,16 +131,7 @@ Result<void> Shelf::make_parts() {
   segments_ =
       std::make_unique<SegmentTable>(parts_.epochs, segments_kept_open(parts_.file_system),
                                      [this](std::uint32_t number) { return open_segment(number); });
-  const std::uint64_t capacity = segment_capacity(parts_.options.budget);
-  if (segments_directory_) {
-    writers_ = std::make_unique<Writers>(
-        Writers::Parts{.file_system = parts_.file_system,
-                       .segments = *segments_directory_,
-                       .state = *state_,
-                       .table = *segments_,
-                       .store = id_,
-                       .options = {.hash = hash_, .capacity_bytes = capacity}});
-  }
+  if (segments_directory_) make_writers();
   FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
                          .access = parts_.options.access,
                          .create = Create::at_first_put,
@@ -148,6 +140,23 @@ Result<void> Shelf::make_parts() {
   large_ = std::make_shared<file_store::FileStore>(std::move(large),
                                                    descriptor_allowance(parts_.file_system) / 4);
   return {};
+}
+
+void Shelf::make_writers() {
+  const std::uint64_t capacity = segment_capacity(parts_.options.budget);
+  Writers::Parts writers{.file_system = parts_.file_system,
+                         .segments = *segments_directory_,
+                         .state = *state_,
+                         .table = *segments_,
+                         .store = id_,
+                         .options = {.hash = hash_, .capacity_bytes = capacity}};
+  writers_ = std::make_unique<Writers>(writers);
+  writers.adopt = Writers::Adopt::no;
+  evictor_ = std::make_unique<Evictor>(Evictor::Parts{.shelf = *this,
+                                                      .file_system = parts_.file_system,
+                                                      .budget = parts_.options.budget,
+                                                      .segment_bytes = capacity,
+                                                      .carriers = writers});
 }
 
 // A segment by its number, whole or bad.
@@ -351,6 +360,7 @@ bool Shelf::sync_unproven() {
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
 void Shelf::close_cleanly() {
   if (!writers_ || read_only() || !has_entered_) return;
+  evictor_->close();
   const bool flushed = !writers_->has_unsynced() && large_->durability().durable;
   writers_->close_all();
   auto sessions = state_->word(StateWord::open_sessions);

@@ -24,6 +24,8 @@ namespace larder::pack_store {
 std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept;
 std::uint64_t segment_capacity(const Budget& budget) noexcept;
 
+class Evictor;
+
 class Shelf {
  public:
   struct Parts {
@@ -73,11 +75,13 @@ class Shelf {
   const format::StoreId& id() const noexcept { return id_; }
 
   Directory& root() noexcept { return *parts_.root.directory; }
+  bool has_segments() const noexcept { return segments_directory_ != nullptr; }
   Directory& segments_directory() noexcept { return *segments_directory_; }
   StateFile& state() noexcept { return *state_; }
   Index& index() noexcept { return *index_; }
   SegmentTable& segments() noexcept { return *segments_; }
   Writers& writers() noexcept { return *writers_; }
+  Evictor& evictor() noexcept { return *evictor_; }
   file_store::FileStore& large() noexcept { return *large_; }
   store_directory::LockFile& locks() noexcept { return *parts_.locks; }
 
@@ -87,6 +91,7 @@ class Shelf {
   Result<void> open_directories();
   Result<void> open_state();
   Result<void> make_parts();
+  void make_writers();
   Result<void> enter();
   Result<void> make_index_anew(bool alone);
   Result<void> enter_read_only();
@@ -117,6 +122,7 @@ class Shelf {
   std::mutex change_mutex_;
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
   std::atomic<std::uint64_t> gone_seen_ = 0;
+  std::unique_ptr<Evictor> evictor_;  // null when there are no segments
 };
 
 }  // namespace larder::pack_store

@@ -33,6 +33,11 @@ struct PackStoreImpl::Writing {
   std::uint64_t removal_epoch = 0;  // when that was seen
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
   bool must_write = false;    // the same bytes, but under a sequence that came too early
+
+  std::uint64_t disk_bytes() const noexcept {
+    const bool is_large = record.kind == format::RecordKind::large;
+    return record.total_bytes() + (is_large ? payload.size() : 0);
+  }
 };
 
 IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const Fingerprint& fingerprint) {
@@ -143,11 +148,14 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     shelf->drop_gone_segments();
     auto done = put_once(*shelf, writing);
-    if (!done && done.error().code == Errc::no_space && attempt == 0 && make_room(*shelf)) continue;
+    if (!done && done.error().code == Errc::no_space && attempt == 0 &&
+        make_room(*shelf, writing.disk_bytes())) {
+      continue;
+    }
     if (!done) return std::unexpected(std::move(done).error());
     if (*done == Done::no) continue;
     count_put(writing);
-    return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.record.total_bytes());
+    return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());
   }
   return std::unexpected(Error{.code = Errc::timed_out,
                                .message = options_.directory + ": " +

@@ -1,6 +1,7 @@
 // Taking, sealing and handing on segments; sync.cc has their way to the disk.
 #include "store/pack/writers.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/hex.h"
@@ -64,7 +65,10 @@ Result<void> Writers::retire_full(const std::shared_ptr<SegmentWriter>& writer) 
 }
 
 Result<std::shared_ptr<SegmentWriter>> Writers::open_segment() {
-  LARDER_TRY(auto writer, adopt_segment());
+  std::shared_ptr<SegmentWriter> writer;
+  if (parts_.adopt == Adopt::yes) {
+    LARDER_TRY(writer, adopt_segment());
+  }
   if (!writer) {
     LARDER_TRY(writer, create_segment());
   }
@@ -138,6 +142,28 @@ bool Writers::rely_on(const format::Location& location, const Fingerprint& finge
     return true;
   }
   return false;
+}
+
+bool Writers::writes(std::uint32_t number) {
+  return std::ranges::any_of(all(), [&](const auto& each) { return each->number() == number; });
+}
+
+Result<void> Writers::seal_all() {
+  for (Slot& slot : slots_) {
+    const std::lock_guard held(slot.mutex);
+    const auto writer = std::move(slot.writer);
+    if (!writer) continue;
+    const std::lock_guard lock(writer->mutex());
+    LARDER_CHECK_OK(retire_full(writer));
+  }
+  return {};
+}
+
+void Writers::trim_all() {
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    writer->trim();
+  }
 }
 
 std::size_t Writers::pending() {

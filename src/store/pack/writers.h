@@ -19,6 +19,8 @@ namespace larder::pack_store {
 // Any thread may call any function.
 class Writers {
  public:
+  enum class Adopt { yes, no };
+
   struct Parts {
     FileSystem& file_system;
     Directory& segments;
@@ -26,6 +28,7 @@ class Writers {
     SegmentTable& table;
     format::StoreId store;
     SegmentWriter::Options options;
+    Adopt adopt = Adopt::yes;  // segments that their owners left
   };
 
   explicit Writers(const Parts& parts) : parts_(parts) {}
@@ -42,6 +45,15 @@ class Writers {
 
   // Whether the segment is written by this process; then the next flush covers the record too.
   bool rely_on(const format::Location& location, const Fingerprint& fingerprint);
+
+  // Whether the segment is one of these.
+  bool writes(std::uint32_t number);
+
+  // Seals what is open: after the next sync nothing is this process's any more.
+  Result<void> seal_all();
+
+  // Gives back what is allocated ahead.
+  void trim_all();
 
   // What a sync could not make durable.
   struct Lost {

@@ -1,0 +1,135 @@
+#include "store/pack/evict_prune.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/try.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::Location;
+
+// Beside the record, in the summary of the segment that it is carried to.
+constexpr std::uint64_t bytes_beside_record = format::summary_entry_bytes;
+
+std::vector<std::uint64_t> words_of(Shelf& shelf) {
+  IndexTable* const table = shelf.index().table();
+  std::vector<std::uint64_t> words;
+  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+    const std::uint64_t word = table->word_at(slot) & ~format::frozen_bit;
+    if ((word & format::place_mask) != 0) words.push_back(word);
+  }
+  return words;
+}
+
+}  // namespace
+
+PrunePlan::Leaving PrunePlan::all_of(Shelf& shelf, EvictionReason reason) {
+  Leaving leaving;
+  for (const std::uint64_t word : words_of(shelf)) leaving[word & format::place_mask] = reason;
+  return leaving;
+}
+
+PrunePlan::PrunePlan(const Parts& parts) : before_(parts.disk.disk_bytes()) {
+  report_.kept_bytes = before_;
+  for (const SegmentOnDisk& segment : parts.disk.segments) {
+    sources_[segment.name.number] = {.name = segment.name,
+                                     .disk_bytes = segment.disk_bytes,
+                                     .may_go = parts.may_go(segment.name)};
+  }
+}
+
+Result<PrunePlan> PrunePlan::make(const Parts& parts) {
+  PrunePlan plan(parts);
+  plan.find_entries(parts);
+  plan.compact_hollow(parts);
+  plan.choose(parts);
+  return plan;
+}
+
+// In the order in which they leave.
+void PrunePlan::find_entries(const Parts& parts) {
+  std::vector<std::uint64_t> words = words_of(parts.shelf);
+  std::ranges::sort(words, {}, [](std::uint64_t word) {
+    const Location location = Location::of(word);
+    return std::tuple((word & format::visited_bit) != 0, location.segment, location.place);
+  });
+  for (const std::uint64_t word : words) {
+    const auto record = describe_record(parts.shelf, Location::of(word));
+    const auto source = sources_.find(Location::of(word).segment);
+    if (!record || source == sources_.end()) continue;
+    const bool is_large = record->kind == format::RecordKind::large;
+    const bool visited = (word & format::visited_bit) != 0;
+    const std::int64_t age_s = visited ? 0 : parts.now_s - record->written_s;
+    entries_.push_back({.word = word,
+                        .record_bytes = record->total_bytes(),
+                        .large_bytes = is_large ? record->raw_bytes : 0,
+                        .age_s = static_cast<std::uint64_t>(std::max<std::int64_t>(0, age_s))});
+    source->second.live_bytes += record->total_bytes() + bytes_beside_record;
+  }
+  report_.kept_entries = entries_.size();
+}
+
+bool PrunePlan::wants_bytes(const Parts& parts) const {
+  if (parts.budget.max_bytes && report_.kept_bytes > *parts.budget.max_bytes) return true;
+  const std::uint64_t freed = before_ - std::min(before_, report_.kept_bytes);
+  return parts.budget.min_free_bytes && parts.free_bytes + freed < *parts.budget.min_free_bytes;
+}
+
+void PrunePlan::touch(Source& source) {
+  if (source.is_touched || !source.may_go) return;
+  source.is_touched = true;
+  report_.kept_bytes -= source.disk_bytes - std::min(source.disk_bytes, source.live_bytes);
+}
+
+// What is mostly dead is written anew before any entry has to go.
+void PrunePlan::compact_hollow(const Parts& parts) {
+  for (auto& [number, source] : sources_) {
+    if (!wants_bytes(parts)) return;
+    if (source.live_bytes < source.disk_bytes / 2) touch(source);
+  }
+}
+
+std::optional<EvictionReason> PrunePlan::reason(const Parts& parts, const Entry& entry,
+                                                const Source& source) const {
+  const Budget& budget = parts.budget;
+  if (budget.max_age_s && entry.age_s > *budget.max_age_s) return EvictionReason::age;
+  if (budget.max_entries && report_.kept_entries > *budget.max_entries) {
+    return EvictionReason::entries;
+  }
+  if (!source.may_go && entry.large_bytes == 0) return std::nullopt;
+  if (budget.max_bytes && report_.kept_bytes > *budget.max_bytes) return EvictionReason::bytes;
+  if (wants_bytes(parts)) return EvictionReason::free_space;
+  return std::nullopt;
+}
+
+void PrunePlan::leave(const Entry& entry, Source& source, EvictionReason reason) {
+  touch(source);
+  leaving_.emplace(entry.word & format::place_mask, reason);
+  const std::uint64_t bytes = entry.record_bytes + entry.large_bytes;
+  report_.evicted_entries += 1;
+  report_.evicted_bytes += bytes;
+  report_.kept_entries -= 1;
+  std::uint64_t freed = entry.large_bytes;
+  if (source.may_go) freed += entry.record_bytes + bytes_beside_record;
+  report_.kept_bytes -= std::min(report_.kept_bytes, freed);
+}
+
+void PrunePlan::choose(const Parts& parts) {
+  for (const Entry& entry : entries_) {
+    Source& source = sources_[Location::of(entry.word).segment];
+    const auto why = reason(parts, entry, source);
+    if (why) leave(entry, source, *why);
+  }
+}
+
+std::vector<format::SegmentName> PrunePlan::segments() const {
+  std::vector<format::SegmentName> names;
+  for (const auto& [number, source] : sources_) {
+    if (source.is_touched) names.push_back(source.name);
+  }
+  return names;
+}
+
+}  // namespace larder::pack_store

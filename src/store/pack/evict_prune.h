@@ -1,0 +1,80 @@
+// Which entries a prune takes, before anything is changed.
+#ifndef LARDER_STORE_PACK_EVICT_PRUNE_H_
+#define LARDER_STORE_PACK_EVICT_PRUNE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "store/pack/evict_usage.h"
+
+namespace larder::pack_store {
+
+// Segments are the units of disk space: a segment of which an entry leaves is written anew without
+// it, and without its dead records. What is in segments that others write can be forgotten, but
+// frees nothing. Entries leave in the order of their segments, those that nobody has read since the
+// last eviction step before all others.
+class PrunePlan {
+ public:
+  struct Parts {
+    Shelf& shelf;
+    const Budget& budget;
+    const OnDisk& disk;
+    std::uint64_t free_bytes = 0;
+    std::int64_t now_s = 0;
+    std::function<bool(const format::SegmentName&)> may_go;  // nobody else holds it
+  };
+
+  static Result<PrunePlan> make(const Parts& parts);
+
+  // By place word: what leaves, and why.
+  using Leaving = std::unordered_map<std::uint64_t, EvictionReason>;
+  const Leaving& leaving() const noexcept { return leaving_; }
+
+  // Everything that is there, in the same form.
+  static Leaving all_of(Shelf& shelf, EvictionReason reason);
+
+  // Those to be written anew, oldest first.
+  std::vector<format::SegmentName> segments() const;
+  // As if it had been carried out.
+  const PruneReport& report() const noexcept { return report_; }
+
+ private:
+  struct Entry {
+    std::uint64_t word = 0;  // with marks
+    std::uint64_t record_bytes = 0;
+    std::uint64_t large_bytes = 0;
+    std::uint64_t age_s = 0;
+  };
+  struct Source {
+    format::SegmentName name;
+    std::uint64_t disk_bytes = 0;
+    std::uint64_t live_bytes = 0;
+    bool may_go = false;
+    bool is_touched = false;
+  };
+
+  explicit PrunePlan(const Parts& parts);
+
+  void find_entries(const Parts& parts);
+  void compact_hollow(const Parts& parts);
+  void choose(const Parts& parts);
+  void touch(Source& source);
+  std::optional<EvictionReason> reason(const Parts& parts, const Entry& entry,
+                                       const Source& source) const;
+  bool wants_bytes(const Parts& parts) const;
+  void leave(const Entry& entry, Source& source, EvictionReason reason);
+
+  std::vector<Entry> entries_;
+  std::map<std::uint32_t, Source> sources_;
+  Leaving leaving_;
+  std::uint64_t before_ = 0;
+  PruneReport report_;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_EVICT_PRUNE_H_

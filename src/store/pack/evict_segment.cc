@@ -1,0 +1,311 @@
+// Choosing, copying and leading the index to the copies; evict_leave.cc has the end.
+#include "store/pack/evict_segment.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/try.h"
+#include "store/pack/segment_scan.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::pack_unit_bytes;
+using format::record_header_bytes;
+using format::StateWord;
+
+constexpr std::uint64_t bytes_per_look = 512;  // what looking at an entry costs, in bytes copied
+
+std::uint32_t seconds(std::int64_t now_s) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_s, 0, 0xffffffff));
+}
+
+// Whoever reads it finds out.
+bool any_large(const format::Record&) noexcept { return true; }
+
+bool always_other(std::uint64_t) noexcept { return true; }
+
+}  // namespace
+
+std::string path_of(const format::SegmentName& name) {
+  return name.good_until_place ? format::bad_segment_name(name.number, *name.good_until_place)
+                               : format::segment_name(name.number);
+}
+
+Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t now_s) noexcept {
+  const bool is_large = record.kind == format::RecordKind::large;
+  const std::int64_t age_s = std::max<std::int64_t>(0, now_s - record.written_s);
+  return {.eviction = {.fingerprint = record.fingerprint,
+                       .reason = reason,
+                       .bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
+                       .age_s = static_cast<std::uint64_t>(age_s)}};
+}
+
+SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,
+                                 std::shared_ptr<Segment> segment)
+    : parts_(parts), on_disk_(on_disk), rules_(std::move(rules)), segment_(std::move(segment)) {}
+
+SegmentEviction::~SegmentEviction() { (void)segment_->file()->unlock(owner_lock_at, 1); }
+
+Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& parts,
+                                                                const format::SegmentName& name,
+                                                                Rules rules) {
+  Directory& directory = parts.shelf.segments_directory();
+  auto opened = Segment::open(directory, parts.shelf.id(), name, OpenMode::read_write);
+  if (!opened) {
+    const Errc code = opened.error().code;
+    // What is not recognised as a segment of this store is not touched.
+    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) return nullptr;
+    return std::unexpected(std::move(opened).error());
+  }
+  File& file = *(*opened)->file();
+  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) return nullptr;
+  LARDER_TRY(const FileInfo info, file.info());
+  std::unique_ptr<SegmentEviction> eviction(
+      new SegmentEviction(parts, on_disk_of(name, info), std::move(rules), *std::move(opened)));
+  // Before the lock was ours it may have been evicted, or renamed because its sync failed.
+  const auto named = directory.info_at(path_of(name));
+  if (!named || !named->same_file(info)) return nullptr;
+  LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), any_large));
+  eviction->from_summary_ = read.from_summary;
+  eviction->items_.reserve(read.entries.size());
+  for (const format::SummaryEntry& entry : read.entries) {
+    eviction->items_.push_back({.entry = entry});
+  }
+  LARDER_CHECK_OK(parts.shelf.prepare_to_change());
+  return eviction;
+}
+
+Result<bool> SegmentEviction::advance(const Step& step) {
+  switch (phase_) {
+    case Phase::copy: {
+      LARDER_TRY(const bool done, copy(step.bytes));
+      if (done) phase_ = Phase::settle;
+      return false;
+    }
+    case Phase::settle:
+      LARDER_CHECK_OK(settle());
+      phase_ = Phase::swing;
+      next_ = 0;
+      return false;
+    case Phase::swing: {
+      LARDER_TRY(const bool done, swing(step));
+      if (done) phase_ = Phase::leave;
+      return false;
+    }
+    case Phase::leave:
+      LARDER_CHECK_OK(leave(step));
+      phase_ = Phase::gone;
+      return true;
+    case Phase::gone: return true;
+  }
+  return true;
+}
+
+std::uint64_t SegmentEviction::place_word(const Item& item) const noexcept {
+  return format::Location{
+      .segment = number(), .place = item.entry.place, .units = item.entry.hit_units}
+      .word();
+}
+
+// With marks, when the index leads to this very record.
+std::optional<std::uint64_t> SegmentEviction::word_at_home(const Item& item) const {
+  IndexTable* const table = parts_.shelf.index().table();
+  if (table == nullptr) return std::nullopt;
+  for (IndexTable::Cursor cursor(*table, item.entry.slot_tag); cursor.next();) {
+    if ((cursor.word() & format::place_mask) == place_word(item)) return cursor.word();
+  }
+  return std::nullopt;
+}
+
+// The place of whatever entry has the item's tag.
+std::optional<std::uint64_t> SegmentEviction::any_word(const Item& item) const {
+  IndexTable* const table = parts_.shelf.index().table();
+  if (table == nullptr) return std::nullopt;
+  for (IndexTable::Cursor cursor(*table, item.entry.slot_tag); cursor.next();) {
+    const std::uint64_t place = cursor.word() & format::place_mask;
+    if (place != 0) return place;
+  }
+  return std::nullopt;
+}
+
+// False when it is damaged.
+Result<bool> SegmentEviction::read_header(const Item& item, format::Record& record) {
+  std::array<std::byte, record_header_bytes> header;
+  LARDER_TRY(const std::size_t count,
+             segment_->file()->read_at(header, std::uint64_t{item.entry.place} * pack_unit_bytes));
+  return count == header.size() && format::decode_record(header, segment_->key(), item.entry.place,
+                                                         record) == format::RecordVerdict::good;
+}
+
+// True when all were looked at.
+Result<bool> SegmentEviction::copy(std::uint64_t bytes) {
+  std::uint64_t done = 0;
+  for (; next_ < items_.size() && done < bytes; ++next_) {
+    LARDER_TRY(const std::uint64_t cost, sort_out(items_[next_]));
+    done += cost;
+  }
+  return next_ == items_.size();
+}
+
+// Returns what it cost.
+Result<std::uint64_t> SegmentEviction::sort_out(Item& item) {
+  const auto word = item.entry.removed ? std::nullopt : word_at_home(item);
+  if (!word) {
+    item.fate = Fate::dead;
+    return bytes_per_look;
+  }
+  item.visited = (*word & format::visited_bit) != 0;
+  const Verdict verdict =
+      rules_.judge({.place_word = *word & format::place_mask,
+                    .bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes,
+                    .visited = item.visited});
+  item.reason = verdict.reason;
+  item.fate = Fate::drop;
+  if (verdict.fate == Verdict::Fate::drop) return bytes_per_look;
+  auto carried = carry(item);
+  const bool is_full = !carried && carried.error().code == Errc::no_space;
+  if (is_full && rules_.when_full == WhenFull::drop) return bytes_per_look;
+  return carried;
+}
+
+// A damaged record stays behind, and is dropped.
+Result<std::uint64_t> SegmentEviction::carry(Item& item) {
+  format::Record record;
+  LARDER_TRY(const bool is_good, read_header(item, record));
+  if (!is_good) return bytes_per_look;
+  buffer_.resize(std::uint64_t{record.stored_bytes} + record.recipe_bytes);
+  const std::uint64_t at = std::uint64_t{item.entry.place} * pack_unit_bytes + record_header_bytes;
+  LARDER_TRY(const std::size_t count, segment_->file()->read_at(buffer_, at));
+  const std::span<const std::byte> read(buffer_);
+  const auto stored = read.first(record.stored_bytes);
+  const bool is_whole = count == read.size() && (record.kind == format::RecordKind::large ||
+                                                 format::payload_is_good(record, stored));
+  if (!is_whole) return bytes_per_look;
+  const auto recipe = read.subspan(record.stored_bytes);
+  // Ages count from the last use.
+  if (item.visited) record.written_s = seconds(parts_.file_system.now_s());
+  LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes()));
+  LARDER_TRY(const format::Location location,
+             claimed.writer->append(record, stored,
+                                    {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
+  item.moved_to = location.word();
+  item.fate = Fate::carry;
+  carried_bytes_ += record.total_bytes();
+  return record.total_bytes();
+}
+
+// Whether an older record of its fingerprint could come back when this one is gone.
+bool SegmentEviction::may_uncover(const Item& item) const {
+  if (item.entry.removed) return true;
+  if (!item.entry.supersedes || item.fate == Fate::carry) return false;
+  return item.fate == Fate::drop || !any_word(item);
+}
+
+Result<void> SegmentEviction::leave_tombstone(const Item& item) {
+  format::Record record;
+  LARDER_TRY(const bool is_good, read_header(item, record));
+  if (!is_good) return {};
+  const format::Record tombstone{.kind = format::RecordKind::removed,
+                                 .supersedes = true,
+                                 .written_s = record.written_s,
+                                 .sequence = record.sequence,
+                                 .fingerprint = record.fingerprint};
+  LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
+  LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
+  carried_bytes_ += tombstone.total_bytes();
+  return {};
+}
+
+// A put may be under way with a sequence below that of a tombstone: it looks at the epoch when it
+// is published, and writes again. See remove.cc.
+Result<void> SegmentEviction::leave_tombstones() {
+  const auto supersedes = [](const Item& item) {
+    return item.entry.supersedes && !item.entry.removed && item.fate != Fate::carry;
+  };
+  if (std::ranges::any_of(items_, supersedes)) {
+    parts_.shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  }
+  OlderRecords::Sequences newest;
+  for (const Item& item : items_) {
+    if (!may_uncover(item)) continue;
+    auto& sequence = newest[item.entry.slot_tag];
+    sequence = std::max(sequence, item.entry.sequence);
+  }
+  if (newest.empty()) return {};
+  LARDER_TRY(const auto needed, parts_.older.among(newest, number()));
+  leaves_out_tombstones_ = needed.size() < newest.size();
+  for (const Item& item : items_) {
+    const std::uint64_t tag = item.entry.slot_tag;
+    const auto sequence = newest.find(tag);
+    const bool is_newest = sequence != newest.end() && sequence->second == item.entry.sequence;
+    if (is_newest && needed.contains(tag)) LARDER_CHECK_OK(leave_tombstone(item));
+  }
+  return {};
+}
+
+Result<void> SegmentEviction::settle() {
+  LARDER_CHECK_OK(leave_tombstones());
+  if (carried_bytes_ == 0) return {};
+  Writers::Lost lost = parts_.carriers.sync([this] { return parts_.shelf.is_in_place(); });
+  if (lost.error) return std::unexpected(*std::move(lost.error));
+  if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
+  if (lost.fingerprints.empty()) return {};
+  return std::unexpected(
+      Error{.code = Errc::absent, .message = "the store's directory was deleted or moved away"});
+}
+
+// True when the index leads to nothing in the source any more.
+Result<bool> SegmentEviction::swing(const Step& step) {
+  const std::uint64_t most = std::max<std::uint64_t>(1, step.bytes / bytes_per_look);
+  const std::size_t until = std::min<std::uint64_t>(items_.size(), next_ + most);
+  for (; next_ < until; ++next_) LARDER_CHECK_OK(swing_one(items_[next_], step));
+  if (next_ < items_.size()) return false;
+  if (!from_summary_) LARDER_CHECK_OK(forget_unlisted());
+  return true;
+}
+
+Result<void> SegmentEviction::swing_one(Item& item, const Step& step) {
+  Index& index = parts_.shelf.index();
+  const std::uint64_t tag = item.entry.slot_tag;
+  if (item.fate == Fate::carry) {
+    LARDER_CHECK_OK(index.publish(tag, place_word(item), item.moved_to, always_other));
+  } else if (item.fate == Fate::drop) {
+    LARDER_TRY(const Published withdrawn, index.withdraw(tag, place_word(item)));
+    if (withdrawn == Published::done) {
+      parts_.shelf.count_entries(-1);
+      tell(item, step);
+    } else {
+      item.fate = Fate::dead;
+    }
+  }
+  return {};
+}
+
+void SegmentEviction::tell(const Item& item, const Step& step) {
+  format::Record record;
+  const auto is_good = read_header(item, record);
+  if (!is_good || !*is_good) {
+    Gone gone{.eviction = {}, .is_known = false};
+    gone.eviction.bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
+    step.gone.push_back(gone);
+    return;
+  }
+  if (record.kind == format::RecordKind::large) drop_large(item, record);
+  step.gone.push_back(gone_of(record, item.reason, parts_.file_system.now_s()));
+}
+
+// Entries whose header is damaged and that no summary tells of: only the index knows them.
+Result<void> SegmentEviction::forget_unlisted() {
+  IndexTable* const table = parts_.shelf.index().table();
+  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+    const std::uint64_t word = table->word_at(slot) & format::place_mask;
+    if (word == 0 || format::Location::of(word).segment != number()) continue;
+    LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));
+    if (withdrawn == Published::done) parts_.shelf.count_entries(-1);
+  }
+  return {};
+}
+
+}  // namespace larder::pack_store

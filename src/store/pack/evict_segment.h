@@ -1,0 +1,145 @@
+// One segment on its way out, in steps.
+//
+// Crash and concurrency model. The source is locked, so that nobody appends to it or evicts it
+// beside us, and none of its dead records can come to life. First all that shall stay is copied,
+// under the sequences it had, then the copies are made durable; only then the index is led to them,
+// entry by entry, where nobody was faster; and only when no entry leads to the source any more, it
+// is unlinked. Killed at any point, the source is still there, or no longer needed; copies that
+// nothing leads to are dead space.
+//
+// A record that leaves may be what kept an older one down at a rebuild. Where there is an older one
+// in another segment, a removal with the sequence of the one that leaves takes its place. And a
+// record may be dead because of a newer one that a power cut would still take: that one is made
+// durable before its predecessor goes, so that a crash leaves the old entry or the new one.
+#ifndef LARDER_STORE_PACK_EVICT_SEGMENT_H_
+#define LARDER_STORE_PACK_EVICT_SEGMENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/pack/evict_older.h"
+#include "store/pack/evict_usage.h"
+#include "store/pack/look_up.h"
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+std::string path_of(const format::SegmentName& name);
+
+// What an eviction tells the store about.
+struct Gone {
+  Eviction eviction;
+  bool is_known = true;  // the fingerprint could be read
+};
+
+Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t now_s) noexcept;
+
+class SegmentEviction {
+ public:
+  struct Parts {
+    Shelf& shelf;
+    FileSystem& file_system;
+    Writers& carriers;
+    OlderRecords& older;
+  };
+
+  // What becomes of an entry.
+  struct Verdict {
+    enum class Fate : std::uint8_t { carry, drop } fate = Fate::drop;
+    EvictionReason reason = EvictionReason::bytes;
+  };
+  struct Asked {
+    std::uint64_t place_word = 0;
+    std::uint64_t bytes = 0;  // of the record, without its recipe
+    bool visited = false;
+  };
+  enum class WhenFull { give_up, drop };
+
+  struct Rules {
+    std::function<Verdict(const Asked&)> judge;
+    WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
+  };
+
+  // What the caller lends for one step.
+  struct Step {
+    std::uint64_t bytes = 0;         // about how much to read and write
+    std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
+    std::vector<Gone>& gone;         // appended to
+  };
+
+  // Null when the segment is gone, or locked by whoever writes or evicts it.
+  static Result<std::unique_ptr<SegmentEviction>> begin(const Parts& parts,
+                                                        const format::SegmentName& name,
+                                                        Rules rules);
+  ~SegmentEviction();
+
+  std::uint32_t number() const noexcept { return on_disk_.name.number; }
+
+  // True when the segment is gone. After an error it stays, and this object is of no more use.
+  Result<bool> advance(const Step& step);
+
+  // What it takes on disk.
+  std::uint64_t disk_bytes() const noexcept { return on_disk_.disk_bytes; }
+  std::uint64_t used_bytes() const noexcept { return on_disk_.used_bytes; }
+  std::uint64_t carried_bytes() const noexcept { return carried_bytes_; }
+
+ private:
+  enum class Phase { copy, settle, swing, leave, gone };
+  enum class Fate : std::uint8_t { unseen, dead, carry, drop };
+  struct Item {
+    format::SummaryEntry entry;
+    std::uint64_t moved_to = 0;
+    Fate fate = Fate::unseen;
+    EvictionReason reason = EvictionReason::bytes;
+    bool visited = false;
+  };
+
+  SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,
+                  std::shared_ptr<Segment> segment);
+
+  std::uint64_t place_word(const Item& item) const noexcept;
+  std::optional<std::uint64_t> word_at_home(const Item& item) const;
+  std::optional<std::uint64_t> any_word(const Item& item) const;
+  Result<bool> read_header(const Item& item, format::Record& record);
+
+  Result<bool> copy(std::uint64_t bytes);
+  Result<std::uint64_t> sort_out(Item& item);
+  Result<std::uint64_t> carry(Item& item);
+
+  Result<void> settle();
+  bool may_uncover(const Item& item) const;
+  Result<void> leave_tombstones();
+  Result<void> leave_tombstone(const Item& item);
+
+  Result<bool> swing(const Step& step);
+  Result<void> swing_one(Item& item, const Step& step);
+  void tell(const Item& item, const Step& step);
+  Result<void> forget_unlisted();
+
+  Result<void> leave(const Step& step);
+  Result<void> secure_successors(const Step& step);
+  enum class HoldsLarge : std::uint8_t { no, yes };
+  Result<void> secure(std::uint32_t number, HoldsLarge holds_large, const Step& step);
+  void drop_dead_large();
+  void drop_large(const Item& item, const format::Record& record);
+  bool leads_to(const Item& item, const format::Record& record) const;
+
+  const Parts parts_;
+  const SegmentOnDisk on_disk_;
+  const Rules rules_;
+  const std::shared_ptr<Segment> segment_;
+  std::vector<Item> items_;
+  bool from_summary_ = false;
+  Phase phase_ = Phase::copy;
+  std::size_t next_ = 0;
+  std::uint64_t carried_bytes_ = 0;
+  bool leaves_out_tombstones_ = false;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_EVICT_SEGMENT_H_

@@ -1,0 +1,44 @@
+// What a pack store takes on disk, counted file by file, and what is in it.
+#ifndef LARDER_STORE_PACK_EVICT_USAGE_H_
+#define LARDER_STORE_PACK_EVICT_USAGE_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+struct SegmentOnDisk {
+  format::SegmentName name;
+  std::uint64_t used_bytes = 0;  // without the blocks that its writer has allocated ahead
+  std::uint64_t disk_bytes = 0;
+};
+
+SegmentOnDisk on_disk_of(const format::SegmentName& name, const FileInfo& info) noexcept;
+
+struct OnDisk {
+  std::vector<SegmentOnDisk> segments;  // oldest first
+  std::uint64_t large_bytes = 0;        // artifacts in files of their own, and their folders
+  std::uint64_t index_bytes = 0;
+  std::uint64_t other_bytes = 0;  // the rest: state, locks, marker, folders
+
+  // All of it but the index, whose size every process knows at once, and the blocks allocated
+  // ahead. This is what `state` keeps.
+  std::uint64_t used_bytes() const noexcept;
+  // As `du` counts.
+  std::uint64_t disk_bytes() const noexcept;
+};
+
+std::uint64_t count_entries(const IndexTable& table) noexcept;
+
+// The header there; nullopt when it is damaged or gone.
+std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location);
+
+// What goes away meanwhile is not counted.
+Result<OnDisk> look_at_disk(Shelf& shelf);
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_EVICT_USAGE_H_

@@ -1,0 +1,128 @@
+// Keeps one shelf within its budget: segment by segment, oldest first, in small steps.
+//
+// Concurrency model. One thread of a process evicts at a time, and a put that finds another one at
+// it goes on. Among processes the eviction lock is held for the length of a step; between steps
+// only the lock of the segment that is leaving, so that nobody waits for somebody who stopped
+// putting. How much there is on disk is a word in `state` that all add to; it is a hint, and the
+// files are counted before anything is evicted, and now and then anyway.
+#ifndef LARDER_STORE_PACK_EVICTOR_H_
+#define LARDER_STORE_PACK_EVICTOR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "store/pack/evict_older.h"
+#include "store/pack/evict_prune.h"
+#include "store/pack/evict_segment.h"
+#include "store/pack/evict_usage.h"
+#include "store/pack/writers.h"
+
+namespace larder::pack_store {
+
+// Any thread may call any function, with a guard of the epochs held.
+class Evictor {
+ public:
+  struct Parts {
+    Shelf& shelf;
+    FileSystem& file_system;
+    Budget budget;
+    std::uint64_t segment_bytes = 0;  // of a full one
+    Writers::Parts carriers;
+  };
+
+  explicit Evictor(const Parts& parts);
+
+  // What the store lends, and what it shall tell its listener afterwards.
+  struct Caller {
+    std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
+    std::vector<Gone> gone = {};
+  };
+
+  // Counts a put; whether there is something to do after it. A few nanoseconds.
+  bool is_due(std::uint64_t put_bytes) noexcept;
+
+  // One step. Does nothing while somebody else evicts.
+  Result<void> keep_budget(std::uint64_t put_bytes, Caller& caller);
+
+  // Until the budget holds, or nothing more can go.
+  Result<void> catch_up(Caller& caller);
+
+  // Evicts whole segments until about `bytes` are free; whether any was.
+  Result<bool> make_room(std::uint64_t bytes, Caller& caller);
+
+  // Evicts until `budget` holds; what stays in a segment is written anew.
+  Result<PruneReport> prune(const Budget& budget, Caller& caller);
+  // What it would report. Changes nothing.
+  Result<PruneReport> foresee(const Budget& budget);
+  Result<PruneReport> clear(Caller& caller);
+
+  // What is there, and what this process has put and not yet told the others.
+  std::uint64_t used_bytes() const noexcept;
+
+  // Tells the others what this process put, and lets go of what was begun.
+  void close();
+
+ private:
+  SegmentEviction::Parts parts_for_segment() {
+    return {.shelf = parts_.shelf,
+            .file_system = parts_.file_system,
+            .carriers = carriers_,
+            .older = older_};
+  }
+
+  void account();
+  Result<OnDisk> measure();
+  bool is_time_to_measure() const noexcept;
+  std::uint64_t index_bytes() const;
+  std::uint64_t bytes_over() const;
+  std::optional<EvictionReason> reason_to_evict();
+  bool is_time_for_age() const;
+
+  Result<bool> pick(Caller& caller);
+  Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
+  Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
+  SegmentEviction::Rules rules_of_budget(EvictionReason reason);
+  Result<bool> release_own(Caller& caller, bool seal);
+  Result<bool> advance(std::uint64_t bytes, Caller& caller);
+  Result<void> finish_current(Caller& caller);
+  std::uint64_t free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
+  Result<bool> step(std::uint64_t put_bytes, Caller& caller);
+
+  // evictor_prune.cc
+  bool may_go(const format::SegmentName& name);
+  Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk);
+  Result<void> carry_out(const PrunePlan& plan, Caller& caller);
+  Result<void> withdraw_in_place(std::uint64_t word, EvictionReason reason, Caller& caller);
+  Result<void> withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller);
+  Result<void> clear_segments(Caller& caller);
+  PruneReport report_of(std::span<const Gone> gone);
+  Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
+  void trim_all();
+
+  const Parts parts_;
+  const std::uint64_t account_step_;
+  Writers carriers_;
+  OlderRecords older_;
+
+  std::atomic<std::uint64_t> unaccounted_ = 0;
+  std::atomic<bool> is_busy_ = true;  // at first, to look once
+  std::atomic<std::int64_t> next_look_at_age_s_ = 0;
+
+  std::mutex mutex_;                          // the rest is guarded by it
+  std::uint64_t put_since_measured_ = ~0ull;  // never
+  std::unique_ptr<SegmentEviction> current_;
+  std::set<std::uint32_t> refused_;  // segments that failed to leave
+  std::uint64_t carry_credit_ = 0;
+};
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_EVICTOR_H_

@@ -1,0 +1,113 @@
+// A private directory and a pack store in it.
+#ifndef LARDER_TESTS_UNIT_PACK_STORE_FIXTURE_H_
+#define LARDER_TESTS_UNIT_PACK_STORE_FIXTURE_H_
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/file_system.h"
+#include "larder/pack_store.h"
+#include "larder/testing/fault_file_system.h"
+
+namespace larder {
+
+inline Fingerprint numbered(std::uint32_t number) {
+  Fingerprint fingerprint;
+  for (std::size_t i = 0; i < 32; ++i) {
+    fingerprint.bytes[i] = static_cast<std::uint8_t>(number >> (8 * (i % 4)));
+  }
+  return fingerprint;
+}
+
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// Bytes that differ between seeds at every place.
+inline std::string payload_of(std::size_t size, std::uint32_t seed) {
+  std::string payload(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) {
+    payload[i] = static_cast<char>((seed + i) * 2654435761u >> 24);
+  }
+  return payload;
+}
+
+// "absent", "error: corrupt", or the payload.
+inline std::string content(const Result<std::optional<Artifact>>& found) {
+  if (!found) return "error: " + std::string(errc_name(found.error().code));
+  return *found ? std::string((*found)->text()) : "absent";
+}
+
+class PackStoreFixture : public ::testing::Test {
+ protected:
+  PackStoreFixture() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "larder-").string() + std::string(6, 'X');
+    directory_ = ::mkdtemp(pattern.data());
+    options_ = {.directory = (directory_ / "store").string()};
+  }
+
+  ~PackStoreFixture() override { std::filesystem::remove_all(directory_); }
+
+  std::shared_ptr<PackStore> open() const {
+    auto store = open_pack_store(options_);
+    EXPECT_TRUE(store) << (store ? "" : store.error().message);
+    return store.value_or(nullptr);
+  }
+
+  static std::string put(Store& store, const Fingerprint& fingerprint, std::string_view payload) {
+    const auto stored = store.put(fingerprint, bytes_of(payload));
+    return stored ? "ok" : stored.error().message;
+  }
+
+  std::filesystem::path root() const { return options_.directory; }
+  std::filesystem::path segments() const { return root() / "segments"; }
+
+  // As `du` counts.
+  std::uint64_t disk_bytes() const {
+    std::uint64_t sum = blocks_of(root());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root())) {
+      sum += blocks_of(entry.path());
+    }
+    return sum;
+  }
+
+  std::vector<std::string> segment_names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(segments())) {
+      names.push_back(entry.path().filename().string());
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+
+  // The next open makes the index anew from the segments.
+  void lose_the_index() const {
+    for (const auto& entry : std::filesystem::directory_iterator(root())) {
+      const std::string name = entry.path().filename().string();
+      if (name == "state" || name.starts_with("index.")) std::filesystem::remove(entry.path());
+    }
+  }
+
+  std::filesystem::path directory_;
+  PackStoreOptions options_;
+  testing::FaultFileSystem faults_{posix_file_system()};
+
+ private:
+  static std::uint64_t blocks_of(const std::filesystem::path& path) {
+    struct stat status = {};
+    return ::lstat(path.c_str(), &status) == 0 ? std::uint64_t(status.st_blocks) * 512 : 0;
+  }
+};
+
+}  // namespace larder
+
+#endif  // LARDER_TESTS_UNIT_PACK_STORE_FIXTURE_H_
