@@ -155,6 +155,38 @@ ChildStatus guarded(const std::function<int()>& body, unsigned seconds) {
   return {WTERMSIG(status) == SIGALRM ? ChildEnd::hung : ChildEnd::crashed, 0};
 }
 
+namespace {
+
+volatile std::sig_atomic_t interruptible_group = 0;
+
+void end_group(int) {
+  if (interruptible_group > 0) ::kill(-interruptible_group, SIGKILL);
+}
+
+}  // namespace
+
+int interruptible(const std::function<int()>& body) {
+  sigset_t interrupts, before;
+  sigemptyset(&interrupts);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&interrupts, signal);
+  ::sigprocmask(SIG_BLOCK, &interrupts, &before);  // until the handler knows whom to end
+  const pid_t process = fork_or_throw();
+  if (process == 0) {
+    ::setpgid(0, 0);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    const int code = body();
+    std::fflush(nullptr);
+    ::_exit(code);
+  }
+  ::setpgid(process, process);  // whoever of the two comes first
+  interruptible_group = process;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, end_group);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  int status = 0;
+  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 std::uint64_t private_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {

@@ -32,6 +32,10 @@ struct ChildStatus {
 // Runs `body` in a process that may crash or hang; its return value is the exit code.
 ChildStatus guarded(const std::function<int()>& body, unsigned seconds);
 
+// Runs `body` in a process of its own and returns its exit code; 1 when it was killed. An interrupt
+// ends that process and those that it started, but not this one.
+int interruptible(const std::function<int()>& body);
+
 // Memory of this process that no file stands behind.
 std::uint64_t private_bytes();
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "child.h"
 #include "clock.h"
 #include "options.h"
 #include "store.h"
@@ -30,15 +31,8 @@ std::vector<Suite> chosen_suites(const Options& options) {
   return chosen;
 }
 
-int run(const Options& options) {
-  name_missing_stores();
+int run_suites(const Options& options, const std::vector<Suite>& chosen, Workspace& workspace) {
   const bool quick = options.extent == Extent::quick;
-  Workspace workspace(options.directory);
-  const auto chosen = chosen_suites(options);
-  std::uint64_t bytes = 0;
-  for (const Suite& suite : chosen) bytes += quick ? suite.quick_bytes : suite.full_bytes;
-  workspace.require_space(bytes);
-
   Report report(options.format);
   report.note(fmt::format("{}, {}", machine(), workspace.file_system()));
   const Corpus corpus = Corpus::from_libraries((quick ? 48 : 128) * mib);
@@ -49,6 +43,30 @@ int run(const Options& options) {
     if (suite.run(context) == Verdict::failed) status = 1;
   }
   return status;
+}
+
+int fail(const std::exception& error) {
+  fmt::print(stderr, "larder-bench: {}\n", error.what());
+  return 1;
+}
+
+int run(const Options& options) {
+  name_missing_stores();
+  Workspace workspace(options.directory);
+  const auto chosen = chosen_suites(options);
+  std::uint64_t bytes = 0;
+  for (const Suite& suite : chosen) {
+    bytes += options.extent == Extent::quick ? suite.quick_bytes : suite.full_bytes;
+  }
+  workspace.require_space(bytes);
+  // So that the folder goes, however the work ends.
+  return interruptible([&] {
+    try {
+      return run_suites(options, chosen, workspace);
+    } catch (const std::exception& error) {
+      return fail(error);
+    }
+  });
 }
 
 }  // namespace

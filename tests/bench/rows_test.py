@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,18 @@ class Rows(unittest.TestCase):
 
 
 class Usage(unittest.TestCase):
+    def test_an_interrupt_leaves_nothing(self) -> None:
+        for how in (signal.SIGINT, signal.SIGTERM):
+            with tempfile.TemporaryDirectory(dir=PARENT) as directory:
+                words = [PROGRAM, "sweep", "--directory", directory]
+                with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+                    running.stdout.readline()  # the machine: by now the folder is there
+                    self.assertEqual(len(os.listdir(directory)), 1)
+                    running.send_signal(how)
+                    running.communicate()
+                self.assertEqual(os.listdir(directory), [])
+                self.assertEqual(running.returncode, 1)
+
     def test_detect_finds_all_damage_and_says_so(self) -> None:
         with tempfile.TemporaryDirectory(dir=PARENT) as directory:
             result = bench("detect", "--quick", "--directory", directory)
