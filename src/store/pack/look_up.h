@@ -35,7 +35,7 @@ enum class Candidate {
 
 enum class Outcome {
   wanted,
-  absent,
+  absent,   // found.word is that of a slot which leads nowhere, for a put to take over, or 0
   damaged,  // `found` is the damaged one
 };
 
@@ -57,12 +57,14 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
                         const Reader& reader) {
   const std::uint64_t tag = shelf.tag_of(fingerprint);
   std::optional<Found> damaged;
+  std::uint64_t nowhere = 0;
   // A segment that left meanwhile has been taken out of the index before: look once more.
   bool has_left = true;
   for (int attempt = 0; attempt < 2 && has_left; ++attempt) {
     has_left = false;
+    nowhere = 0;
     IndexTable* const table = shelf.index().table();
-    if (table == nullptr) return Outcome::absent;
+    if (table == nullptr) break;
     for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
       if ((cursor.word() & format::place_mask) == 0) continue;
       found = {.location = format::Location::of(cursor.word()),
@@ -72,6 +74,7 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
       auto segment = shelf.segments().find(found.location.segment, found.keep);
       if (!segment && segment.error().code == Errc::absent) {
         has_left = true;
+        nowhere = found.word;
         continue;
       }
       if (!segment && segment.error().code != Errc::corrupt) {
@@ -81,6 +84,7 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
       if (segment) {
         found.segment = *segment;
         if (!found.segment->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
+          nowhere = found.word;
           continue;
         }
         LARDER_TRY(candidate, reader(found));
@@ -89,7 +93,10 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
       if (candidate == Candidate::damaged) damaged = found;
     }
   }
-  if (!damaged) return Outcome::absent;
+  if (!damaged) {
+    found = {.word = nowhere};
+    return Outcome::absent;
+  }
   found = *std::move(damaged);
   return Outcome::damaged;
 }

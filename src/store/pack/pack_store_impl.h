@@ -139,10 +139,15 @@ class PackStoreImpl final : public PackStore {
   Result<Done> examine(Shelf& shelf, Writing& writing);
   Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);
   static Result<bool> may_rely_on(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
-  Result<void> store_large(Shelf& shelf, Writing& writing);
+  Result<void> store_large(Shelf& shelf, Writing& writing, const Fingerprint& key);
+  Error contended(const Fingerprint& fingerprint) const;
   Result<Done> append_and_publish(Shelf& shelf, Writing& writing);
   Result<bool> remove_from(Shelf& shelf, const Fingerprint& fingerprint);
-  static Result<Done> remove_once(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
+  static Result<Done> remove_once(Shelf& shelf, const Found& found, format::Record& removal);
+  static Result<Done> confirm_removal(Shelf& shelf, format::Record& removal);
+  Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
+  static Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
+  static void drop_large(Shelf& shelf, const format::Record& record);
   static IndexTable::IsOther other_than(Shelf& shelf, const Fingerprint& fingerprint);
 
   // flush.cc
@@ -169,7 +174,8 @@ class PackStoreImpl final : public PackStore {
   static Result<std::optional<EntryDetails>> inspect_large(Shelf& shelf, const Found& found);
   Result<std::optional<EntryDetails>> inspect_found(Shelf& shelf, const Found& found,
                                                     const Artifact& artifact);
-  static std::optional<EntryInfo> describe_entry(Shelf& shelf, std::uint64_t word);
+  static std::optional<EntryInfo> describe_entry(Shelf& shelf, std::uint64_t tag,
+                                                 std::uint64_t word);
 
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes);

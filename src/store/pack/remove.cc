@@ -1,5 +1,8 @@
 // remove. A removal is a record like others, or the entry would come back when the index is
 // rebuilt.
+#include <chrono>
+#include <vector>
+
 #include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/pack_store_impl.h"
@@ -10,45 +13,106 @@ namespace {
 using format::StateWord;
 
 constexpr int remove_attempts = 16;  // each lost to somebody's change of the same entry
+constexpr auto large_wait = std::chrono::milliseconds(200);
+
+Result<Outcome> find_record(Shelf& shelf, const Fingerprint& fingerprint, Found& found) {
+  return look_up(shelf, fingerprint, found,
+                 [&](Found& there) { return pack_store::read_header(fingerprint, there); });
+}
 
 }  // namespace
 
-// No when the entry was changed meanwhile. The epoch is raised before the slot is emptied: a put
-// that does not see the new epoch sees the entry.
-Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Fingerprint& fingerprint,
-                                                       const Found& found) {
-  format::Record removal{
-      .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = fingerprint};
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
-  removal.sequence = shelf.next_sequence();
+// Two copies: one flipped bit must not bring an entry back. Both have the sequence that the slot
+// was emptied under.
+Result<void> PackStoreImpl::append_removal(Writers::Claimed& claimed,
+                                           const format::Record& removal) {
   LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
-  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  LARDER_TRY(const Published withdrawn,
-             shelf.index().withdraw(shelf.tag_of(fingerprint), found.place_word()));
-  return withdrawn == Published::done ? Done::yes : Done::no;
+  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
+  return {};
 }
 
+// No when the entry was changed meanwhile. The sequence is taken before the slot is emptied, and
+// the removal written afterwards, by whoever emptied it: a put that comes later has a higher
+// sequence, and one that comes between is not removed. The epoch is raised before the slot is
+// emptied: a put that does not see the new epoch sees the entry.
+Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found& found,
+                                                       format::Record& removal) {
+  const std::uint64_t tag = shelf.tag_of(removal.fingerprint);
+  LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
+  removal.sequence = shelf.next_sequence();
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, found.place_word()));
+  if (withdrawn != Published::done) return Done::no;
+  auto appended = append_removal(claimed, removal);
+  if (!appended) {
+    // What the segments still have is there, unless somebody has put another one.
+    (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removal.fingerprint));
+    return std::unexpected(std::move(appended).error());
+  }
+  shelf.count_entries(-1);
+  return Done::yes;
+}
+
+// Of an entry that is not there, but was: whoever emptied its slot may have been killed before he
+// wrote the removal. No when it is there.
+Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format::Record& removal) {
+  LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
+  removal.sequence = shelf.next_sequence();
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  Found found;
+  LARDER_TRY(const Outcome outcome, find_record(shelf, removal.fingerprint, found));
+  if (outcome != Outcome::absent || found.word != 0) return Done::no;
+  LARDER_CHECK_OK(append_removal(claimed, removal));
+  return Done::yes;
+}
+
+// Under the lock that a put of the same payload holds from storing the file to publishing what
+// leads to it. What stays is swept when nothing leads to it.
+void PackStoreImpl::drop_large(Shelf& shelf, const format::Record& record) {
+  const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
+  const auto held = shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait);
+  if (!held) return;
+  Found found;
+  const auto outcome = find_record(shelf, record.fingerprint, found);
+  const bool is_gone =
+      outcome &&
+      (*outcome == Outcome::absent ||
+       (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
+  if (is_gone) (void)shelf.large().remove(key);
+}
+
+// Goes on until nothing older is found: an index that was damaged may lead to an older value in a
+// second slot.
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerprint) {
+  format::Record removal{
+      .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = fingerprint};
+  std::vector<format::Record> removed;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
     Found found;
-    LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
-                 return pack_store::read_header(fingerprint, there);
-               }));
-    if (outcome == Outcome::absent) return false;
+    LARDER_TRY(const Outcome outcome, find_record(shelf, fingerprint, found));
+    const bool is_later = outcome != Outcome::wanted || found.record.sequence > removal.sequence;
+    if (!removed.empty() && is_later) return finish_removal(shelf, removed);
+    const bool has_slot = outcome != Outcome::absent || found.word != 0;
+    if (!has_slot && !shelf.index().has_tag(shelf.tag_of(fingerprint))) return false;
     LARDER_CHECK_OK(shelf.prepare_to_change());
-    LARDER_TRY(const Done done, remove_once(shelf, fingerprint, found));
+    LARDER_TRY(const Done done,
+               has_slot ? remove_once(shelf, found, removal) : confirm_removal(shelf, removal));
     if (done == Done::no) continue;
-    shelf.count_entries(-1);
-    LARDER_CHECK_OK(sync_shelf(state(), shelf));
-    if (outcome == Outcome::wanted && found.record.kind == format::RecordKind::large) {
-      // What stays is swept when nothing leads to it.
-      (void)shelf.large().remove(format::large_file_key(fingerprint, found.record.payload_digest));
-    }
-    return true;
+    if (!has_slot) return finish_removal(shelf, {});
+    if (outcome != Outcome::absent) removed.push_back(found.record);
   }
-  return std::unexpected(Error{.code = Errc::timed_out,
-                               .message = options_.directory + ": " + fingerprint.hex() +
-                                          ": others keep changing the entry; try again"});
+  if (!removed.empty()) return finish_removal(shelf, removed);
+  return std::unexpected(contended(fingerprint));
+}
+
+// Makes it durable; whether anything was removed.
+Result<bool> PackStoreImpl::finish_removal(Shelf& shelf,
+                                           const std::vector<format::Record>& removed) {
+  LARDER_CHECK_OK(sync_shelf(state(), shelf));
+  for (const format::Record& record : removed) {
+    if (record.kind == format::RecordKind::large) drop_large(shelf, record);
+  }
+  return !removed.empty();
 }
 
 Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {

@@ -69,7 +69,8 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect(const Fingerprint& fi
 }
 
 // nullopt: there is no good record any more.
-std::optional<EntryInfo> PackStoreImpl::describe_entry(Shelf& shelf, std::uint64_t word) {
+std::optional<EntryInfo> PackStoreImpl::describe_entry(Shelf& shelf, std::uint64_t tag,
+                                                       std::uint64_t word) {
   Found found{.location = format::Location::of(word)};
   const auto segment = shelf.segments().find(found.location.segment, found.keep);
   if (!segment) return std::nullopt;
@@ -81,6 +82,10 @@ std::optional<EntryInfo> PackStoreImpl::describe_entry(Shelf& shelf, std::uint64
           format::RecordVerdict::good) {
     return std::nullopt;
   }
+  const bool is_entry = record.kind != format::RecordKind::removed &&
+                        shelf.tag_of(record.fingerprint) == tag &&
+                        (*segment)->covers(found.location.offset_bytes(), record.hit_bytes());
+  if (!is_entry) return std::nullopt;
   const bool is_large = record.kind == format::RecordKind::large;
   return EntryInfo{.fingerprint = record.fingerprint,
                    .payload_bytes = record.raw_bytes,
@@ -99,7 +104,7 @@ Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
     for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
       const std::uint64_t word = table->word_at(slot) & format::place_mask;
       if (word == 0) continue;
-      const auto entry = describe_entry(*shelf, word);
+      const auto entry = describe_entry(*shelf, table->tag_at(slot), word);
       if (entry && visitor(*entry) == Visit::stop) return {};
     }
     return {};

@@ -14,6 +14,7 @@ namespace {
 using format::StateWord;
 
 constexpr int put_attempts = 16;  // each lost to somebody's change of the same entry
+constexpr auto large_wait = std::chrono::seconds(2);  // for another put of the same payload
 
 std::uint32_t wall_seconds(FileSystem& file_system) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(file_system.now_s(), 0, 0xffffffff));
@@ -77,7 +78,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
   LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
                return pack_store::read_header(fingerprint, there);
              }));
-  writing.expected = outcome == Outcome::absent ? 0 : found.place_word();
+  writing.expected = found.place_word();
   writing.record.supersedes =
       outcome != Outcome::absent || shelf.index().has_tag(shelf.tag_of(fingerprint));
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
@@ -87,9 +88,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
   return writing.is_unchanged ? Done::yes : Done::no;
 }
 
-Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing) {
-  const Fingerprint key =
-      format::large_file_key(writing.record.fingerprint, writing.record.payload_digest);
+Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing, const Fingerprint& key) {
   {
     const std::lock_guard lock(state().lost_mutex);
     state().unflushed_large[key] = writing.record.fingerprint;
@@ -126,9 +125,13 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
   LARDER_TRY(const Done there, examine(shelf, writing));
   if (there == Done::yes) return there;
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  if (writing.record.kind == format::RecordKind::large) {
-    LARDER_CHECK_OK(store_large(shelf, writing));
-  }
+  const format::Record& record = writing.record;
+  if (record.kind != format::RecordKind::large) return append_and_publish(shelf, writing);
+  // Until something leads to the file, nobody may take it for one that nothing leads to.
+  const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
+  LARDER_TRY(const auto held,
+             shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
+  LARDER_CHECK_OK(store_large(shelf, writing, key));
   return append_and_publish(shelf, writing);
 }
 
@@ -157,10 +160,13 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     count_put(writing);
     return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());
   }
-  return std::unexpected(Error{.code = Errc::timed_out,
-                               .message = options_.directory + ": " +
-                                          writing.record.fingerprint.hex() +
-                                          ": others keep changing the entry; try again"});
+  return std::unexpected(contended(writing.record.fingerprint));
+}
+
+Error PackStoreImpl::contended(const Fingerprint& fingerprint) const {
+  return {.code = Errc::timed_out,
+          .message = options_.directory + ": " + fingerprint.hex() +
+                     ": others keep changing the entry; try again"};
 }
 
 Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
