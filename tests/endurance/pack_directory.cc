@@ -151,6 +151,9 @@ void PackDirectory::restore(const Snapshot& snapshot) const {
     if (entry.is_regular_file() && !snapshot.contains(name)) extra.push_back(entry.path());
   }
   for (const fs::path& path : extra) fs::remove(path);
+  const bool has_large = std::ranges::any_of(
+      snapshot, [](const auto& file) { return file.first.starts_with("large/"); });
+  if (!has_large) fs::remove_all(root_ / "large");
   for (const auto& [name, bytes] : snapshot) {
     const fs::path path = root_ / name;
     if (read_bytes(path) != bytes) write_bytes(path, bytes);
