@@ -121,9 +121,9 @@ class Specimen {
                                [&](const Range& range) { return range.touches(*standing.record); });
   }
 
-  // When the newest record was hit: nothing. A removal that was hit everywhere, and a new value of
-  // which the log alone speaks, are as if the power had gone before them: what was there before
-  // comes back.
+  // When the newest record was hit: nothing. A new value that the log alone speaks of is then as if
+  // the power had gone before it: what was there before comes back. So is a removal that was hit in
+  // both its copies, for which one bit is not enough.
   std::vector<std::string> allowed_instead(std::uint32_t number, const Damage& damage,
                                            Index index) const {
     std::uint64_t newest = 0;
@@ -134,8 +134,11 @@ class Specimen {
       const bool is_newest = standing.record->record.sequence == newest;
       if (is_newest && !hits(damage, standing)) return {};
     }
-    std::vector<std::string> allowed = {"absent", "error: corrupt"};
     const auto& values = values_.at(number);
+    const bool is_one_byte =
+        damage.ranges.size() == 1 && damage.ranges[0].until - damage.ranges[0].from == 1;
+    if (values.back() == "absent" && is_one_byte) return {};
+    std::vector<std::string> allowed = {"absent", "error: corrupt"};
     if (index == Index::lost && !damage.is_sealed)
       allowed.insert(allowed.end(), values.begin(), values.end());
     return allowed;

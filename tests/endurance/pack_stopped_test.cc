@@ -134,6 +134,15 @@ Action put_and_flush(const std::string& payload) {
   };
 }
 
+// In a segment that is proven to be on the disk.
+bool put_old_durably(Store& store) {
+  bool done = put("old")(store);
+  for (std::uint32_t i = 10; i < 15; ++i) {
+    done = done && store.put(numbered(i), bytes_of(payload_of(250'000, i)));
+  }
+  return done && store.flush();
+}
+
 bool nothing(Store&) { return true; }
 bool remove(Store& store) { return store.remove(numbered(1)).has_value(); }
 bool remove_and_put(Store& store) { return remove(store) && put("newest")(store); }
@@ -150,6 +159,7 @@ const std::vector<Scene> scenes = {
     {"PutBesideBoth", nothing, put("new"), {"new"}, remove_and_put, {"newest"}},
     {"Remove", put("old"), remove, {"absent"}, nothing, {"absent", "old"}},
     {"RemoveBesideTheSame", put("old"), remove, {"absent"}, put("old"), {"old"}},
+    {"RemoveDurableBesideTheSame", put_old_durably, remove, {"absent"}, put("old"), {"old"}},
     {"RemoveBesidePut", put("old"), remove, {"absent"}, put("newest"), {"newest"}},
     {"RemoveBesideRemove", put("old"), remove, {"absent"}, remove, {"absent"}},
     {"RemoveBesideBoth", put("old"), remove, {"absent"}, remove_and_put, {"newest"}},
