@@ -201,6 +201,70 @@ TEST_F(PackRecovery, WithoutDescriptorsNothingIsForgotten) {
   EXPECT_EQ(text_after_reopening(1), "the new one");
 }
 
+// Somebody else has replaced the index, and this process cannot open the new one: the old one would
+// give what is gone.
+TEST_F(PackRecovery, AnIndexThatCannotBeFollowedGivesNothing) {
+  FaultFileSystem faults(posix_file_system());
+  PackStoreOptions failing = directory_.options;
+  failing.file_system = &faults;
+  const auto store = open_pack_store(failing).value();
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("the old one")));
+  const auto other = directory_.open();
+  const auto before = directory_.index();
+  for (std::uint32_t i = 10; directory_.index() == before; ++i) {
+    ASSERT_TRUE(other->put(numbered(i), bytes_of("x")));
+  }
+  ASSERT_TRUE(other->put(numbered(1), bytes_of("the new one")));
+  faults.inject({.only = Op::open_file,
+                 .path_contains = "index.",
+                 .repeat = Repeat::for_ever,
+                 .os_error = EMFILE});
+  EXPECT_EQ(text_of(*store, numbered(1)), "error: io_error");
+  EXPECT_EQ(text_of(*store, numbered(2)), "error: io_error");
+  const std::vector<Fingerprint> both = {numbered(1), numbered(2)};
+  for (const auto& found : store->get_many(both)) EXPECT_FALSE(found);
+  EXPECT_FALSE(store->put(numbered(3), bytes_of("x")));
+  EXPECT_FALSE(store->visit([](const EntryInfo&) { return Visit::go_on; }));
+  faults.clear_faults();
+  EXPECT_EQ(text_of(*store, numbered(1)), "the new one");
+}
+
+TEST_F(PackRecovery, ASegmentThatCannotBeReadKeepsNoPutAway) {
+  put_and_close(1, "one");
+  FaultFileSystem faults(posix_file_system());
+  directory_.options.file_system = &faults;
+  const auto store = directory_.open();
+  faults.inject({.only = Op::read_at, .path_contains = "00000000.seg", .repeat = Repeat::for_ever});
+  ASSERT_TRUE(store->put(numbered(2), bytes_of("two")));
+  EXPECT_EQ(text_of(*store, numbered(2)), "two");
+  EXPECT_TRUE(store->flush());
+}
+
+// Two close at the same time, or one that has only read comes last: the end is clean all the same.
+TEST_F(PackRecovery, TheLastToLeaveMarksACleanEnd) {
+  const auto is_clean = [&] { return read_bytes(directory_.root() / "state")[64] == 0; };
+  {
+    auto reader = directory_.open();
+    put_and_close(1, "one");
+    EXPECT_FALSE(is_clean());
+    EXPECT_EQ(text_of(*reader, numbered(1)), "one");
+  }
+  EXPECT_TRUE(is_clean());
+  auto one = directory_.open();
+  auto other = directory_.open();
+  ASSERT_TRUE(one->put(numbered(2), bytes_of("two")) && one->flush());
+  ASSERT_TRUE(other->put(numbered(3), bytes_of("three")) && other->flush());
+  EXPECT_FALSE(is_clean());
+  one.reset();
+  EXPECT_FALSE(is_clean());
+  other.reset();
+  EXPECT_TRUE(is_clean());
+  put_and_die(4, "four");
+  EXPECT_FALSE(is_clean());
+  put_and_close(5, "five");
+  EXPECT_TRUE(is_clean());
+}
+
 // A bad sector costs the records in it.
 TEST_F(PackRecovery, TheRecordsAroundALostSectorAreFound) {
   {

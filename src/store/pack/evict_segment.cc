@@ -78,6 +78,8 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
 }
 
 Result<bool> SegmentEviction::advance(const Step& step) {
+  // What it does not lead to counts as dead.
+  if (parts_.shelf.index().table() == nullptr) return std::unexpected(Index::missing());
   switch (phase_) {
     case Phase::copy: {
       LARDER_TRY(const bool done, copy(step.bytes));

@@ -70,7 +70,7 @@ Result<void> Index::open_generation(std::uint64_t generation) {
   return {};
 }
 
-// The table that `state` names. What this process had stays in use when that one cannot be had.
+// The table that `state` names.
 IndexTable* Index::follow() {
   const std::lock_guard lock(mutex_);
   for (int attempt = 0; attempt < attempts_to_follow; ++attempt) {
@@ -78,7 +78,14 @@ IndexTable* Index::follow() {
     const auto opened = open_generation(parts_.state.generation());
     if (!opened && opened.error().code != Errc::absent) break;
   }
-  return owned_ ? &owned_->table : nullptr;
+  return nullptr;
+}
+
+Error Index::missing() {
+  return {.code = Errc::io_error,
+          .message =
+              "the index cannot be opened; look at the limit of open files, or open the "
+              "store anew"};
 }
 
 Result<std::shared_ptr<IndexFile>> Index::create(std::uint64_t generation,
@@ -145,10 +152,7 @@ Result<Published> Index::change(const Change& change, Lock lock) {
   for (int attempt = 0; attempt < attempts_to_change; ++attempt) {
     const auto guard = parts_.epochs.enter();
     IndexTable* const current = table();
-    if (current == nullptr) {
-      return std::unexpected(
-          Error{.code = Errc::io_error, .message = "the index is gone; open the store anew"});
-    }
+    if (current == nullptr) return std::unexpected(missing());
     const Published published = change(*current);
     if (published == Published::frozen || published == Published::full) {
       LARDER_CHECK_OK(replace_table(current->generation(), lock));

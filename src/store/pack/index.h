@@ -45,12 +45,16 @@ class Index {
 
   explicit Index(const Parts& parts) : parts_(parts) {}
 
-  // The current table; null when there is none that can be read.
+  // The current table; null when it cannot be had: one that was replaced tells of entries that are
+  // gone.
   IndexTable* table() {
     IndexFile* const current = current_.load(std::memory_order_seq_cst);
     if (current != nullptr && (is_private_ || is_current(*current))) return &current->table;
     return follow();
   }
+
+  // What a null table means for a caller that needs one.
+  static Error missing();
 
   // Whether the tag has a slot, with an entry or without: something may have been put under it.
   bool has_tag(std::uint64_t tag);

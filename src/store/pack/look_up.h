@@ -64,7 +64,7 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
     has_left = false;
     nowhere = 0;
     IndexTable* const table = shelf.index().table();
-    if (table == nullptr) break;
+    if (table == nullptr) return std::unexpected(Index::missing());
     for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
       if ((cursor.word() & format::place_mask) == 0) continue;
       found = {.location = format::Location::of(cursor.word()),

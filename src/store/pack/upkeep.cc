@@ -99,8 +99,9 @@ Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
   return guarded([&]() -> Result<void> {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
-    IndexTable* const table = shelf == nullptr ? nullptr : shelf->index().table();
-    if (table == nullptr) return {};
+    if (shelf == nullptr) return {};
+    IndexTable* const table = shelf->index().table();
+    if (table == nullptr) return std::unexpected(Index::missing());
     for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
       const std::uint64_t word = table->word_at(slot) & format::place_mask;
       if (word == 0) continue;

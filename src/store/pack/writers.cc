@@ -2,6 +2,7 @@
 #include "store/pack/writers.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/hex.h"
@@ -81,8 +82,10 @@ Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
     std::uint64_t hint = parts_.state.hint(i).load();
     if (hint == 0 || hint > format::max_segment_number) continue;
     const auto number = static_cast<std::uint32_t>(hint - 1);
-    LARDER_TRY(auto adopted,
-               SegmentWriter::adopt(parts_.segments, parts_.store, number, parts_.options));
+    auto tried = SegmentWriter::adopt(parts_.segments, parts_.store, number, parts_.options);
+    // One that cannot be read keeps no put from a new one.
+    if (!tried && tried.error().os_error == EIO) continue;
+    LARDER_TRY(auto adopted, std::move(tried));
     if (auto* const writer = std::get_if<std::unique_ptr<SegmentWriter>>(&adopted)) {
       return std::shared_ptr<SegmentWriter>(std::move(*writer));
     }
