@@ -97,8 +97,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
   });
   distrust(shelf, lost.distrusted);
   const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
-  note_lost(process, std::move(lost.fingerprints),
-            lost.error ? lost.error->message : "the store's directory was deleted or moved away");
+  note_lost(process, std::move(lost.fingerprints), lost.error ? lost.error->message : "");
   if (has_left) leave_shelf(shelf);
   if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
   return is_whole ? large : Synced::not_all;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/byte_order.h"
+#include "base/hex.h"
 #include "base/try.h"
 #include "store/directory/new_file.h"
 #include "store/pack/names.h"
@@ -10,6 +11,20 @@
 namespace larder::pack_store {
 
 using format::StateWord;
+
+namespace {
+
+// Far from those of a state that was deleted: who still shares that one with others must not take
+// an index of ours for his, nor put one of his in the place of ours.
+std::uint64_t first_generation(std::string_view random_hex) noexcept {
+  std::uint64_t generation = 0;
+  for (const char digit : random_hex.substr(0, 15)) {
+    generation = generation << 4 | static_cast<std::uint64_t>(hex_digit(digit) & 15);
+  }
+  return generation;
+}
+
+}  // namespace
 
 StateFile::StateFile(std::unique_ptr<File> file, std::unique_ptr<Mapping> mapping) noexcept
     : file_(std::move(file)),
@@ -22,7 +37,13 @@ Result<std::unique_ptr<StateFile>> StateFile::create(FileSystem& file_system, Di
   LARDER_CHECK_OK(fresh.file().allocate(format::state_bytes));
   std::array<std::byte, format::state_bytes> bytes = {};
   format::encode_state_header(store, bytes);
-  store_little(bytes.data() + format::state_words_at, std::uint64_t{1});  // dirty
+  const auto set = [&bytes](StateWord word, std::uint64_t value) {
+    const auto at = format::state_words_at + 8 * static_cast<std::size_t>(word);
+    store_little(bytes.data() + at, value);
+  };
+  set(StateWord::dirty, 1);
+  LARDER_TRY(const std::string random, file_system.random_name());
+  set(StateWord::generation, first_generation(random));
   const std::array pieces{std::span<const std::byte>(bytes)};
   LARDER_CHECK_OK(fresh.file().write_at(pieces, 0));
   LARDER_CHECK_OK(fresh.file().sync_data());

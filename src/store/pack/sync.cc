@@ -23,14 +23,20 @@ std::vector<Writers::Job> Writers::take_jobs() {
 Result<void> Writers::sync_one(Job& job) {
   File& file = *job.writer->segment()->file();
   LARDER_CHECK_OK(file.sync_data());
-  LARDER_TRY(const FileInfo info, file.info());
   // The kernel syncs a deleted file without complaint.
-  if (info.link_count == 0) {
-    return std::unexpected(
-        Error{.code = Errc::absent,
-              .message = format::segment_name(job.writer->number()) + ": the segment was deleted"});
-  }
-  return {};
+  LARDER_TRY(const bool is_there, is_at_its_name(*job.writer));
+  if (is_there) return {};
+  return std::unexpected(Error{.code = Errc::absent,
+                               .message = format::segment_name(job.writer->number()) +
+                                          ": the segment was deleted or moved away"});
+}
+
+Result<bool> Writers::is_at_its_name(const SegmentWriter& writer) {
+  LARDER_TRY(const FileInfo held, writer.segment()->file()->info());
+  const auto named = parts_.segments.info_at(format::segment_name(writer.number()));
+  if (!named && named.error().code == Errc::absent) return false;
+  if (!named) return std::unexpected(named.error());
+  return named->same_file(held);
 }
 
 Result<void> Writers::sync_names(std::vector<Job>& jobs) {
@@ -81,8 +87,11 @@ void Writers::lose(Job& job, const Error& why, Lost& lost) {
   // Before anybody can take the lock. When the disk refuses even this, the index at least forgets.
   const std::string bad = format::bad_segment_name(
       number, static_cast<std::uint32_t>(good_until / format::pack_unit_bytes));
-  (void)parts_.segments.rename_no_replace(format::segment_name(number), parts_.segments, bad);
-  (void)parts_.segments.sync();
+  const auto is_there = is_at_its_name(*job.writer);
+  if (!is_there || *is_there) {
+    (void)parts_.segments.rename_no_replace(format::segment_name(number), parts_.segments, bad);
+    (void)parts_.segments.sync();
+  }
   drop(job.writer);
 }
 
@@ -100,16 +109,18 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
   }
   const auto named = sync_names(good);
   const auto there = in_place();
+  const Error gone{.code = Errc::absent,
+                   .message = "the store's directory was deleted or moved away"};
   for (Job& job : good) {
-    if (!there) {
+    if (!named && job.writer->is_new()) {
+      lose(job, named.error(), lost);
+    } else if (there && !*there) {
+      lose(job, gone, lost);
+    } else if (there) {
+      finish(job);
+    } else {
       const std::lock_guard lock(job.writer->mutex());
       job.writer->give_back(std::move(job.taken));
-    } else if (!*there) {
-      give_up(job, lost);
-    } else if (!named && job.writer->is_new()) {
-      lose(job, named.error(), lost);
-    } else {
-      finish(job);
     }
   }
   if (!there) lost.undecided = there.error();

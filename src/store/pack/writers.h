@@ -104,6 +104,7 @@ class Writers {
   std::vector<std::shared_ptr<SegmentWriter>> all();
   std::vector<Job> take_jobs();
   Result<void> sync_one(Job& job);
+  Result<bool> is_at_its_name(const SegmentWriter& writer);
   Result<void> sync_names(std::vector<Job>& jobs);
   void finish(Job& job);
   void lose(Job& job, const Error& why, Lost& lost);
