@@ -4,6 +4,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
+#include "store/directory/explain.h"
 #include "store/directory/new_file.h"
 #include "store/file/file_store.h"
 
@@ -16,16 +17,6 @@ constexpr int attempts_without_turn = 2;  // then the change lock is taken befor
 constexpr int put_attempts = 8;           // each lost to another process's change
 constexpr std::uint64_t reserve_from_bytes = 128u << 10;  // below it one write is the early answer
 constexpr std::uint64_t folder_bytes = 4096;
-
-std::string_view remedy(Errc code) {
-  switch (code) {
-    case Errc::no_space: return "; free some space, or name a store on another disk";
-    case Errc::read_only: return "; name a store that may be written";
-    case Errc::permission_denied: return "; check the owner and mode of the store's directory";
-    case Errc::io_error: return "; look at the system's log, and at the limit of open files";
-    default: return "";
-  }
-}
 
 // What creating a file in a deleted directory fails with: ENOENT, and EPERM on ext4.
 bool is_sign_of_deletion(Errc code) noexcept {
@@ -71,8 +62,7 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
       done = put_checked(fingerprint, payload, options);
     }
     if (done) return done;
-    if (done.error().code == Errc::absent) done.error().code = Errc::io_error;
-    done.error().message += remedy(done.error().code);
+    done.error() = store_directory::with_remedy(std::move(done).error(), directory().path());
     state().counters.add(put_rejection(done.error().code));
     return done;
   });
@@ -113,8 +103,8 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
       .fresh = {},
       .seen_file = {}};
   auto written = write_entry(writing);
-  if (!written && !written.error().message.starts_with(path)) {
-    written.error().message = path + ": " + written.error().message;
+  if (!written) {
+    return std::unexpected(store_directory::at_path(std::move(written).error(), path));
   }
   return written;
 }

@@ -3,6 +3,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/explain.h"
 #include "store/pack/allowed.h"
 #include "store/pack/pack_store_impl.h"
 
@@ -72,12 +73,17 @@ Result<void> PackStoreImpl::open() {
 
 // With shelf_mutex held.
 Result<Shelf*> PackStoreImpl::take_shelf(ProcessState& process, StoreDirectory::Root root) {
-  LARDER_TRY(std::shared_ptr<Shelf> fresh, Shelf::open({.options = options_,
-                                                        .file_system = file_system_,
-                                                        .root = std::move(root),
-                                                        .locks = process.locks,
-                                                        .epochs = process.epochs,
-                                                        .path = options_.directory}));
+  auto opened = Shelf::open({.options = options_,
+                             .file_system = file_system_,
+                             .root = std::move(root),
+                             .locks = process.locks,
+                             .epochs = process.epochs,
+                             .path = options_.directory});
+  if (!opened) {
+    return std::unexpected(
+        store_directory::with_remedy(std::move(opened).error(), options_.directory));
+  }
+  std::shared_ptr<Shelf> fresh = *std::move(opened);
   process.shelf.store(fresh.get(), std::memory_order_seq_cst);
   std::swap(process.owned_shelf, fresh);
   if (fresh) process.epochs.retire(std::move(fresh));

@@ -82,8 +82,11 @@ Result<void> SegmentWriter::reserve(std::uint64_t until) {
       until,
       std::min((until / reserve_step_bytes + 1) * reserve_step_bytes, options_.capacity_bytes));
   auto reserved = segment_->file()->reserve(target);
+  // On a disk that is nearly full the step may not fit, and the record yet.
+  const bool step_is_too_much = !reserved && reserved.error().code == Errc::no_space;
+  if (step_is_too_much && target != until) reserved = segment_->file()->reserve(until);
   if (!reserved && reserved.error().code != Errc::unsupported) return reserved;
-  reserved_until_ = target;
+  reserved_until_ = step_is_too_much ? until : target;
   return {};
 }
 

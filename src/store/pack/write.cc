@@ -6,6 +6,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/codec.h"
+#include "store/directory/explain.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -215,6 +216,7 @@ Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const 
     auto stored = put_checked(fingerprint, payload, options);
     Counters& counters = state().counters;
     if (!stored) {
+      stored.error() = store_directory::with_remedy(std::move(stored).error(), options_.directory);
       counters.add(put_rejection(stored.error().code));
       return stored;
     }

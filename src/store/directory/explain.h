@@ -1,0 +1,20 @@
+// Errors of the system, as somebody who only knows the store's path needs to read them.
+#ifndef LARDER_STORE_DIRECTORY_EXPLAIN_H_
+#define LARDER_STORE_DIRECTORY_EXPLAIN_H_
+
+#include <string_view>
+
+#include "larder/error.h"
+
+namespace larder::store_directory {
+
+// With the path in front, unless the message has it already.
+Error at_path(Error error, std::string_view path);
+
+// With the path, and what to do. What is absent all of a sudden is an io_error: nothing was asked
+// for that could be missing.
+Error with_remedy(Error error, std::string_view path);
+
+}  // namespace larder::store_directory
+
+#endif  // LARDER_STORE_DIRECTORY_EXPLAIN_H_
