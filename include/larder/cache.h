@@ -113,10 +113,13 @@ struct OpenOptions {
 };
 
 // Memory over a store in the user's cache directory, as configured (config.h). The only moment the
-// environment may refuse: errors as load_config and open_file_store.
+// environment may refuse: errors as load_config and open_store.
 Result<Cache> open(const OpenOptions& options = {});
 
-// The store alone, as --store names it. A marker decides between kinds when the location does not.
+// The store alone, as --store names it. When the location does not say of which kind it is, the
+// marker decides; a directory without one becomes a pack, or, where open_pack_store finds the file
+// system `unsupported`, a file store, which the log then tells. Errors as open_pack_store and
+// open_file_store.
 struct OpenStoreOptions {
   Location location;
   Access access = Access::read_write;

@@ -20,12 +20,13 @@ namespace larder LARDER_PUBLIC {
 class FileSystem;
 
 enum class StoreKind {
-  automatic,  // an existing marker decides; a new or empty directory becomes the default kind
+  automatic,  // an existing marker decides; a new or empty directory becomes a pack (open_store)
+  pack,
   file,
   vyre,
 };
 
-// What --store and LARDER_DIR name: `file:DIR`, `vyre:DIR`, or `DIR`.
+// What --store and LARDER_DIR name: `pack:DIR`, `file:DIR`, `vyre:DIR`, or `DIR`.
 struct Location {
   StoreKind kind = StoreKind::automatic;
   std::string directory;  // empty: the kind's place in the user's cache directory

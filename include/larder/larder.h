@@ -8,6 +8,7 @@
 #include "larder/error.h"
 #include "larder/fingerprint.h"
 #include "larder/metrics.h"
+#include "larder/pack_store.h"
 #include "larder/recipe.h"
 #include "larder/store.h"
 

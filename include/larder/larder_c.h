@@ -141,7 +141,7 @@ enum { LARDER_LOG_DEBUG = 0, LARDER_LOG_INFO = 1, LARDER_LOG_WARNING = 2 };
  * members at the end. */
 typedef struct larder_options {
   size_t struct_size;      /* sizeof(larder_options) */
-  const char* location;    /* "file:DIR", "vyre:DIR" or "DIR"; NULL: LARDER_DIR and the rest */
+  const char* location;    /* "pack:DIR", "file:DIR", "vyre:DIR", "DIR"; NULL: LARDER_DIR ... */
   uint64_t max_size_bytes; /* on disk; 0: as configured, else 5 GiB */
   uint64_t memory_bytes;   /* in front of the disk; 0: 64 MiB, UINT64_MAX: none */
   int64_t wait_limit_ms;   /* for another owner's compile; 0: 10 minutes, negative: do not wait */

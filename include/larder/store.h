@@ -38,7 +38,7 @@ struct EntryInfo {
 // An entry after its verification.
 struct EntryDetails {
   EntryInfo info;
-  std::string layout;          // "memory", "larder 1" or "vyre"
+  std::string layout;          // "memory", "pack 1", "larder 1" or "vyre"
   std::string location;        // a path; empty in memory
   std::string codec;           // "none"
   std::string recipe;          // encoded; empty when none was kept
@@ -171,7 +171,7 @@ class Store {
   virtual Result<Metrics> statistics() = 0;
   virtual Result<void> reset_statistics() = 0;
 
-  // For people: "memory", "file:/path", "vyre:/path".
+  // For people: "memory", "pack:/path", "file:/path", "vyre:/path".
   virtual std::string describe() const = 0;
 };
 

@@ -33,6 +33,7 @@ std::string_view place_in_cache_directory(StoreKind kind) {
 
 std::string Location::text() const {
   switch (kind) {
+    case StoreKind::pack: return "pack:" + directory;
     case StoreKind::file: return "file:" + directory;
     case StoreKind::vyre: return "vyre:" + directory;
     case StoreKind::automatic: break;
@@ -49,12 +50,13 @@ Result<Location> parse_location(std::string_view text) {
   if (scheme.empty()) return Location{.kind = StoreKind::automatic, .directory = std::string(text)};
 
   const std::string directory(text.substr(scheme.size() + 1));
+  if (scheme == "pack") return Location{.kind = StoreKind::pack, .directory = directory};
   if (scheme == "file") return Location{.kind = StoreKind::file, .directory = directory};
   if (scheme == "vyre") return Location{.kind = StoreKind::vyre, .directory = directory};
   return std::unexpected(
       Error{.code = Errc::invalid_argument,
             .message = "`" + std::string(scheme) +
-                       ":` is no kind of store; use file: or vyre:, or write ./" +
+                       ":` is no kind of store; use pack:, file: or vyre:, or write ./" +
                        std::string(text) + " for a directory of that name"});
 }
 

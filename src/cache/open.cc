@@ -7,10 +7,15 @@
 #include "base/try.h"
 #include "cache/cache_impl.h"
 #include "larder/cache.h"
+#include "larder/file_system.h"
+#include "larder/pack_store.h"
 #include "os/log_file.h"
+#include "store/directory/claim.h"
 
 namespace larder {
 namespace {
+
+using store_directory::Kind;
 
 ConfigSources sources_of(const OpenOptions& options) {
   ConfigSources sources;
@@ -31,6 +36,61 @@ Mode configured_mode(const Config& config) {
 }
 
 bool writes_nothing(Mode mode) { return mode != Mode::read_write && mode != Mode::refresh; }
+
+Result<std::shared_ptr<Store>> open_files(const OpenStoreOptions& options, FileLayout layout) {
+  return open_file_store({.directory = options.location.directory,
+                          .layout = layout,
+                          .access = options.access,
+                          .create = options.create,
+                          .budget = options.budget,
+                          .on_evict = options.on_evict,
+                          .log = options.log,
+                          .file_system = options.file_system});
+}
+
+Result<std::shared_ptr<Store>> open_pack(const OpenStoreOptions& options) {
+  return open_pack_store({.directory = options.location.directory,
+                          .access = options.access,
+                          .create = options.create,
+                          .budget = options.budget,
+                          .on_evict = options.on_evict,
+                          .log = options.log,
+                          .file_system = options.file_system});
+}
+
+// A file store does where mappings do not.
+Result<std::shared_ptr<Store>> open_unmarked(const OpenStoreOptions& options) {
+  auto pack = open_pack(options);
+  if (pack || pack.error().code != Errc::unsupported) return pack;
+  if (const Logger log = shielded(options.log)) {
+    log(LogLevel::info, "a file store is taken: " + pack.error().message);
+  }
+  return open_files(options, FileLayout::larder);
+}
+
+Result<std::shared_ptr<Store>> open_automatic(const OpenStoreOptions& options) {
+  FileSystem& file_system =
+      options.file_system == nullptr ? posix_file_system() : *options.file_system;
+  const std::string& directory = options.location.directory;
+  const auto kind = store_directory::marked_kind(file_system, directory);
+  if (kind == Kind::file) return open_files(options, FileLayout::larder);
+  if (kind == Kind::pack) return open_pack(options);
+  auto store = open_unmarked(options);
+  if (store || store.error().code != Errc::wrong_kind) return store;
+  // Another process may have made a file store of it just now.
+  const bool is_file = store_directory::marked_kind(file_system, directory) == Kind::file;
+  return is_file ? open_files(options, FileLayout::larder) : std::move(store);
+}
+
+Result<std::shared_ptr<Store>> open_named(const OpenStoreOptions& options) {
+  switch (options.location.kind) {
+    case StoreKind::pack: return open_pack(options);
+    case StoreKind::file: return open_files(options, FileLayout::larder);
+    case StoreKind::vyre: return open_files(options, FileLayout::vyre);
+    case StoreKind::automatic: break;
+  }
+  return open_automatic(options);
+}
 
 Result<std::shared_ptr<Store>> open_kept(const OpenOptions& options, const Config& config,
                                          const CacheOptions& cache) {
@@ -59,19 +119,12 @@ Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uin
 
 Result<std::shared_ptr<Store>> open_store(const OpenStoreOptions& options) {
   return guarded([&]() -> Result<std::shared_ptr<Store>> {
-    const Location& location = options.location;
-    FileStoreOptions file{.directory = location.directory,
-                          .access = options.access,
-                          .create = options.create,
-                          .budget = options.budget,
-                          .on_evict = options.on_evict,
-                          .log = options.log,
-                          .file_system = options.file_system};
-    if (location.kind == StoreKind::vyre) file.layout = FileLayout::vyre;
-    if (file.directory.empty()) {
-      LARDER_TRY(file.directory, default_directory(location.kind));
+    OpenStoreOptions named = options;
+    std::string& directory = named.location.directory;
+    if (directory.empty()) {
+      LARDER_TRY(directory, default_directory(named.location.kind));
     }
-    return open_file_store(file);
+    return open_named(named);
   });
 }
 

@@ -18,6 +18,8 @@ TEST(Location, SchemesAndDirectories) {
   for (const Case& c : {
            Case{"/var/cache/x", StoreKind::automatic, "/var/cache/x"},
            Case{"x", StoreKind::automatic, "x"},
+           Case{"pack:/x", StoreKind::pack, "/x"},
+           Case{"pack:", StoreKind::pack, ""},
            Case{"file:/x", StoreKind::file, "/x"},
            Case{"file:x:y", StoreKind::file, "x:y"},
            Case{"file:", StoreKind::file, ""},
@@ -42,6 +44,7 @@ TEST(Location, AnUnknownSchemeIsRefusedWithTheWayOut) {
     ASSERT_FALSE(location) << text;
     EXPECT_EQ(location.error().code, Errc::invalid_argument);
     EXPECT_NE(location.error().message.find(std::string("./") + text), std::string::npos);
+    EXPECT_NE(location.error().message.find("pack:, file: or vyre:"), std::string::npos);
   }
   EXPECT_FALSE(parse_location(""));
 }
@@ -49,7 +52,8 @@ TEST(Location, AnUnknownSchemeIsRefusedWithTheWayOut) {
 TEST(Location, TextIsReadBackAsTheSame) {
   for (const Location& location :
        {Location{StoreKind::automatic, "/x"}, Location{StoreKind::automatic, "word:x"},
-        Location{StoreKind::file, "word:x"}, Location{StoreKind::vyre, "/y"}}) {
+        Location{StoreKind::pack, "/x"}, Location{StoreKind::file, "word:x"},
+        Location{StoreKind::vyre, "/y"}}) {
     const auto again = parse_location(location.text());
     ASSERT_TRUE(again) << location.text();
     EXPECT_EQ(again->kind, location.kind);
@@ -70,6 +74,7 @@ TEST_F(DefaultDirectory, TheCacheDirectoryComesBeforeHome) {
   EXPECT_EQ(default_directory(StoreKind::automatic), "/home/u/.cache/larder");
   EXPECT_EQ(default_directory(StoreKind::vyre), "/home/u/.cache/vyre/pipelines");
   ::setenv("XDG_CACHE_HOME", "/caches", 1);
+  EXPECT_EQ(default_directory(StoreKind::pack), "/caches/larder");
   EXPECT_EQ(default_directory(StoreKind::file), "/caches/larder");
   EXPECT_EQ(default_directory(StoreKind::vyre), "/caches/vyre/pipelines");
 }

@@ -1,11 +1,13 @@
 // open(): what is put together, where it lies, and what the environment may say.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "larder/cache.h"
+#include "larder/testing/fault_file_system.h"
 
 namespace larder {
 namespace {
@@ -17,7 +19,7 @@ constexpr const char* variables[] = {"LARDER_DIR",      "LARDER_MAX_SIZE", "LARD
                                      "LARDER_READONLY", "LARDER_MUST_HIT", "LARDER_REFRESH",
                                      "LARDER_LOG",      "XDG_CACHE_HOME",  "XDG_CONFIG_HOME"};
 
-class Open : public testing::Test {
+class Open : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "larder_open_").string() + std::string(6, 'X');
@@ -154,14 +156,89 @@ TEST_F(Open, LocationsAreTakenAsTheProgramTakesThem) {
   const std::string vyre = (directory() / "vyre").string();
   ASSERT_TRUE(want({.location = "vyre:" + vyre}).has_value());
   EXPECT_TRUE(fs::exists(vyre + "/" + key.hex() + ".bin"));
+  const std::string file = (directory() / "file").string();
+  ASSERT_TRUE(want({.location = "file:" + file}).has_value());
+  EXPECT_TRUE(fs::exists(file + "/05"));
   const std::string named = (directory() / "named").string();
   ASSERT_TRUE(want({.location = named}).has_value());
-  EXPECT_TRUE(fs::exists(named + "/05"));
-  set("LARDER_DIR", "file:" + named);
+  EXPECT_TRUE(fs::exists(named + "/segments"));
+  set("LARDER_DIR", "pack:" + named);
   int runs = 0;
   EXPECT_TRUE(want({}, &runs).has_value());
   EXPECT_EQ(runs, 0);
   EXPECT_FALSE(touched());
+}
+
+TEST_F(Open, TheMarkerDecidesWhereTheLocationDoesNot) {
+  for (const std::string kind : {"pack", "file"}) {
+    const std::string path = (directory() / kind).string();
+    ASSERT_TRUE(want({.location = kind + ":" + path}).has_value());
+    const auto store = open_store({.location = {.directory = path}});
+    ASSERT_TRUE(store.has_value()) << store.error().message;
+    EXPECT_EQ((*store)->describe(), kind + ":" + path);
+    EXPECT_TRUE((*store)->get(key)->has_value());
+  }
+}
+
+TEST_F(Open, AnEmptyOrUnfinishedDirectoryBecomesAPack) {
+  const fs::path path = directory() / "empty";
+  fs::create_directory(path);
+  fs::permissions(path, fs::perms::owner_all);
+  std::ofstream(path / "LARDER");  // its bytes were lost
+  const auto store = open_store({.location = {.directory = path}});
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  EXPECT_EQ((*store)->describe(), "pack:" + path.string());
+}
+
+TEST_F(Open, WhereAPackCannotBeAFileStoreIsTaken) {
+  testing::FaultFileSystem faults(posix_file_system());
+  faults.inject({.only = testing::Op::file_system_type,
+                 .repeat = testing::Repeat::for_ever,
+                 .os_error = EOPNOTSUPP});
+  const std::string path = (directory() / "store").string();
+  std::string told;
+  const Logger log = [&told](LogLevel, std::string_view line) { told = line; };
+  const auto store =
+      open_store({.location = {.directory = path}, .log = log, .file_system = &faults});
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  EXPECT_EQ((*store)->describe(), "file:" + path);
+  EXPECT_TRUE(told.starts_with("a file store is taken: ")) << told;
+  const auto again = open_store({.location = {.directory = path}});
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ((*again)->describe(), "file:" + path) << "the marker decides from now on";
+
+  const auto asked_for = open_store(
+      {.location = {StoreKind::pack, (directory() / "pack").string()}, .file_system = &faults});
+  ASSERT_FALSE(asked_for.has_value());
+  EXPECT_EQ(asked_for.error().code, Errc::unsupported);
+  EXPECT_FALSE(fs::exists(directory() / "pack"));
+}
+
+TEST_F(Open, APackThatCannotBeUsedHereIsNotTakenForAnythingElse) {
+  const std::string path = (directory() / "store").string();
+  ASSERT_TRUE(want({.location = "pack:" + path}).has_value());
+  testing::FaultFileSystem faults(posix_file_system());
+  faults.inject({.only = testing::Op::file_system_type,
+                 .repeat = testing::Repeat::for_ever,
+                 .os_error = EOPNOTSUPP});
+  const auto store = open_store({.location = {.directory = path}, .file_system = &faults});
+  ASSERT_FALSE(store.has_value());
+  EXPECT_EQ(store.error().code, Errc::unsupported);
+}
+
+TEST_F(Open, AFileStoreThatAnotherProcessMakesAtTheSameTimeIsTaken) {
+  const std::string path = (directory() / "store").string();
+  testing::FaultFileSystem faults(posix_file_system());
+  bool made = false;
+  faults.observe([&](const testing::Operation& operation) {
+    if (operation.op != testing::Op::link || made) return;
+    made = true;
+    ASSERT_TRUE(open_store({.location = {StoreKind::file, path}}).has_value());
+  });
+  const auto store = open_store({.location = {.directory = path}, .file_system = &faults});
+  ASSERT_TRUE(made);
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  EXPECT_EQ((*store)->describe(), "file:" + path);
 }
 
 TEST_F(Open, RefusesWhatIsNotOurs) {
@@ -191,6 +268,7 @@ TEST_F(Open, BadSettingsAreNamed) {
 TEST_F(Open, WarningsGoToTheConfiguredLog) {
   const std::string log = (directory() / "log").string();
   set("LARDER_LOG", log);
+  set("LARDER_DIR", "file:");
   ASSERT_TRUE(want({}).has_value());
   const fs::path entry = directory() / "cache/larder/05" / (key.hex() + ".art");
   ASSERT_TRUE(fs::exists(entry));

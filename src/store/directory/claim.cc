@@ -194,6 +194,18 @@ Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
   return Claim{.ours = true, .id = id_of(*marker)};
 }
 
+std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path) {
+  const auto root = file_system.open_directory(path);
+  if (!root) return std::nullopt;
+  const auto text = read_marker(**root);
+  if (!text) return std::nullopt;
+  const auto marker = format::decode_marker(*text);
+  for (const Kind kind : {Kind::file, Kind::pack}) {
+    if (marker && marker->kind == kind_name(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind) {
   LARDER_TRY(const std::string id, file_system.random_name());
   const std::string text = format::encode_marker({.kind = std::string(kind_name(kind)), .id = id});

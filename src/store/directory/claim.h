@@ -29,6 +29,10 @@ Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std:
 // not_a_store, wrong_kind, unsupported_version: somebody else's, not to be touched.
 Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path);
 
+// The kind that the marker of the directory tells; nullopt where there is none, or none that can be
+// read: what is wrong with it, opening will say.
+std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path);
+
 // Makes the marker of an unclaimed directory, durably, or finds that another process just did: of
 // which kind, only another look tells.
 Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind);
