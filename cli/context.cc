@@ -92,6 +92,20 @@ std::optional<ExitCode> refuse_change(const Context& context) {
                           setting == config.settings.end() ? "" : setting->origin));
 }
 
+std::optional<ExitCode> refuse_write(const Context& context) {
+  const Mode mode = mode_of(context.config);
+  if (mode == Mode::read_write || mode == Mode::refresh) return std::nullopt;
+  return fail(exit_refused, "the settings say that nothing is written; see `larder config`");
+}
+
+void keep_statistics(Store& store) {
+  Metrics counted = store.metrics();
+  counted.bytes = 0;
+  counted.entries = 0;
+  const auto added = store.add_statistics(counted);
+  if (!added) warn(fmt::format("the counters were not kept: {}", added.error().message));
+}
+
 ExitCode fail_in_store(const Context& context, const Error& error) {
   const std::string& directory = context.config.location.directory;
   if (error.message.contains(directory) || error.code != Errc::permission_denied) {

@@ -41,6 +41,13 @@ Result<std::shared_ptr<Store>> open_for_reading(const Context& context);
 // that, with the setting named.
 std::optional<ExitCode> refuse_change(const Context& context);
 
+// The same for verbs that put or remove one by one, which a disabled cache does not do either. Said
+// before anything is opened: without a home there may be no store.
+std::optional<ExitCode> refuse_write(const Context& context);
+
+// Adds the counters of a store that is used without a Cache to those of every process.
+void keep_statistics(Store& store);
+
 // As fail; a refusal that names no path gets the store's, and a remedy.
 ExitCode fail_in_store(const Context& context, const Error& error);
 

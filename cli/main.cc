@@ -27,12 +27,24 @@ struct Verb {
 };
 
 constexpr Verb verbs[] = {
-    {"put", run_put},         {"get", run_get},         {"exists", run_exists},
-    {"rm", run_rm},           {"flush", run_flush},     {"list", run_list},
-    {"inspect", run_inspect}, {"explain", run_explain}, {"diff", run_diff},
-    {"once", run_once},       {"stats", run_stats},     {"zero-stats", run_zero_stats},
-    {"verify", run_verify},   {"prune", run_prune},     {"clear", run_clear},
-    {"config", run_config},   {"doctor", run_doctor},
+    {"put", run_put},
+    {"get", run_get},
+    {"exists", run_exists},
+    {"rm", run_rm},
+    {"flush", run_flush},
+    {"list", run_list},
+    {"inspect", run_inspect},
+    {"explain", run_explain},
+    {"diff", run_diff},
+    {"once", run_once},
+    {"merge", run_merge},
+    {"stats", run_stats},
+    {"zero-stats", run_zero_stats},
+    {"verify", run_verify},
+    {"prune", run_prune},
+    {"clear", run_clear},
+    {"config", run_config},
+    {"doctor", run_doctor},
 };
 
 int run(int argc, char** argv) {

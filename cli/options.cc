@@ -21,6 +21,7 @@ constexpr const char* examples = R"(Examples:
   larder fingerprint --domain "example.org 2026-11" --field options=-O2 --file source=k.cl
   larder --store /var/cache/gpu stats --format json
   larder prune --max-size 2G --older-than 30d
+  larder merge file:/old/cache pack:/var/cache/gpu
 
 Exit codes: 0 ok, 1 the machine refused, 2 usage, 3 verify found damage, 4 not found.
 `once` returns COMMAND's own exit status. docs/CLI.md tells the rest.)";
@@ -32,6 +33,7 @@ struct Words {
   std::optional<std::string> fingerprint;
   std::optional<std::string> other;
   std::optional<std::string> output;
+  std::optional<std::string> target;
   std::optional<std::string> max_size;
   std::optional<std::string> older_than;
   std::vector<std::string> fields;
@@ -176,6 +178,10 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
   prune->add_option("--older-than", words.older_than, "what was not used for so long, e.g. 30d");
   prune->add_flag("--dry-run", options.dry_run, "say what would leave; touch nothing");
 
+  auto* merge = app.add_subcommand("merge", "Copy every good entry of one store into another");
+  merge->add_option("FROM", options.from, "the store to read, as --store takes it")->required();
+  merge->add_option("TO", words.target, "the store to write, as --store takes it")->required();
+
   app.add_subcommand("clear", "Evict every entry");
   app.add_subcommand("flush", "Make what was put durable");
   app.add_subcommand("config", "Show each setting and where it comes from");
@@ -184,7 +190,8 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
 
 void add_everything(CLI::App& app, Options& options, Words& words) {
   app.set_version_flag("--version", "larder " LARDER_VERSION);
-  app.add_option("--store", words.store, "file:DIR, vyre:DIR or DIR (default: LARDER_DIR)");
+  app.add_option("--store", words.store,
+                 "pack:DIR, file:DIR, vyre:DIR or DIR (default: LARDER_DIR)");
   app.add_option("--format", words.format, "text, json or prometheus");
   add_entry_verbs(app, options, words);
   add_compile_verbs(app, options, words);
@@ -204,11 +211,23 @@ Format to_format(const std::string& word, const std::string& verb) {
   return Format::prometheus;
 }
 
+void check_merge(const Words& words, Options& options) {
+  if (words.store) throw Usage{"merge: the stores are FROM and TO; leave --store out"};
+  const std::pair<const char*, std::string> stores[] = {{"FROM", options.from},
+                                                        {"TO", words.target.value_or("")}};
+  for (const auto& [name, store] : stores) {
+    const auto location = parse_location(store);
+    if (!location) throw Usage{fmt::format("merge: {}: {}", name, location.error().message)};
+  }
+  options.store = words.target;
+}
+
 void check(const CLI::App& app, const Words& words, Options& options) {
   options.verb = app.get_subcommands().front()->get_name();
   options.format = to_format(words.format, options.verb);
   check_domain(*app.get_subcommands().front(), options);
   options.store = words.store;
+  if (options.verb == "merge") check_merge(words, options);
   options.output = words.output;
   if (words.fingerprint) options.fingerprint = to_fingerprint(*words.fingerprint);
   if (words.other) options.other = to_fingerprint(*words.other);

@@ -26,6 +26,7 @@ struct Options {
   Fingerprint fingerprint;
   Fingerprint other;                  // diff
   std::string file;                   // put; "-" is standard input
+  std::string from;                   // merge, as --store takes it; `store` is then TO
   std::optional<std::string> output;  // get, once
   std::vector<std::string> command;   // once
 

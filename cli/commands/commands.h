@@ -18,6 +18,7 @@ int run_inspect(const Context& context);
 int run_explain(const Context& context);
 int run_diff(const Context& context);
 int run_once(const Context& context);
+int run_merge(const Context& context);
 int run_stats(const Context& context);
 int run_zero_stats(const Context& context);
 int run_verify(const Context& context);

@@ -227,12 +227,8 @@ Check check_probe(Store& store) {
 }
 
 std::uint64_t held_by(Store& store) {
-  std::uint64_t bytes = 0;
-  const auto visited = store.visit([&](const EntryInfo& entry) {
-    bytes += entry.disk_bytes;
-    return Visit::go_on;
-  });
-  return visited ? bytes : 0;
+  const auto held = store.prune({}, DryRun::yes);
+  return held ? held->kept_bytes : 0;
 }
 
 // Opening a store for writing removes what dead writers have left, and warns about what it cannot.

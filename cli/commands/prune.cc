@@ -42,15 +42,6 @@ Budget budget_of(const Context& context) {
   return budget;
 }
 
-// The statistics are those of every process: what left here is to be found there.
-void keep_statistics(Store& store) {
-  Metrics counted = store.metrics();
-  counted.bytes = 0;
-  counted.entries = 0;
-  const auto added = store.add_statistics(counted);
-  if (!added) warn(fmt::format("the counters were not kept: {}", added.error().message));
-}
-
 }  // namespace
 
 int run_prune(const Context& context) {

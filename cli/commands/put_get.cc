@@ -11,14 +11,6 @@
 namespace larder::cli {
 namespace {
 
-// What the settings rule out is said before anything is opened: without a home there may be no
-// store.
-std::optional<ExitCode> refuse_write(const Context& context) {
-  const Mode mode = mode_of(context.config);
-  if (mode == Mode::read_write || mode == Mode::refresh) return std::nullopt;
-  return fail(exit_refused, "the settings say that nothing is written; see `larder config`");
-}
-
 std::optional<ExitCode> refuse_look_up(const Context& context) {
   if (!context.config.disabled) return std::nullopt;
   return fail(exit_not_found, "the cache is disabled, and finds nothing; see `larder config`");

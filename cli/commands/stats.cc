@@ -22,15 +22,20 @@ struct Figures {
   std::optional<std::uint64_t> max_size_bytes;
 };
 
+std::string layout_of(std::string_view store) {
+  if (store.starts_with("pack:")) return "pack";
+  return store.starts_with("vyre:") ? "vyre" : "larder";
+}
+
 Result<Figures> gather(const Context& context, Store& store) {
   auto counters = store.statistics();
   if (!counters) return std::unexpected(std::move(counters).error());
   Figures figures;
   figures.store = store.describe();
-  figures.layout = figures.store.starts_with("vyre:") ? "vyre" : "larder";
+  figures.layout = layout_of(figures.store);
   figures.counters = *counters;
   figures.max_size_bytes = context.config.max_size_bytes;
-  // Counts the files themselves: the usage that writers keep may have drifted.
+  // Counts anew: the usage that writers keep may have drifted.
   auto held = store.prune({}, DryRun::yes);
   if (!held) return std::unexpected(std::move(held).error());
   figures.counters.entries = figures.entries = held->kept_entries;

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from typing import Callable
 
 PROGRAM = os.environ["LARDER_PROGRAM"]
 
@@ -100,11 +101,40 @@ class ProgramTest(unittest.TestCase):
         return os.path.join(self.store, fingerprint[:2], fingerprint + ".art")
 
     def flip_a_bit(self, fingerprint: str) -> None:
-        with open(self.entry_path(fingerprint), "r+b") as file:
-            file.seek(-40, os.SEEK_END)
+        """In the payload; in what verifies it, when there is none."""
+        if self.layout == "pack":
+            path, offset = self.record(fingerprint)
+        else:
+            path = self.entry_path(fingerprint)
+            offset = os.path.getsize(path) - 40
+        with open(path, "r+b") as file:
+            file.seek(offset)
             byte = file.read(1)[0]
-            file.seek(-1, os.SEEK_CUR)
+            file.seek(offset)
             file.write(bytes([byte ^ 1]))
+
+    def location_of(self, fingerprint: str) -> str:
+        """As `inspect` tells it."""
+        if self.layout != "pack":
+            return self.entry_path(fingerprint)
+        path, end = self.record(fingerprint)
+        return f"{path} at {end // 64 * 64 - 192}"
+
+    def record(self, fingerprint: str) -> tuple[str, int]:
+        """The segment of a pack's newest record of an entry, and where in it the payload ends."""
+        segments = os.path.join(self.store, "segments")
+        found = []
+        for name in os.listdir(segments):
+            path = os.path.join(segments, name)
+            content = self.read(path)
+            for at in range(0, len(content), 64):
+                header = content[at:at + 192]
+                if header[:4] != b"LRec" or header[48:80].hex() != fingerprint:
+                    continue
+                sequence, stored = (int.from_bytes(header[24:32], "little"),
+                                    int.from_bytes(header[36:40], "little"))
+                found.append((sequence, path, at + 191 + stored if stored else at + 128))
+        return max(found)[1:]
 
     def tree(self, folder: str) -> dict[str, bytes | None]:
         """Every path below a folder, with the content of regular files."""
@@ -116,17 +146,19 @@ class ProgramTest(unittest.TestCase):
                 found[os.path.relpath(path, folder)] = self.read(path) if regular else None
         return found
 
-    def as_nobody(self, *words: str, store: str) -> subprocess.CompletedProcess:
+    def as_nobody(self, *words: str, store: str | None) -> subprocess.CompletedProcess:
         """Runs the program without privileges: root may read and write anything."""
+        if store is not None:
+            words = ("--store", store, *words)
         if not is_root():
-            return self.run_words(self.command(*words, store=store))
+            return self.run_words([PROGRAM, *words])
         os.chmod(self.root, 0o755)
         program = self.path("larder")
         if not os.path.exists(program):
             shutil.copy(PROGRAM, program)
             os.chmod(program, 0o755)
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        return self.run_words([*drop, program, "--store", store, *words], HOME="/nonexistent")
+        return self.run_words([*drop, program, *words], HOME="/nonexistent")
 
     def make_directory(self, name: str, mode: int, owner: int | None = None) -> str:
         path = self.path(name)
@@ -137,12 +169,19 @@ class ProgramTest(unittest.TestCase):
         return path
 
 
-def both_layouts(test: type[ProgramTest]) -> type[ProgramTest]:
-    """Adds a copy of the tests that runs in the vyre layout."""
-    name = test.__name__ + "Vyre"
-    vyre = type(name, (test,), {"layout": "vyre", "__module__": test.__module__})
-    setattr(sys.modules[test.__module__], name, vyre)
-    return test
+def in_layouts(*layouts: str) -> Callable[[type[ProgramTest]], type[ProgramTest]]:
+    """Adds copies of the tests that run in other layouts."""
+    def add(test: type[ProgramTest]) -> type[ProgramTest]:
+        for layout in layouts:
+            name = test.__name__ + layout.capitalize()
+            copy = type(name, (test,), {"layout": layout, "__module__": test.__module__})
+            setattr(sys.modules[test.__module__], name, copy)
+        return test
+    return add
+
+
+both_layouts = in_layouts("vyre")  # of a file for each entry
+every_layout = in_layouts("vyre", "pack")
 
 
 def is_running(pid: int) -> bool:
