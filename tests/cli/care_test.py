@@ -8,16 +8,21 @@ import time
 import unittest
 
 from program import (A, B, C, CORRUPT, NOBODY, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
-                     both_layouts, is_root)
+                     both_layouts, every_layout, is_root)
 
 MAKE_ENTRIES = os.environ["LARDER_MAKE_ENTRIES"]
 
 
-@both_layouts
-class Care(ProgramTest):
+class CareTest(ProgramTest):
     def counters(self) -> dict:
         return json.loads(self.larder("stats", "--format", "json"))
 
+    def left(self) -> list[str]:
+        return [line.split()[0] for line in self.larder("list").decode().splitlines()]
+
+
+@both_layouts
+class Care(CareTest):
     def test_counters_of_all_processes(self) -> None:
         self.put(A, b"12345")
         self.put(A, b"12345")
@@ -28,9 +33,11 @@ class Care(ProgramTest):
         self.flip_a_bit(B)
         self.refused(NOT_FOUND, "get", B)
         counters = self.counters()
+        # In a pack, a process that comes later does not rely on what an earlier one has synced.
+        unchanged = 0 if self.layout == "pack" else 1
         expected = {"lookups": 5, "hits": 3, "absent": 1, "corrupt": 1, "io_errors": 0,
-                    "skipped": 0, "hit_bytes": 15, "puts": 2, "puts_unchanged": 1, "entries": 1,
-                    "hit_rate_ppm": 600_000}
+                    "skipped": 0, "hit_bytes": 15, "puts": 3 - unchanged,
+                    "puts_unchanged": unchanged, "entries": 1, "hit_rate_ppm": 600_000}
         self.assertEqual({name: counters[name] for name in expected}, expected)
         self.assertIn(self.store, counters["store"])
         self.assertEqual(counters["layout"], {"file": "larder"}.get(self.layout, self.layout))
@@ -51,7 +58,7 @@ class Care(ProgramTest):
         self.assertRegex(text, r"Entries +1\n")
         self.assertRegex(text, r"  Hits +1 / 2 \(50\.00%\)\n")
         self.assertRegex(text, r"  Hit rate +50\.00%\n")
-        limit = r"/ 5\.0 GiB" if self.layout == "file" else "no limit"
+        limit = r"/ 5\.0 GiB" if self.layout != "vyre" else "no limit"
         self.assertRegex(text, r"Size +.*" + limit)
 
     def test_stats_for_prometheus(self) -> None:
@@ -68,20 +75,7 @@ class Care(ProgramTest):
         self.assertIn('larder_lookups_total{result="hit"} 1\n', text)
         self.assertIn("larder_puts_total 1\n", text)
         self.assertIn("larder_entries 1\n", text)
-        self.assertEqual("larder_size_limit_bytes" in text, self.layout == "file")
-
-    def test_rejected_puts_are_counted_by_reason(self) -> None:
-        if self.layout == "file":
-            self.put(A, b"x")
-            os.unlink(self.entry_path(A))
-            os.mkdir(self.entry_path(A))
-            self.refused(REFUSED, "put", A, "-", given=b"x")
-            self.assertEqual(self.counters()["rejected_not_ours"], 1)
-        else:
-            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
-            self.put(A, b"x")
-            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
-            self.assertGreaterEqual(self.counters()["rejected_too_large"], 1)
+        self.assertEqual("larder_size_limit_bytes" in text, self.layout != "vyre")
 
     def test_verify(self) -> None:
         self.put(A, b"a" * 100)
@@ -91,12 +85,11 @@ class Care(ProgramTest):
         result = self.run_words(self.command("verify"))
         self.expect_line(result, CORRUPT, "--repair")
         self.assertIn(B.encode(), result.stdout)
-        self.assertTrue(os.path.exists(self.entry_path(B)))
         report = json.loads(self.run_words(self.command("verify", "--format", "json")).stdout)
         self.assertEqual((report["good"], [d["fingerprint"] for d in report["damaged"]]), (1, [B]))
         self.larder("verify", "--repair")
-        self.assertFalse(os.path.exists(self.entry_path(B)))
         self.assertIn(b"1 good", self.larder("verify"))
+        self.assertEqual(self.left(), [A])
         self.assertEqual(self.larder("get", A), b"a" * 100)
 
     def test_a_repair_removes_nothing_good_while_others_put(self) -> None:
@@ -113,50 +106,9 @@ class Care(ProgramTest):
         for fingerprint in fingerprints:
             self.assertEqual(self.larder("get", fingerprint), b"good")
 
-    def test_verify_finds_every_truncation(self) -> None:
-        self.put(A, b"a" * 100)
-        whole = self.read(self.entry_path(A))
-        for length in (0, 1, 31, 32, len(whole) // 2, len(whole) - 1):
-            with open(self.entry_path(A), "wb") as file:
-                file.write(whole[:length])
-            self.refused(CORRUPT, "verify")
-
-    def age(self, fingerprint: str, seconds: int) -> None:
-        then = time.time() - seconds
-        os.utime(self.entry_path(fingerprint), (then, then))
-
-    def fill(self) -> None:
-        for days, fingerprint in ((10, A), (5, B), (1, C)):
-            self.put(fingerprint, os.urandom(100_000))
-            self.age(fingerprint, days * 86400)
-
-    def left(self) -> list[str]:
-        return [line.split()[0] for line in self.larder("list").decode().splitlines()]
-
-    def test_prune_by_age(self) -> None:
-        self.fill()
-        self.assertIn(b"would evict 1 entry", self.larder("prune", "--older-than", "7d",
-                                                            "--dry-run"))
-        self.assertEqual(self.left(), [A, B, C])
-        self.assertIn(b"evicted 1 entry", self.larder("prune", "--older-than", "7d"))
-        self.assertEqual(self.left(), [B, C])
-
-    def test_prune_by_size_evicts_the_least_recently_used_first(self) -> None:
-        self.fill()
-        report = json.loads(self.larder("prune", "--max-size", "150K", "--format", "json"))
-        self.assertEqual((report["evicted_entries"], report["kept_entries"]), (2, 1))
-        self.assertEqual(self.left(), [C])
-        self.assertEqual(self.counters()["evictions"], 2)
-
-    def test_prune_without_a_limit_keeps_the_configured_one(self) -> None:
-        self.fill()
-        self.larder("prune")
-        self.assertEqual(self.left(), [A, B, C])
-        self.larder("prune", LARDER_MAX_SIZE="250K")
-        self.assertEqual(self.left(), [B, C])
-
     def test_clear(self) -> None:
-        self.fill()
+        for fingerprint in (A, B, C):
+            self.put(fingerprint, os.urandom(100_000))
         self.assertIn(b"evicted 3 entries", self.larder("clear"))
         self.assertEqual(self.left(), [])
         self.put(A, b"x")
@@ -211,12 +163,6 @@ class Care(ProgramTest):
         self.assertRegex(result.stdout.decode(),
                          f"(?m)^fail +directory .*cannot be made in {parent} \\(Permission denied")
 
-    def test_doctor_tells_of_leftovers_that_cannot_be_removed(self) -> None:
-        self.put(A, b"x")
-        self.assertRegex(self.larder("doctor").decode(), r"(?m)^ok +leftovers ")
-        os.mkdir(os.path.join(self.store, ".larder-" + "0" * 32 + ".tmp"))
-        self.assertRegex(self.larder("doctor").decode(), r"(?m)^warn +leftovers ")
-
     def test_colours_are_for_terminals_alone(self) -> None:
         self.put(A, b"x")
         self.assertNotIn(b"\x1b", self.larder("doctor", TERM="xterm"))
@@ -241,6 +187,67 @@ class Care(ProgramTest):
         os.close(master)
         self.assertEqual(process.wait(), OK, shown)
         return shown
+
+
+@both_layouts
+class CareOfFiles(CareTest):
+    def test_verify_finds_every_truncation(self) -> None:
+        self.put(A, b"a" * 100)
+        whole = self.read(self.entry_path(A))
+        for length in (0, 1, 31, 32, len(whole) // 2, len(whole) - 1):
+            with open(self.entry_path(A), "wb") as file:
+                file.write(whole[:length])
+            self.refused(CORRUPT, "verify")
+
+    def test_rejected_puts_are_counted_by_reason(self) -> None:
+        if self.layout == "file":
+            self.put(A, b"x")
+            os.unlink(self.entry_path(A))
+            os.mkdir(self.entry_path(A))
+            self.refused(REFUSED, "put", A, "-", given=b"x")
+            self.assertEqual(self.counters()["rejected_not_ours"], 1)
+        else:
+            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
+            self.put(A, b"x")
+            self.refused(REFUSED, "put", A, "-", given=bytes((64 << 20) + 1))
+            self.assertGreaterEqual(self.counters()["rejected_too_large"], 1)
+
+    def age(self, fingerprint: str, seconds: int) -> None:
+        then = time.time() - seconds
+        os.utime(self.entry_path(fingerprint), (then, then))
+
+    def fill(self) -> None:
+        for days, fingerprint in ((10, A), (5, B), (1, C)):
+            self.put(fingerprint, os.urandom(100_000))
+            self.age(fingerprint, days * 86400)
+
+    def test_prune_by_age(self) -> None:
+        self.fill()
+        self.assertIn(b"would evict 1 entry", self.larder("prune", "--older-than", "7d",
+                                                            "--dry-run"))
+        self.assertEqual(self.left(), [A, B, C])
+        self.assertIn(b"evicted 1 entry", self.larder("prune", "--older-than", "7d"))
+        self.assertEqual(self.left(), [B, C])
+
+    def test_prune_by_size_evicts_the_least_recently_used_first(self) -> None:
+        self.fill()
+        report = json.loads(self.larder("prune", "--max-size", "150K", "--format", "json"))
+        self.assertEqual((report["evicted_entries"], report["kept_entries"]), (2, 1))
+        self.assertEqual(self.left(), [C])
+        self.assertEqual(self.counters()["evictions"], 2)
+
+    def test_prune_without_a_limit_keeps_the_configured_one(self) -> None:
+        self.fill()
+        self.larder("prune")
+        self.assertEqual(self.left(), [A, B, C])
+        self.larder("prune", LARDER_MAX_SIZE="250K")
+        self.assertEqual(self.left(), [B, C])
+
+    def test_doctor_tells_of_leftovers_that_cannot_be_removed(self) -> None:
+        self.put(A, b"x")
+        self.assertRegex(self.larder("doctor").decode(), r"(?m)^ok +leftovers ")
+        os.mkdir(os.path.join(self.store, ".larder-" + "0" * 32 + ".tmp"))
+        self.assertRegex(self.larder("doctor").decode(), r"(?m)^warn +leftovers ")
 
 
 class Folders(ProgramTest):

@@ -1,4 +1,4 @@
-"""put, get, exists, rm, list, inspect: one entry at a time, in both layouts."""
+"""put, get, exists, rm, list, inspect: one entry at a time, in every layout."""
 
 import json
 import os
@@ -6,10 +6,11 @@ import stat
 import subprocess
 import unittest
 
-from program import A, B, C, CORRUPT, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts
+from program import (A, B, C, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts,
+                     every_layout)
 
 
-@both_layouts
+@every_layout
 class Entries(ProgramTest):
     def test_round_trips(self) -> None:
         for number, size in enumerate((0, 1, 64 << 10, 64 << 20)):
@@ -123,13 +124,9 @@ class Entries(ProgramTest):
         self.put(A, b"x")
         for folder in ("a", "a/b", "a/b/store"):
             self.assertEqual(stat.S_IMODE(os.stat(self.path(folder)).st_mode), 0o700)
-        self.assertEqual(stat.S_IMODE(os.stat(self.entry_path(A)).st_mode), 0o600)
-
-    def test_rm_of_a_link_gives_its_advice_once(self) -> None:
-        self.put(A, b"x")
-        os.unlink(self.entry_path(A))
-        os.symlink("nowhere", self.entry_path(A))
-        self.assertEqual(self.refused(NOT_FOUND, "rm", A).count("move it away"), 1)
+        for path in self.tree(self.store):
+            mode = os.stat(os.path.join(self.store, path)).st_mode
+            self.assertEqual(stat.S_IMODE(mode), 0o700 if stat.S_ISDIR(mode) else 0o600, path)
 
     def test_exists_and_rm(self) -> None:
         self.put(A, b"x")
@@ -137,28 +134,14 @@ class Entries(ProgramTest):
         self.larder("rm", A)
         self.refused(NOT_FOUND, "exists", A)
         self.refused(NOT_FOUND, "rm", A, says="there is nothing to remove")
-        self.assertFalse(os.path.exists(self.entry_path(A)))
+        self.assertEqual(self.larder("list"), b"")
 
     def test_a_damaged_entry_is_not_found_by_any_verb(self) -> None:
         for verb in ("get", "exists", "inspect", "rm"):
             self.put(A, b"x" * 100)
             self.flip_a_bit(A)
             self.refused(NOT_FOUND, verb, A, says="damaged" if verb != "inspect" else A)
-        self.assertFalse(os.path.exists(self.entry_path(A)))
-
-    def test_what_is_no_regular_file_is_not_found_and_stays(self) -> None:
-        self.put(A, b"x")
-        self.put(B, b"y")
-        os.rename(self.entry_path(B), self.path("elsewhere"))
-        os.symlink(self.path("elsewhere"), self.entry_path(B))
-        os.unlink(self.entry_path(A))
-        os.mkdir(self.entry_path(A))
-        for fingerprint in (A, B):
-            for verb in ("get", "exists", "inspect", "rm"):
-                self.refused(NOT_FOUND, verb, fingerprint)
-        self.assertTrue(os.path.isdir(self.entry_path(A)))
-        self.assertTrue(os.path.islink(self.entry_path(B)))
-        self.assertTrue(os.path.exists(self.path("elsewhere")))
+        self.assertEqual(self.larder("list"), b"")
 
     def limited(self, blocks: int, *words: str) -> subprocess.CompletedProcess:
         """Runs the program under a limit of the size of files, in blocks of 512 or 1024 bytes."""
@@ -194,13 +177,38 @@ class Entries(ProgramTest):
         entry = json.loads(self.larder("--format", "json", "inspect", A))
         self.assertEqual(entry["fingerprint"], A)
         self.assertEqual(entry["payload_bytes"], 5)
-        self.assertEqual(entry["location"], self.entry_path(A))
+        self.assertEqual(entry["location"], self.location_of(A))
+        self.assertEqual(entry["layout"], {"file": "larder 1", "pack": "pack 1"}.get(
+            self.layout, self.layout))
         digest = subprocess.run(["b3sum", "--no-names"], input=b"12345", capture_output=True,
                                 check=True).stdout.decode().strip()
         self.assertEqual(entry["payload_blake3"], digest)
         text = self.larder("inspect", A).decode()
         self.assertIn(digest, text)
         self.assertRegex(text, r"state +good")
+
+
+@both_layouts
+class EntryFiles(ProgramTest):
+    def test_rm_of_a_link_gives_its_advice_once(self) -> None:
+        self.put(A, b"x")
+        os.unlink(self.entry_path(A))
+        os.symlink("nowhere", self.entry_path(A))
+        self.assertEqual(self.refused(NOT_FOUND, "rm", A).count("move it away"), 1)
+
+    def test_what_is_no_regular_file_is_not_found_and_stays(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"y")
+        os.rename(self.entry_path(B), self.path("elsewhere"))
+        os.symlink(self.path("elsewhere"), self.entry_path(B))
+        os.unlink(self.entry_path(A))
+        os.mkdir(self.entry_path(A))
+        for fingerprint in (A, B):
+            for verb in ("get", "exists", "inspect", "rm"):
+                self.refused(NOT_FOUND, verb, fingerprint)
+        self.assertTrue(os.path.isdir(self.entry_path(A)))
+        self.assertTrue(os.path.islink(self.entry_path(B)))
+        self.assertTrue(os.path.exists(self.path("elsewhere")))
 
 
 class OversizedEntry(ProgramTest):

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from program import (A, B, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE, both_layouts,
+from program import (A, B, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE, every_layout,
                      is_running, kill)
 
 # Notes that it ran, takes its time, then writes what it was told to the file it was told.

@@ -4,9 +4,10 @@ import json
 import os
 import unittest
 
-from program import A, B, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE
+from program import (A, B, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE, in_layouts)
 
 
+@in_layouts("pack")
 class Settings(ProgramTest):
     def settings(self, *words: str, **variables: str) -> dict[str, tuple[str, str]]:
         result = self.run_words([PROGRAM, *words, "config", "--format", "json"], **variables)
