@@ -239,6 +239,10 @@ Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
   LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
   (void)finish_current(caller);
   LARDER_TRY(const OnDisk disk, measure());
+  LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());
+  std::uint64_t attainable = space.free_bytes;
+  for (const SegmentOnDisk& segment : disk.segments) attainable += segment.disk_bytes;
+  if (attainable < bytes) return false;  // the loss of all of it would be for nothing
   std::uint64_t freed = free_from(disk, bytes, caller);
   if (freed == 0) {
     LARDER_TRY(const bool released, release_own(caller, true));
