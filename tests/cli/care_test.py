@@ -21,7 +21,7 @@ class CareTest(ProgramTest):
         return [line.split()[0] for line in self.larder("list").decode().splitlines()]
 
 
-@both_layouts
+@every_layout
 class Care(CareTest):
     def test_counters_of_all_processes(self) -> None:
         self.put(A, b"12345")
@@ -248,6 +248,66 @@ class CareOfFiles(CareTest):
         self.assertRegex(self.larder("doctor").decode(), r"(?m)^ok +leftovers ")
         os.mkdir(os.path.join(self.store, ".larder-" + "0" * 32 + ".tmp"))
         self.assertRegex(self.larder("doctor").decode(), r"(?m)^warn +leftovers ")
+
+
+class CareOfPacks(CareTest):
+    layout = "pack"
+
+    def disk_bytes(self) -> int:
+        paths = [self.store, *(os.path.join(self.store, path) for path in self.tree(self.store))]
+        return sum(os.lstat(path).st_blocks * 512 for path in paths)
+
+    def test_prune_by_size(self) -> None:
+        for number in range(8):
+            self.put(f"{number:064x}", os.urandom(400_000))
+        before = self.tree(self.store)
+        words = ("prune", "--max-size", "2M", "--format", "json")
+        foreseen = json.loads(self.larder(*words, "--dry-run"))
+        self.assertGreater(foreseen["evicted_entries"], 2)
+        self.assertEqual(self.tree(self.store).keys(), before.keys())
+        report = json.loads(self.larder(*words))
+        self.assertEqual(report["evicted_entries"] + report["kept_entries"], 8)
+        self.assertGreater(report["kept_entries"], 0)
+        self.assertEqual(len(self.left()), report["kept_entries"])
+        self.assertEqual(self.counters()["evictions"], report["evicted_entries"])
+        self.assertLessEqual(self.disk_bytes(), 2 << 20)
+        self.assertIn(b" good", self.larder("verify"))
+
+    def test_prune_without_a_limit_keeps_the_configured_one(self) -> None:
+        for number in range(8):
+            self.put(f"{number:064x}", os.urandom(400_000))
+        self.larder("prune")
+        self.assertEqual(len(self.left()), 8)
+        self.larder("prune", LARDER_MAX_SIZE="2M")
+        self.assertLessEqual(self.disk_bytes(), 2 << 20)
+
+    def test_prune_by_age_leaves_what_is_young(self) -> None:
+        self.put(A, b"x")
+        self.assertIn(b"evicted 0 entries", self.larder("prune", "--older-than", "1d"))
+        self.assertEqual(self.left(), [A])
+
+    def test_a_large_artifact_is_an_entry_like_others(self) -> None:
+        content = os.urandom(5 << 20)
+        self.put(A, content)
+        self.put(B, b"small")
+        self.assertEqual(self.larder("get", A), content)
+        self.assertEqual(self.left(), [A, B])
+        self.assertIn(b"2 good", self.larder("verify"))
+        entry = json.loads(self.larder("inspect", A, "--format", "json"))
+        self.assertEqual(entry["payload_bytes"], len(content))
+        self.larder("rm", A)
+        self.assertEqual(self.left(), [B])
+        self.assertLess(self.disk_bytes(), 4 << 20)
+
+    def test_a_lost_index_is_made_anew(self) -> None:
+        for fingerprint in (A, B, C):
+            self.put(fingerprint, fingerprint.encode())
+        self.larder("rm", C)
+        for name in os.listdir(self.store):
+            if name == "state" or name.startswith("index."):
+                os.unlink(os.path.join(self.store, name))
+        self.assertEqual(self.left(), [A, B])
+        self.assertEqual(self.larder("get", A), A.encode())
 
 
 class Folders(ProgramTest):
