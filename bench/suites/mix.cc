@@ -198,6 +198,7 @@ std::vector<Resident> fill(Population& population, Group& group) {
   std::vector<Resident> residents;
   for (Runner& runner : runners) {
     runner.store->settle();
+    runner.store->flush();  // an orderly end: what opens after a crash does more
     residents.push_back({runner.kind, runner.directory});
   }
   runners.clear();
