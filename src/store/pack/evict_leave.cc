@@ -31,7 +31,12 @@ Result<void> SegmentEviction::secure(std::uint32_t number, HoldsLarge holds_larg
   }
   std::shared_ptr<Segment> keep;
   const auto segment = parts_.shelf.segments().find(number, keep);
-  if (!segment || (*segment)->is_known_durable()) return {};
+  if (!segment) {
+    const Errc code = segment.error().code;
+    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) return {};
+    return std::unexpected(segment.error());
+  }
+  if ((*segment)->is_known_durable()) return {};
   if (holds_large == HoldsLarge::yes) {
     return not_now("another process has not flushed what replaced an entry");
   }

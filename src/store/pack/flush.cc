@@ -83,22 +83,23 @@ PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& sh
 
 // not_all: something was lost, and is named by the next flush.
 Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
+  const std::lock_guard one_at_a_time(process.sync_mutex);
   const Synced large = sync_large(process, shelf);
   bool has_left = false;
   auto lost = shelf.writers().sync([&]() -> Result<bool> {
     LARDER_TRY(const bool root_there, process.directory.is_at_its_path());
-    if (!root_there) {
-      has_left = true;
-      return false;
+    if (root_there) {
+      LARDER_TRY(const bool in_place, shelf.is_in_place());
+      if (in_place) return true;
     }
-    LARDER_TRY(const bool in_place, shelf.is_in_place());
-    has_left = !in_place;
-    return in_place;
+    // Before the writers give up what they have: a put that comes after that sees it.
+    has_left = true;
+    leave_shelf(shelf);
+    return false;
   });
   distrust(shelf, lost.distrusted);
   const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
   note_lost(process, std::move(lost.fingerprints), lost.error ? lost.error->message : "");
-  if (has_left) leave_shelf(shelf);
   if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
   return is_whole ? large : Synced::not_all;
 }

@@ -99,6 +99,14 @@ Result<std::shared_ptr<IndexFile>> Index::create(std::uint64_t generation,
     return std::unexpected(removed.error());
   }
   LARDER_TRY(auto file, parts_.root.create_file(name));
+  auto filled = fill(std::move(file), header);
+  // The blocks that a full disk still had are not to be lost as well.
+  if (!filled) (void)parts_.root.remove_file(name);
+  return filled;
+}
+
+Result<std::shared_ptr<IndexFile>> Index::fill(std::unique_ptr<File> file,
+                                               const format::IndexHeader& header) {
   LARDER_CHECK_OK(file->allocate(header.file_bytes()));
   LARDER_TRY(auto mapping, file->map(OpenMode::read_write, header.file_bytes()));
   LARDER_CHECK_OK(mapping->check(0, header.file_bytes()));

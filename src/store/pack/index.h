@@ -96,6 +96,8 @@ class Index {
   Result<void> replace_if_current(std::uint64_t generation);
   Result<void> replace_locked(IndexTable& old);
   Result<std::shared_ptr<IndexFile>> create(std::uint64_t generation, std::uint32_t log2_slots);
+  static Result<std::shared_ptr<IndexFile>> fill(std::unique_ptr<File> file,
+                                                 const format::IndexHeader& header);
   void publish_generation(std::shared_ptr<IndexFile> file);
 
   const Parts parts_;

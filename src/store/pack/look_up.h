@@ -77,7 +77,9 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
         nowhere = found.word;
         continue;
       }
-      if (!segment && segment.error().code != Errc::corrupt) {
+      // Something else at its name, a link perhaps, is as good as a damaged one.
+      if (!segment && segment.error().code != Errc::corrupt &&
+          segment.error().code != Errc::not_ours) {
         return std::unexpected(std::move(segment).error());
       }
       Candidate candidate = Candidate::damaged;

@@ -52,6 +52,8 @@ struct ProcessState {
   std::shared_ptr<Shelf> owned_shelf;  // guarded by shelf_mutex
   std::atomic<Shelf*> shelf = nullptr;
 
+  // One sync at a time, until what it lost is noted: whoever flushes then knows of all before.
+  std::mutex sync_mutex;
   std::mutex flush_mutex;
   std::condition_variable flush_ended;
   bool is_flushing = false;             // guarded by flush_mutex

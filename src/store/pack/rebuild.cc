@@ -22,6 +22,10 @@ struct Entry {
   std::uint64_t word = 0;  // its place; 0: removed
 };
 
+bool is_none(const Error& error) noexcept {
+  return error.code == Errc::corrupt || error.code == Errc::absent || error.code == Errc::not_ours;
+}
+
 Result<std::vector<format::SegmentName>> list_segments(Directory& directory) {
   std::vector<format::SegmentName> names;
   LARDER_CHECK_OK(directory.list([&](std::string_view name) {
@@ -51,7 +55,6 @@ class Rebuild {
   Result<void> read_all() {
     LARDER_TRY(const auto names, list_segments(parts_.segments_directory));
     for (const format::SegmentName& name : names) {
-      result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
       LARDER_CHECK_OK(read_one(name));
     }
     return {};
@@ -59,6 +62,9 @@ class Rebuild {
 
   Result<void> read_one(const format::SegmentName& name) {
     auto segment = Segment::open(parts_.segments_directory, parts_.store, name, OpenMode::read);
+    // The number of what is no segment is nobody's; who makes one finds the name taken.
+    if (!segment && is_none(segment.error())) return {};
+    result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
     if (!segment) return forgive(segment.error());
     auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
     if (!found) return forgive(found.error());
@@ -71,9 +77,7 @@ class Rebuild {
   // What is no segment, or is gone, or cannot be read from its disk, costs its own records. Nothing
   // else may pass for that: a removal that was not seen brings back what was removed.
   Result<void> forgive(const Error& error) {
-    const bool is_none =
-        error.code == Errc::corrupt || error.code == Errc::absent || error.code == Errc::not_ours;
-    if (is_none) return {};
+    if (is_none(error)) return {};
     if (!is_lost_sector(error)) return std::unexpected(error);
     result_.is_complete = false;
     return {};
@@ -101,6 +105,8 @@ class Rebuild {
 
   // Beside others who may put: an entry that is there already gives way only to a newer one.
   Result<void> insert(const Entry& newest) {
+    LARDER_TRY(const bool is_over, was_removed(newest.slot_tag));
+    if (is_over) return {};
     std::uint64_t expected = 0;
     for (int attempt = 0; attempt < 64; ++attempt) {
       const auto never = [](std::uint64_t) { return false; };
@@ -121,6 +127,13 @@ class Rebuild {
       expected = *there;
     }
     return {};
+  }
+
+  // Put and taken away since the index was begun, and perhaps since its segment was read.
+  Result<bool> was_removed(std::uint64_t tag) {
+    if (place_ != IndexPlace::beside_others || !parts_.index.has_tag(tag)) return false;
+    LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(tag));
+    return !there;
   }
 
   Result<std::optional<std::uint64_t>> entry_there(std::uint64_t tag) {

@@ -17,36 +17,44 @@ std::uint32_t place_of(std::uint64_t offset) noexcept {
   return static_cast<std::uint32_t>(offset / pack_unit_bytes);
 }
 
+// In a file that was just made.
+Result<void> lock_and_head(File& file, const format::SegmentHeader& header) {
+  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) {
+    return std::unexpected(Error{.code = Errc::exists, .message = "somebody has that segment"});
+  }
+  const auto bytes = format::encode_segment_header(header);
+  const std::array<std::span<const std::byte>, 2> twice{bytes, bytes};
+  return file.write_at(twice, 0);
+}
+
 }  // namespace
 
 SegmentWriter::SegmentWriter(std::shared_ptr<Segment> segment, const Options& options,
-                             std::uint64_t end, bool is_new) noexcept
+                             std::uint64_t end, std::uint64_t synced_until) noexcept
     : segment_(std::move(segment)),
       options_(options),
       adopted_at_(end),
       vouched_from_(end),
       end_(end),
-      synced_until_(is_new ? 0 : end),
-      is_new_(is_new) {}
+      synced_until_(synced_until) {}
 
 SegmentWriter::~SegmentWriter() { trim(); }
 
 Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Directory& segments,
                                                              const format::SegmentHeader& header,
                                                              const Options& options) {
-  LARDER_TRY(std::shared_ptr<File> file,
-             segments.create_file(format::segment_name(header.identity.number)));
-  LARDER_TRY(const bool locked, file->try_lock(LockMode::exclusive, owner_lock_at, 1));
-  if (!locked) {
-    return std::unexpected(Error{.code = Errc::exists, .message = "somebody has that segment"});
+  const std::string name = format::segment_name(header.identity.number);
+  LARDER_TRY(std::shared_ptr<File> file, segments.create_file(name));
+  if (auto begun = lock_and_head(*file, header); !begun) {
+    // Without a header nobody else would ever remove it, and on a full disk each put makes one.
+    (void)segments.remove_file(name);
+    return std::unexpected(std::move(begun).error());
   }
-  const auto bytes = format::encode_segment_header(header);
-  const std::array<std::span<const std::byte>, 2> twice{bytes, bytes};
-  LARDER_CHECK_OK(file->write_at(twice, 0));
   auto segment = std::make_shared<Segment>(header.identity, std::move(file),
                                            std::numeric_limits<std::uint64_t>::max());
   return std::unique_ptr<SegmentWriter>(
-      new SegmentWriter(std::move(segment), options, format::records_at, true));
+      new SegmentWriter(std::move(segment), options, format::records_at, 0));
 }
 
 Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
@@ -68,7 +76,7 @@ Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
   const std::uint64_t end = format::round_to_unit(info.size_bytes);
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
-  return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, false));
+  return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, end));
 }
 
 bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {

@@ -92,7 +92,7 @@ class SegmentWriter {
 
  private:
   SegmentWriter(std::shared_ptr<Segment> segment, const Options& options, std::uint64_t end,
-                bool is_new) noexcept;
+                std::uint64_t synced_until) noexcept;
 
   Result<void> reserve(std::uint64_t until);
   Result<std::vector<format::SummaryEntry>> complete_summary();
@@ -105,7 +105,7 @@ class SegmentWriter {
   std::uint64_t end_;  // of what was written, in whole units
   std::uint64_t reserved_until_ = 0;
   std::uint64_t synced_until_;
-  bool is_new_;
+  bool is_new_ = true;  // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
   std::uint32_t footer_place_ = 0;
   std::vector<format::SummaryEntry> entries_;

@@ -59,6 +59,7 @@ void Writers::finish(Job& job) {
 // With the writer's mutex held, or by the only one who knows it. Its lock goes with its file, when
 // the last reader has closed it.
 void Writers::drop(const std::shared_ptr<SegmentWriter>& writer) {
+  writer->trim();  // while nobody else can append
   (void)writer->segment()->file()->unlock(owner_lock_at, 1);
   parts_.table.remove(writer->number());
   const std::lock_guard lock(sealed_mutex_);
@@ -80,7 +81,7 @@ void Writers::give_up(Job& job, Lost& lost) {
 void Writers::lose(Job& job, const Error& why, Lost& lost) {
   give_up(job, lost);
   lost.error = why;
-  const std::uint64_t good_until = job.writer->is_new() ? 0 : job.writer->synced_until();
+  const std::uint64_t good_until = job.writer->synced_until();
   const std::uint32_t number = job.writer->number();
   job.writer->segment()->distrust_from(good_until);
   lost.distrusted.push_back({.segment = number, .offset = good_until});
@@ -124,6 +125,13 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
     }
   }
   if (!there) lost.undecided = there.error();
+  if (!there || *there) return lost;
+  // What was put meanwhile into segments that had nothing to sync.
+  for (const auto& writer : all()) {
+    if (!has_unsynced(*writer)) continue;
+    Job rest{.writer = writer, .taken = {}};
+    lose(rest, gone, lost);
+  }
   return lost;
 }
 

@@ -157,7 +157,9 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
       continue;
     }
     if (!done) return std::unexpected(std::move(done).error());
-    if (*done == Done::no) continue;
+    // Left meanwhile, because its directory was deleted or moved: no flush would cover the record.
+    const bool was_left = state().shelf.load(std::memory_order_seq_cst) != shelf;
+    if (*done == Done::no || was_left) continue;
     count_put(writing);
     return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());
   }

@@ -178,12 +178,13 @@ std::size_t Writers::pending() {
   return pending;
 }
 
+bool Writers::has_unsynced(SegmentWriter& writer) {
+  const std::lock_guard lock(writer.mutex());
+  return writer.has_unsynced();
+}
+
 bool Writers::has_unsynced() {
-  for (const auto& writer : all()) {
-    const std::lock_guard lock(writer->mutex());
-    if (writer->has_unsynced()) return true;
-  }
-  return false;
+  return std::ranges::any_of(all(), [](const auto& each) { return has_unsynced(*each); });
 }
 
 bool Writers::is_behind() {

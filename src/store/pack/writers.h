@@ -102,6 +102,7 @@ class Writers {
   Result<void> retire_full(const std::shared_ptr<SegmentWriter>& writer);
   void leave_hint(std::uint32_t number);
   std::vector<std::shared_ptr<SegmentWriter>> all();
+  static bool has_unsynced(SegmentWriter& writer);
   std::vector<Job> take_jobs();
   Result<void> sync_one(Job& job);
   Result<bool> is_at_its_name(const SegmentWriter& writer);

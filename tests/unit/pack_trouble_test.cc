@@ -1,0 +1,169 @@
+// The pack store in trouble: a full disk, a store that is moved away, a sync beside another one,
+// strange files, an index that is lost while others are at work.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <future>
+
+#include "pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+using testing::Effect;
+using testing::Op;
+using testing::Operation;
+using testing::Repeat;
+
+class PackTrouble : public PackStoreFixture {
+ protected:
+  std::size_t index_files() const {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(root())) {
+      if (entry.path().filename().string().starts_with("index.")) ++count;
+    }
+    return count;
+  }
+};
+
+TEST_F(PackTrouble, PutsOnAFullDiskLeaveNoFilesBehind) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  faults_.inject({.only = Op::write_at,
+                  .path_contains = ".seg",
+                  .repeat = Repeat::for_ever,
+                  .os_error = ENOSPC});
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    EXPECT_FALSE(store->put(numbered(i), bytes_of("artifact"), {}));
+  }
+  EXPECT_TRUE(segment_names().empty());
+  faults_.clear_faults();
+  EXPECT_EQ(put(*store, numbered(1), "artifact"), "ok");
+}
+
+TEST_F(PackTrouble, AnIndexThatCannotGrowLeavesNoFileBehind) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  faults_.inject({.only = Op::allocate,
+                  .path_contains = "index.",
+                  .repeat = Repeat::for_ever,
+                  .effect = Effect::refuse_after,
+                  .os_error = ENOSPC});
+  for (std::uint32_t i = 0; i < 2800; ++i) ASSERT_EQ(put(*store, numbered(i), "artifact"), "ok");
+  EXPECT_FALSE(faults_.injected().empty());
+  EXPECT_EQ(index_files(), 1U);
+}
+
+// A removal syncs everything, as a flush does. One that fails must be known to whoever flushes
+// meanwhile.
+TEST_F(PackTrouble, AFlushWaitsForASyncThatIsUnderWay) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "small"), "ok");
+  ASSERT_EQ(put(*store, numbered(2), payload_of(5u << 20, 2)), "ok");
+  std::future<Result<void>> flushed;
+  std::atomic<bool> has_begun = false;
+  faults_.observe([&](const Operation& operation) {
+    const bool is_large = operation.path.find("/large/") != std::string::npos;
+    if (operation.op != Op::sync_data || !is_large || has_begun.exchange(true)) return;
+    flushed = std::async(std::launch::async, [&] { return store->flush(); });
+    // One that does not wait is done long before.
+    flushed.wait_for(std::chrono::milliseconds(200));
+  });
+  faults_.inject({.only = Op::sync_data, .path_contains = "/large/"});
+  (void)store->remove(numbered(1));
+  ASSERT_TRUE(has_begun);
+  const auto outcome = flushed.get();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Errc::not_durable);
+  EXPECT_EQ(outcome.error().fingerprints, std::vector{numbered(2)});
+}
+
+// Whoever made the segment may have ended before a flush.
+TEST_F(PackTrouble, TheNameOfASegmentOfAnotherIsMadeDurable) {
+  ASSERT_EQ(put(*open(), numbered(1), "artifact"), "ok");
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(2), "artifact"), "ok");
+  ASSERT_EQ(segment_names().size(), 1U);
+  std::atomic<int> syncs = 0;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op == Op::sync_directory && operation.path.ends_with("/segments")) ++syncs;
+  });
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(syncs, 1);
+}
+
+TEST_F(PackTrouble, APutThatMeetsAMovedStoreIsPutIntoTheNextOne) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "old"), "ok");
+  ASSERT_TRUE(store->flush());
+  std::atomic<bool> is_moved = false;
+  faults_.observe([&](const Operation& operation) {
+    const bool is_segment = operation.path.ends_with(".seg");
+    if (operation.op != Op::read_at || !is_segment || is_moved.exchange(true)) return;
+    std::filesystem::rename(root(), directory_ / "moved");
+    (void)store->flush();
+  });
+  ASSERT_EQ(put(*store, numbered(1), "new"), "ok");
+  ASSERT_TRUE(is_moved);
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(content(open()->get(numbered(1))), "new");
+}
+
+TEST_F(PackTrouble, AFileThatIsNoSegmentTakesNoNumbersAway) {
+  (void)open();
+  std::ofstream(segments() / "01ffffff.seg") << "no segment";
+  lose_the_index();
+  EXPECT_EQ(put(*open(), numbered(1), "artifact"), "ok");
+}
+
+TEST_F(PackTrouble, ALinkInPlaceOfASegmentCostsItsRecordsOnly) {
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "old"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  const auto segment = segments() / segment_names().at(0);
+  std::filesystem::remove(segment);
+  std::filesystem::create_symlink("/dev/null", segment);
+  const auto store = open();
+  EXPECT_EQ(put(*store, numbered(1), "new"), "ok");
+  EXPECT_EQ(content(store->get(numbered(1))), "new");
+}
+
+// Each entry is in a segment of its own. While the index is made anew from them, both are put anew
+// and removed: whatever was read before must not come back.
+TEST_F(PackTrouble, ARebuildBesideOthersBringsNothingBack) {
+  const auto first = open();
+  const auto second = open();
+  const auto remover = open();
+  ASSERT_EQ(put(*first, numbered(1), "first"), "ok");
+  ASSERT_EQ(put(*second, numbered(2), "second"), "ok");
+  ASSERT_EQ(segment_names().size(), 2U);
+  for (const auto& entry : std::filesystem::directory_iterator(root())) {
+    if (entry.path().filename().string().starts_with("index.")) {
+      std::filesystem::remove(entry.path());
+    }
+  }
+  int opened = 0;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op != Op::open_file || !operation.path.ends_with(".seg") || ++opened != 2) return;
+    for (const std::uint32_t number : {1u, 2u}) {
+      EXPECT_EQ(put(*remover, numbered(number), "new"), "ok");
+      EXPECT_EQ(remover->remove(numbered(number)), true);
+    }
+  });
+  options_.file_system = &faults_;
+  const auto rebuilder = open();
+  ASSERT_GE(opened, 2);
+  EXPECT_EQ(content(remover->get(numbered(1))), "absent");
+  EXPECT_EQ(content(remover->get(numbered(2))), "absent");
+}
+
+}  // namespace
+}  // namespace larder
