@@ -115,6 +115,7 @@ Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fi
                                                            const Reader& reader) {
   LARDER_TRY(Shelf* const shelf, shelf_for_reading());
   if (shelf == nullptr) return std::nullopt;
+  shelf->drop_gone_segments();
   Found found;
   std::optional<Answer> read;
   LARDER_TRY(const Outcome outcome, look_up(*shelf, fingerprint, found, [&](Found& there) {

@@ -148,6 +148,8 @@ void PackStoreImpl::count_put(const Writing& writing) {
 
 Result<void> PackStoreImpl::write_until_published(Writing& writing) {
   for (int attempt = 0; attempt < put_attempts; ++attempt) {
+    // An evicted segment gives its blocks back when it is closed.
+    if (attempt > 0) state().epochs.collect();
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     shelf->drop_gone_segments();
