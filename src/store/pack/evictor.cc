@@ -46,9 +46,13 @@ bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
   return parts_.budget.max_age_s && is_time_for_age();
 }
 
-bool Evictor::is_time_for_age() const {
+// Once in a sixteenth of the greatest age, not at every put.
+bool Evictor::is_time_for_age() noexcept {
   const std::int64_t now_s = parts_.file_system.now_s();
-  return now_s >= next_look_at_age_s_.load(std::memory_order_relaxed);
+  std::int64_t next_s = next_look_at_age_s_.load(std::memory_order_relaxed);
+  if (now_s < next_s) return false;
+  const auto pause_s = static_cast<std::int64_t>(*parts_.budget.max_age_s / age_fraction);
+  return next_look_at_age_s_.compare_exchange_strong(next_s, now_s + 1 + pause_s);
 }
 
 // Into the word that all processes share.

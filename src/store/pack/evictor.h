@@ -84,7 +84,7 @@ class Evictor {
   std::uint64_t index_bytes() const;
   std::uint64_t bytes_over() const;
   std::optional<EvictionReason> reason_to_evict();
-  bool is_time_for_age() const;
+  bool is_time_for_age() noexcept;
 
   Result<bool> pick(Caller& caller);
   Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
