@@ -62,7 +62,8 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
       done = put_checked(fingerprint, payload, options);
     }
     if (done) return done;
-    done.error() = store_directory::with_remedy(std::move(done).error(), directory().path());
+    Error told = store_directory::with_remedy(std::move(done).error(), directory().path());
+    done = std::unexpected(std::move(told));
     state().counters.add(put_rejection(done.error().code));
     return done;
   });

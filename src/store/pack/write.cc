@@ -220,7 +220,8 @@ Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const 
     auto stored = put_checked(fingerprint, payload, options);
     Counters& counters = state().counters;
     if (!stored) {
-      stored.error() = store_directory::with_remedy(std::move(stored).error(), options_.directory);
+      Error told = store_directory::with_remedy(std::move(stored).error(), options_.directory);
+      stored = std::unexpected(std::move(told));
       counters.add(put_rejection(stored.error().code));
       return stored;
     }
