@@ -139,10 +139,10 @@ void Writers::close_all() {
   for (Slot& slot : slots_) {
     const std::lock_guard lock(slot.mutex);
     if (!slot.writer) continue;
-    const std::lock_guard writing(slot.writer->mutex());
-    slot.writer->trim();
-    drop(slot.writer);
-    slot.writer.reset();
+    const auto writer = std::move(slot.writer);  // outlives the lock on its mutex
+    const std::lock_guard writing(writer->mutex());
+    writer->trim();
+    drop(writer);
   }
 }
 
