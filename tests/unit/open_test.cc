@@ -184,7 +184,7 @@ TEST_F(Open, AnEmptyOrUnfinishedDirectoryBecomesAPack) {
   const fs::path path = directory() / "empty";
   fs::create_directory(path);
   fs::permissions(path, fs::perms::owner_all);
-  std::ofstream(path / "LARDER");  // its bytes were lost
+  const std::ofstream marker(path / "LARDER");  // its bytes were lost
   const auto store = open_store({.location = {.directory = path}});
   ASSERT_TRUE(store.has_value()) << store.error().message;
   EXPECT_EQ((*store)->describe(), "pack:" + path.string());
