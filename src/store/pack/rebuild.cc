@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -15,11 +18,14 @@
 namespace larder::pack_store {
 namespace {
 
+constexpr int rounds_of_reading = 4;
+
 // A record, or a removal, of one fingerprint.
 struct Entry {
   std::uint64_t slot_tag = 0;
   std::uint64_t sequence = 0;
-  std::uint64_t word = 0;  // its place; 0: removed
+  std::uint64_t word = 0;
+  bool removed = false;
 };
 
 bool is_none(const Error& error) noexcept {
@@ -52,10 +58,18 @@ class Rebuild {
   }
 
  private:
+  // Until no name comes up that was not read: others make segments, and rename those whose sync
+  // failed.
   Result<void> read_all() {
-    LARDER_TRY(const auto names, list_segments(parts_.segments_directory));
-    for (const format::SegmentName& name : names) {
-      LARDER_CHECK_OK(read_one(name));
+    bool any_new = true;
+    for (int round = 0; any_new && round < rounds_of_reading; ++round) {
+      any_new = false;
+      LARDER_TRY(const auto names, list_segments(parts_.segments_directory));
+      for (const format::SegmentName& name : names) {
+        const bool is_new = seen_.emplace(name.number, name.good_until_place).second;
+        if (is_new) LARDER_CHECK_OK(read_one(name));
+        any_new = any_new || is_new;
+      }
     }
     return {};
   }
@@ -66,6 +80,7 @@ class Rebuild {
     if (!segment && is_none(segment.error())) return {};
     result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
     if (!segment) return forgive(segment.error());
+    if (name.good_until_place) forget_from(name.number, *name.good_until_place);
     auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
     if (!found) return forgive(found.error());
     if (!found->from_summary) result_.unproven.push_back(name);
@@ -83,13 +98,22 @@ class Rebuild {
     return {};
   }
 
+  // What was read before it was renamed.
+  void forget_from(std::uint32_t number, std::uint32_t place) {
+    std::erase_if(found_, [&](const Entry& entry) {
+      const auto location = format::Location::of(entry.word);
+      return location.segment == number && location.place >= place;
+    });
+  }
+
   void note(std::uint32_t number, const format::SummaryEntry& entry) {
     result_.highest_sequence = std::max(result_.highest_sequence, entry.sequence);
     const format::Location location{
         .segment = number, .place = entry.place, .units = entry.hit_units};
     found_.push_back({.slot_tag = entry.slot_tag,
                       .sequence = entry.sequence,
-                      .word = entry.removed ? 0 : location.word()});
+                      .word = location.word(),
+                      .removed = entry.removed});
   }
 
   // One for each tag, in their order: the inserts then go through the table from front to back. Of
@@ -100,7 +124,7 @@ class Rebuild {
     });
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
-    std::erase_if(found_, [](const Entry& newest) { return newest.word == 0; });
+    std::erase_if(found_, [](const Entry& newest) { return newest.removed; });
   }
 
   // Beside others who may put: an entry that is there already gives way only to a newer one.
@@ -167,6 +191,7 @@ class Rebuild {
   const IndexPlace place_;
   Rebuilt result_;
   std::vector<Entry> found_;
+  std::set<std::pair<std::uint32_t, std::optional<std::uint32_t>>> seen_;
 };
 
 }  // namespace
