@@ -1,17 +1,16 @@
 // What a pack store makes of an end that was not clean: writers that were killed, openers that were
 // killed, power that went between a header and its payload.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
-#include <functional>
 #include <set>
 
 #include "base/digest.h"
 #include "format/pack_index.h"
 #include "larder/testing/fault_file_system.h"
+#include "tests/endurance/child.h"
 #include "tests/endurance/pack_directory.h"
 
 namespace larder {
@@ -23,26 +22,8 @@ using testing::Op;
 using testing::Operation;
 using testing::Repeat;
 
-constexpr unsigned child_lifetime_s = 60;
-
 class PackRecovery : public ::testing::Test {
  protected:
-  // The exit status of a child that runs `body` and goes without destructors, as a killed one does.
-  static int in_child(const std::function<int()>& body) { return wait_for(start(body)); }
-
-  static pid_t start(const std::function<int()>& body) {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    ::alarm(child_lifetime_s);
-    ::_exit(body());
-  }
-
-  static int wait_for(pid_t child) {
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
   void put_and_close(std::uint32_t number, std::string_view payload) {
     const auto store = directory_.open();
     ASSERT_TRUE(store->put(numbered(number), bytes_of(payload)));
@@ -335,13 +316,13 @@ class KilledOpener : public PackRecovery {
 
   // False when the first opener came to its end.
   bool kill_at(std::uint64_t number) {
-    const pid_t first = start([&] { return open_and_stop_at(number); });
+    const pid_t first = start_child([&] { return open_and_stop_at(number); });
     int status = 0;
     EXPECT_EQ(::waitpid(first, &status, WUNTRACED), first);
     if (WIFEXITED(status)) return false;
     std::array<int, 2> pipe = {};
     EXPECT_EQ(::pipe(pipe.data()), 0);
-    const pid_t second = start([&] { return open_and_check(pipe[1]); });
+    const pid_t second = start_child([&] { return open_and_check(pipe[1]); });
     char told = 0;
     EXPECT_EQ(::read(pipe[0], &told, 1), 1);
     ::kill(first, SIGKILL);

@@ -2,14 +2,13 @@
 // another one goes on meanwhile; then the first one is killed, or goes on too. What the other one
 // was told stays true, and the segments say the same as the index.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <functional>
 #include <set>
 
 #include "larder/testing/fault_file_system.h"
+#include "tests/endurance/child.h"
 #include "tests/endurance/pack_directory.h"
 
 namespace larder {
@@ -18,8 +17,6 @@ namespace {
 using testing::FaultFileSystem;
 using testing::Op;
 using testing::Operation;
-
-constexpr unsigned child_lifetime_s = 60;
 
 using Action = std::function<bool(Store&)>;
 
@@ -35,13 +32,6 @@ struct Scene {
 
 class Stopped : public ::testing::TestWithParam<Scene> {
  protected:
-  static pid_t start(const std::function<int()>& body) {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    ::alarm(child_lifetime_s);
-    ::_exit(body());
-  }
-
   // Stops before operation `number` of the scene; the exit status says how it went on.
   int act_and_stop_at(std::uint64_t number) {
     FaultFileSystem faults(posix_file_system());
@@ -73,7 +63,7 @@ class Stopped : public ::testing::TestWithParam<Scene> {
   // False when the first process came to its end before that operation.
   bool perform(std::uint64_t number, Then then) {
     directory_.restore(prepared_);
-    const pid_t first = start([&] { return act_and_stop_at(number); });
+    const pid_t first = start_child([&] { return act_and_stop_at(number); });
     int status = 0;
     EXPECT_EQ(::waitpid(first, &status, WUNTRACED), first);
     if (!WIFSTOPPED(status)) {
