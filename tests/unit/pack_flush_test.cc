@@ -178,6 +178,22 @@ TEST_F(PackFlush, WhatCannotBeDecidedIsTriedAgain) {
   expect_everywhere(2, "two");
 }
 
+// So many full segments wait for a sync that a put syncs them, after it was published itself.
+TEST_F(PackFlush, APutWhoseOwnSyncLostItIsTold) {
+  faults_.inject({.only = Op::sync_data, .path_contains = ".seg", .repeat = Repeat::for_ever});
+  std::uint32_t last = 10;
+  while (faults_.injected().empty() && last < 100) {
+    ++last;
+    put(last, payload_of(250'000, last));
+  }
+  ASSERT_FALSE(faults_.injected().empty());
+  faults_.clear_faults();
+  EXPECT_TRUE(lost_by_flush().contains(numbered(last)));
+  EXPECT_TRUE(text(last) == "absent");
+  put(last, "again");
+  EXPECT_FALSE(lost_by_flush().contains(numbered(last)));
+}
+
 // A flush vouches for what its own store put, also when another one had put the same.
 TEST_F(PackFlush, TheSameBytesOfAnotherStoreAreWrittenAgain) {
   const auto other = directory_.open();

@@ -1,6 +1,7 @@
 // flush: one batch at a time, which every caller shares that asked before it began. What a batch
 // could not make durable is named, now and later, until it is put again.
 #include <algorithm>
+#include <ranges>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -8,20 +9,23 @@
 
 namespace larder::pack_store {
 
-void PackStoreImpl::note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,
+void PackStoreImpl::note_lost(ProcessState& process, std::span<const Fingerprint> fingerprints,
                               const std::string& why) {
   if (fingerprints.empty()) return;
   const std::lock_guard lock(process.lost_mutex);
-  process.lost.insert(fingerprints.begin(), fingerprints.end());
+  const std::uint64_t number = ++process.losses;
+  for (const Fingerprint& fingerprint : fingerprints) process.lost[fingerprint] = number;
   process.lost_because = why;
   process.has_lost = true;
 }
 
-void PackStoreImpl::forget_loss(const Fingerprint& fingerprint) {
+void PackStoreImpl::forget_loss(const Fingerprint& fingerprint, std::uint64_t losses_until) {
   ProcessState& process = state();
   if (!process.has_lost.load(std::memory_order_relaxed)) return;
   const std::lock_guard lock(process.lost_mutex);
-  process.lost.erase(fingerprint);
+  const auto found = process.lost.find(fingerprint);
+  if (found == process.lost.end() || found->second > losses_until) return;
+  process.lost.erase(found);
   process.has_lost = !process.lost.empty();
 }
 
@@ -34,12 +38,13 @@ Result<void> PackStoreImpl::lost_error() {
   ProcessState& process = state();
   const std::lock_guard lock(process.lost_mutex);
   if (process.lost.empty()) return {};
+  const auto named = std::views::keys(process.lost);
   return std::unexpected(Error{.code = Errc::not_durable,
                                .message = options_.directory + ": " +
                                           std::to_string(process.lost.size()) +
                                           " entries are not durable (" + process.lost_because +
                                           "); put them again, and look at the system's log",
-                               .fingerprints = {process.lost.begin(), process.lost.end()}});
+                               .fingerprints = {named.begin(), named.end()}});
 }
 
 // Nothing from there on may be found again: the disk never got it.
@@ -77,7 +82,7 @@ PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& sh
   if (flushed.error().code != Errc::not_durable) {
     for (const auto& [key, owner] : unflushed) lost.push_back(owner);
   }
-  note_lost(process, std::move(lost), flushed.error().message);
+  note_lost(process, lost, flushed.error().message);
   return Synced::not_all;
 }
 
@@ -99,7 +104,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
   });
   distrust(shelf, lost.distrusted);
   const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
-  note_lost(process, std::move(lost.fingerprints), lost.error ? lost.error->message : "");
+  note_lost(process, lost.fingerprints, lost.error ? lost.error->message : "");
   if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
   return is_whole ? large : Synced::not_all;
 }

@@ -19,7 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,8 +61,10 @@ struct ProcessState {
   std::uint64_t flushes_done = 0;       // guarded by flush_mutex: asked for until that number
 
   std::mutex lost_mutex;
-  std::set<Fingerprint> lost;  // guarded by lost_mutex
-  std::string lost_because;    // guarded by lost_mutex
+  // With the number of the loss, counted from 1; guarded by lost_mutex.
+  std::map<Fingerprint, std::uint64_t> lost;
+  std::string lost_because;  // guarded by lost_mutex
+  std::atomic<std::uint64_t> losses = 0;
   std::atomic<bool> has_lost = false;
   // Which entry a file of its own belongs to, until the next flush; guarded by lost_mutex.
   std::map<Fingerprint, Fingerprint> unflushed_large;
@@ -159,10 +161,11 @@ class PackStoreImpl final : public PackStore {
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
   Synced sync_large(ProcessState& process, Shelf& shelf);
   bool is_lost(const Fingerprint& fingerprint);
-  void note_lost(ProcessState& process, std::vector<Fingerprint> fingerprints,
+  void note_lost(ProcessState& process, std::span<const Fingerprint> fingerprints,
                  const std::string& why);
   static void distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted);
-  void forget_loss(const Fingerprint& fingerprint);
+  // Unless it was lost again after that many losses.
+  void forget_loss(const Fingerprint& fingerprint, std::uint64_t losses_until);
   Result<void> lost_error();
 
   // get_many.cc

@@ -125,7 +125,7 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
     // The removal itself was a pending record of that fingerprint: when it could not be made
     // durable, the entry may come back.
     if (removed && is_lost(fingerprint)) {
-      forget_loss(fingerprint);
+      forget_loss(fingerprint, state().losses);
       return std::unexpected(Error{.code = Errc::io_error,
                                    .message = options_.directory + ": " + fingerprint.hex() +
                                               ": removed, but not durably; look at the system's "

@@ -217,6 +217,8 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
 Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                                 const PutOptions& options) {
   return guarded([&]() -> Result<void> {
+    // What is put here may be lost by a sync before this returns.
+    const std::uint64_t losses_before = state().losses;
     auto stored = put_checked(fingerprint, payload, options);
     Counters& counters = state().counters;
     if (!stored) {
@@ -225,7 +227,7 @@ Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const 
       counters.add(put_rejection(stored.error().code));
       return stored;
     }
-    forget_loss(fingerprint);
+    forget_loss(fingerprint, losses_before);
     return {};
   });
 }
