@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <future>
 
@@ -134,6 +135,18 @@ TEST_F(PackTrouble, ALinkInPlaceOfASegmentCostsItsRecordsOnly) {
   const auto store = open();
   EXPECT_EQ(put(*store, numbered(1), "new"), "ok");
   EXPECT_EQ(content(store->get(numbered(1))), "new");
+}
+
+TEST_F(PackTrouble, AViewThatCannotBeMappedIsRead) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "artifact"), "ok");
+  faults_.inject({.only = Op::map, .path_contains = ".seg", .os_error = ENOMEM});
+  const auto view = store->view(numbered(1));
+  ASSERT_EQ(faults_.injected().size(), 1U);
+  ASSERT_TRUE(view && *view);
+  EXPECT_EQ(std::memcmp((*view)->bytes().data(), "artifact", 8), 0);
+  EXPECT_EQ(content(store->get(numbered(1))), "artifact");
 }
 
 // Each entry is in a segment of its own. While the index is made anew from them, both are put anew

@@ -121,6 +121,7 @@ class PackStoreImpl final : public PackStore {
                               std::span<std::byte> into);
   Result<Candidate> read_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
                               std::span<std::byte> into, std::optional<std::size_t>& length);
+  static std::optional<MappedView> view_of(Artifact artifact);
   Result<Candidate> read_view(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
                               std::optional<MappedView>& view);
   static Result<Candidate> read_large(Shelf& shelf, const Found& found,

@@ -199,23 +199,30 @@ Result<std::optional<std::size_t>> PackStoreImpl::get_into(const Fingerprint& fi
       [](std::size_t length) { return length; });
 }
 
-// In place. A page that cannot be had is told by the check, not by a signal.
+std::optional<MappedView> PackStoreImpl::view_of(Artifact artifact) {
+  const auto bytes = artifact.bytes();
+  return MappedView(bytes, std::make_shared<Artifact>(std::move(artifact)));
+}
+
+// In place. A page that cannot be had is told by the check, not by a signal; then, as for what does
+// not lie there as it is, a read finds out what is the matter, or gets the bytes all the same.
 Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fingerprint,
                                            Found& found, std::optional<MappedView>& view) {
   const auto mapped =
       found.segment->mapped(found.location.offset_bytes(), found.location.hit_bytes());
-  if (!mapped) return Candidate::damaged;
+  const auto read_instead = [&]() -> Result<Candidate> {
+    std::optional<Artifact> artifact;
+    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+    if (read == Candidate::wanted) view = view_of(*std::move(artifact));
+    return read;
+  };
+  if (!mapped) return read_instead();
   const Candidate candidate = check_header(fingerprint, *mapped, found);
   if (candidate != Candidate::wanted) return candidate;
   const format::Record& record = found.record;
   if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
   if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
-    std::optional<Artifact> artifact;
-    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
-    if (read != Candidate::wanted) return read;
-    const auto bytes = artifact->bytes();
-    view.emplace(bytes, std::make_shared<Artifact>(*std::move(artifact)));
-    return read;
+    return read_instead();
   }
   if (record.hit_bytes() > mapped->size()) return Candidate::damaged;
   const auto payload = mapped->subspan(record_header_bytes, record.stored_bytes);
