@@ -178,6 +178,19 @@ TEST_F(PackFlush, WhatCannotBeDecidedIsTriedAgain) {
   expect_everywhere(2, "two");
 }
 
+// Who is told of some must be told of all.
+TEST_F(PackFlush, AFailedSyncNamesWhatCannotBeDecidedToo) {
+  for (std::uint32_t i = 10; i < 16; ++i) put(i, payload_of(250'000, i));
+  ASSERT_EQ(directory_.segments().size(), 2u);
+  faults_.inject({.only = Op::sync_data, .path_contains = "00000000.seg"});
+  faults_.inject({.only = Op::open_directory, .os_error = EMFILE});
+  std::set<Fingerprint> all = two_and_three();
+  for (std::uint32_t i = 10; i < 16; ++i) all.insert(numbered(i));
+  EXPECT_EQ(lost_by_flush(), all);
+  EXPECT_EQ(text(1), "flushed");
+  EXPECT_TRUE(text(15) == "absent");
+}
+
 // So many full segments wait for a sync that a put syncs them, after it was published itself.
 TEST_F(PackFlush, APutWhoseOwnSyncLostItIsTold) {
   faults_.inject({.only = Op::sync_data, .path_contains = ".seg", .repeat = Repeat::for_ever});

@@ -91,7 +91,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
   const std::lock_guard one_at_a_time(process.sync_mutex);
   const Synced large = sync_large(process, shelf);
   bool has_left = false;
-  auto lost = shelf.writers().sync([&]() -> Result<bool> {
+  const auto is_there = [&]() -> Result<bool> {
     LARDER_TRY(const bool root_there, process.directory.is_at_its_path());
     if (root_there) {
       LARDER_TRY(const bool in_place, shelf.is_in_place());
@@ -101,7 +101,10 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
     has_left = true;
     leave_shelf(shelf);
     return false;
-  });
+  };
+  const auto if_undecided =
+      large == Synced::all ? Writers::Undecided::waits : Writers::Undecided::is_lost;
+  auto lost = shelf.writers().sync(is_there, if_undecided);
   distrust(shelf, lost.distrusted);
   const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
   note_lost(process, lost.fingerprints, lost.error ? lost.error->message : "");

@@ -96,7 +96,7 @@ void Writers::lose(Job& job, const Error& why, Lost& lost) {
   drop(job.writer);
 }
 
-Writers::Lost Writers::sync(const InPlace& in_place) {
+Writers::Lost Writers::sync(const InPlace& in_place, Undecided if_undecided) {
   const std::lock_guard one_at_a_time(sync_mutex_);
   std::vector<Job> jobs = take_jobs();
   Lost lost;
@@ -104,11 +104,13 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
   for (Job& job : jobs) {
     if (const auto synced = sync_one(job); !synced) {
       lose(job, synced.error(), lost);
+      if_undecided = Undecided::is_lost;
     } else {
       good.push_back(std::move(job));
     }
   }
   const auto named = sync_names(good);
+  if (!named) if_undecided = Undecided::is_lost;
   const auto there = in_place();
   const Error gone{.code = Errc::absent,
                    .message = "the store's directory was deleted or moved away"};
@@ -119,12 +121,14 @@ Writers::Lost Writers::sync(const InPlace& in_place) {
       lose(job, gone, lost);
     } else if (there) {
       finish(job);
+    } else if (if_undecided == Undecided::is_lost) {
+      lose(job, there.error(), lost);
     } else {
       const std::lock_guard lock(job.writer->mutex());
       job.writer->give_back(std::move(job.taken));
     }
   }
-  if (!there) lost.undecided = there.error();
+  if (!there && if_undecided == Undecided::waits) lost.undecided = there.error();
   if (!there || *there) return lost;
   // What was put meanwhile into segments that had nothing to sync.
   for (const auto& writer : all()) {

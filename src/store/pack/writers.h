@@ -70,10 +70,16 @@ class Writers {
     std::vector<From> distrusted;
   };
 
+  // Of what was synced, when it cannot be found out whether it is where the store is.
+  enum class Undecided {
+    waits,    // for the next sync
+    is_lost,  // as others are already: who is told of some must be told of all
+  };
+
   // Syncs every segment that has something unsynced, once; then the names of the new ones; then
   // asks whether all of it is still where the store is. When it is not, everything is lost.
   using InPlace = std::function<Result<bool>()>;
-  Lost sync(const InPlace& in_place);
+  Lost sync(const InPlace& in_place, Undecided if_undecided = Undecided::waits);
 
   // Ends all segments, so that others may evict them. Not before everything is synced.
   void close_all();
