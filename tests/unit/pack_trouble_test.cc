@@ -149,6 +149,40 @@ TEST_F(PackTrouble, AViewThatCannotBeMappedIsRead) {
   EXPECT_EQ(content(store->get(numbered(1))), "artifact");
 }
 
+// A sector that cannot be read today may be read tomorrow: the index is made anew then.
+TEST_F(PackTrouble, ALargeArtifactThatCannotBeReadIsNotTakenForLost) {
+  const std::string payload = payload_of(5u << 20, 1);
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), payload), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  lose_the_index();
+  std::string told;
+  options_.log = [&](LogLevel, std::string_view line) { told += line; };
+  options_.file_system = &faults_;
+  faults_.inject({.only = Op::read_at, .path_contains = "/large/", .repeat = Repeat::for_ever});
+  EXPECT_EQ(content(open()->get(numbered(1))), "absent");
+  ASSERT_FALSE(faults_.injected().empty());
+  EXPECT_TRUE(told.contains("cannot be read")) << told;
+  faults_.clear_faults();
+  EXPECT_EQ(content(open()->get(numbered(1))), payload);
+}
+
+// Beside others: they go on with the index that there is.
+TEST_F(PackTrouble, AnIndexIsNotReplacedForWantOfDescriptors) {
+  const auto first = open();
+  ASSERT_EQ(put(*first, numbered(1), "artifact"), "ok");
+  options_.file_system = &faults_;
+  faults_.inject({.only = Op::open_file, .path_contains = "index.", .os_error = EMFILE});
+  const auto second = open_pack_store(options_);
+  ASSERT_EQ(faults_.injected().size(), 1U);
+  EXPECT_FALSE(second);
+  EXPECT_EQ(content(first->get(numbered(1))), "artifact");
+  EXPECT_EQ(index_files(), 1U);
+  EXPECT_EQ(content(open()->get(numbered(1))), "artifact");
+}
+
 // Each entry is in a segment of its own. While the index is made anew from them, both are put anew
 // and removed: whatever was read before must not come back.
 TEST_F(PackTrouble, ARebuildBesideOthersBringsNothingBack) {

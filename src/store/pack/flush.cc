@@ -49,8 +49,8 @@ Result<void> PackStoreImpl::lost_error() {
 
 // Nothing from there on may be found again: the disk never got it.
 void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted) {
-  IndexTable* const table = shelf.index().table();
-  if (table == nullptr || distrusted.empty()) return;
+  IndexTable* const table = distrusted.empty() ? nullptr : shelf.index().table();
+  if (table == nullptr) return;
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto location = format::Location::of(word);

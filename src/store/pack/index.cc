@@ -40,6 +40,7 @@ void copy_frozen(IndexTable& from, IndexTable& to) noexcept {
   for (std::uint64_t slot = 0; slot < from.slots(); ++slot) {
     const std::uint64_t word = from.freeze(slot) & ~format::frozen_bit;
     if ((word & format::place_mask) == 0) continue;
+    // There is room: the new table was made for more entries than the old one has.
     (void)to.publish(from.tag_at(slot), 0, word, always_other);
   }
 }
@@ -71,14 +72,19 @@ Result<void> Index::open_generation(std::uint64_t generation) {
 }
 
 // The table that `state` names.
-IndexTable* Index::follow() {
+Result<void> Index::open_current() {
   const std::lock_guard lock(mutex_);
-  for (int attempt = 0; attempt < attempts_to_follow; ++attempt) {
-    if (owned_ && (is_private_ || is_current(*owned_))) return &owned_->table;
-    const auto opened = open_generation(parts_.state.generation());
-    if (!opened && opened.error().code != Errc::absent) break;
+  for (int attempt = 0;; ++attempt) {
+    if (owned_ && (is_private_ || is_current(*owned_))) return {};
+    const std::uint64_t generation = parts_.state.generation();
+    auto opened = open_generation(generation);
+    const bool was_replaced = parts_.state.generation() != generation;
+    if (!opened && (!was_replaced || attempt == attempts_to_follow)) return opened;
   }
-  return nullptr;
+}
+
+IndexTable* Index::follow() {
+  return open_current() ? &current_.load(std::memory_order_seq_cst)->table : nullptr;
 }
 
 Error Index::missing() {
@@ -120,7 +126,7 @@ void Index::publish_generation(std::shared_ptr<IndexFile> file) {
   const std::uint64_t old = parts_.state.generation();
   parts_.state.word(StateWord::generation).store(file->table.generation());
   adopt(std::move(file));
-  // When it stays, the next open for writing removes it.
+  // When it stays, the next one who is alone removes it.
   (void)parts_.root.remove_file(format::index_name(old));
 }
 
@@ -169,6 +175,7 @@ Result<Published> Index::change(const Change& change, Lock lock) {
     if (is_private_) return published;
     if (parts_.state.generation() != current->generation()) continue;
     if (current->crowded() && current->used() >= retry_at_used_.load()) {
+      // There is room for a third more; who finds none at all is told.
       (void)replace_table(current->generation(), lock);
     }
     return published;
@@ -232,6 +239,7 @@ Result<void> Index::start_private(std::uint64_t entries) {
 void Index::remove_leftovers() {
   const std::uint64_t current = parts_.state.generation();
   std::vector<std::string> leftovers;
+  // What stays is unused space, until the next one who is alone removes it.
   (void)parts_.root.list([&](std::string_view name) {
     const auto generation = format::parse_index_name(name);
     if (generation && *generation != current) leftovers.emplace_back(name);

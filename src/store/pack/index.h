@@ -53,6 +53,10 @@ class Index {
     return follow();
   }
 
+  // Opens the current table unless it is open. absent, corrupt: there is none. Others: it cannot
+  // be had now.
+  Result<void> open_current();
+
   // What a null table means for a caller that needs one.
   static Error missing();
 
@@ -76,7 +80,7 @@ class Index {
   // The same in memory of this process alone, for stores that may not be written.
   Result<void> start_private(std::uint64_t entries);
 
-  // Removes files of other generations. With the index lock held.
+  // Removes files of other generations. By a process that is alone.
   void remove_leftovers();
 
   // Makes the current table durable.

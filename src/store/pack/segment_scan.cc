@@ -40,6 +40,7 @@ class Window {
     return std::span<const std::byte>(bytes_.get() + skip, std::min(length, filled_ - skip));
   }
 
+  void note_gap() noexcept { has_gaps_ = true; }
   bool has_gaps() const noexcept { return has_gaps_; }
 
  private:
@@ -69,10 +70,19 @@ class Window {
   bool has_gaps_ = false;
 };
 
+Result<bool> file_verifies(Window& window, const format::Record& record,
+                           const LargeCheck& large_is_good) {
+  if (!large_is_good) return true;
+  auto is_good = large_is_good(record);
+  if (is_good || !is_lost_sector(is_good.error())) return is_good;
+  window.note_gap();
+  return false;
+}
+
 Result<bool> payload_verifies(Window& window, const format::Record& record, std::uint64_t offset,
                               const LargeCheck& large_is_good) {
   if (record.kind == format::RecordKind::removed) return true;
-  if (record.kind == format::RecordKind::large) return !large_is_good || large_is_good(record);
+  if (record.kind == format::RecordKind::large) return file_verifies(window, record, large_is_good);
   LARDER_TRY(const auto stored,
              window.at(offset + format::record_header_bytes, record.stored_bytes));
   return stored.size() == record.stored_bytes && format::payload_is_good(record, stored);

@@ -22,8 +22,8 @@ bool is_lost_sector(const Error& error) noexcept;
 // Errors: other ones of reading.
 enum class Scanned { whole, with_gaps };
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
-// Whether the file that a `large` record leads to is there and whole.
-using LargeCheck = std::function<bool(const format::Record&)>;
+// Whether the file that a `large` record leads to is there and whole. Errors: it is not known.
+using LargeCheck = std::function<Result<bool>(const format::Record&)>;
 
 struct ScanRange {
   std::uint64_t from = format::records_at;

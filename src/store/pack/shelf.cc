@@ -207,18 +207,41 @@ Result<bool> Shelf::come_in() {
 }
 
 Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
-  const auto large_is_good = [this](const format::Record& record) {
-    const auto key = format::large_file_key(record.fingerprint, record.payload_digest);
-    const auto details = large_->inspect(key);
-    return details && details->has_value();
-  };
-  return rebuild({.segments_directory = *segments_directory_,
-                  .store = id_,
-                  .hash = hash_,
-                  .segments = *segments_,
-                  .index = *index_,
-                  .large_is_good = large_is_good},
-                 place);
+  auto rebuilt = rebuild({.segments_directory = *segments_directory_,
+                          .store = id_,
+                          .hash = hash_,
+                          .segments = *segments_,
+                          .index = *index_,
+                          .large_is_good = [this](const auto& record) { return is_good(record); }},
+                         place);
+  if (rebuilt && !rebuilt->is_complete && parts_.options.log) {
+    parts_.options.log(LogLevel::warning,
+                       parts_.path +
+                           ": parts of it cannot be read; what is there is missing until a later "
+                           "open can read it: look at the system's log");
+  }
+  return rebuilt;
+}
+
+// Of a record that leads to a file.
+Result<bool> Shelf::is_good(const format::Record& record) {
+  const auto details =
+      large_->inspect(format::large_file_key(record.fingerprint, record.payload_digest));
+  if (details) return details->has_value();
+  const Errc code = details.error().code;
+  const bool is_known = code == Errc::corrupt || code == Errc::not_ours || code == Errc::too_large;
+  if (is_known) return false;
+  return std::unexpected(details.error());
+}
+
+// Beside others, an index is not taken from them because this process lacks descriptors or memory.
+Result<bool> Shelf::index_is_good(bool alone) {
+  if (alone && !state_->is_clean()) return false;
+  auto opened = index_->open_current();
+  if (opened) return true;
+  const Errc code = opened.error().code;
+  if (alone || code == Errc::absent || code == Errc::corrupt) return false;
+  return std::unexpected(std::move(opened).error());
 }
 
 // What fails here ends the shelf, and with it its locks.
@@ -226,8 +249,9 @@ Result<void> Shelf::enter() {
   LARDER_TRY(const bool at_door, pass_door(LockMode::exclusive));
   if (!at_door) return std::unexpected(busy());
   LARDER_TRY(const bool alone, come_in());
-  const bool is_good = (!alone || state_->is_clean()) && index_->table() != nullptr;
+  LARDER_TRY(const bool is_good, index_is_good(alone));
   if (!is_good) LARDER_CHECK_OK(make_index_anew(alone));
+  if (alone) index_->remove_leftovers();
   gone_seen_ = state_->word(StateWord::gone_segments).load();
   if (alone) LARDER_CHECK_OK(state_->file()->try_lock(LockMode::shared, presence_at, 1));
   has_entered_ = true;
@@ -306,7 +330,7 @@ Result<bool> Shelf::share_index() {
   LARDER_TRY(const bool at_door, pass_door(LockMode::shared));
   if (!at_door) return false;
   LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
-  bool is_shared = (others || state_->is_clean()) && index_->table() != nullptr;
+  bool is_shared = (others || state_->is_clean()) && index_->open_current();
   if (is_shared) {
     LARDER_TRY(is_shared, state_->file()->try_lock(LockMode::shared, presence_at, 1));
   }
@@ -370,6 +394,7 @@ void Shelf::close_cleanly() {
   }
   if (sessions.load() != 0 || state_->is_clean() || !is_last()) return;
   if (sessions.load() != 0 || !index_->sync()) return;
+  // Else the next one to come rebuilds.
   (void)state_->make_clean();
 }
 

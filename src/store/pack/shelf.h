@@ -101,7 +101,9 @@ class Shelf {
   Result<bool> pass_door(LockMode mode);
   Result<bool> come_in();
   Result<bool> share_index();
+  Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
+  Result<bool> index_is_good(bool alone);
   bool is_last();
   void sweep_temporaries();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
