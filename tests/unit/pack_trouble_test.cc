@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "format/pack_segment.h"
 #include "pack_store_fixture.h"
 
 namespace larder {
@@ -181,6 +182,25 @@ TEST_F(PackTrouble, AnIndexIsNotReplacedForWantOfDescriptors) {
   EXPECT_EQ(content(first->get(numbered(1))), "artifact");
   EXPECT_EQ(index_files(), 1U);
   EXPECT_EQ(content(open()->get(numbered(1))), "artifact");
+}
+
+// No summary lists it and nobody knows its name any more; it is counted all the same.
+TEST_F(PackTrouble, AnEntryWithADamagedHeaderIsCountedWhenItIsEvicted) {
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "first"), "ok");
+    ASSERT_EQ(put(*store, numbered(2), "second"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  std::fstream file(segments() / segment_names().at(0), std::ios::in | std::ios::out);
+  file.seekp(format::records_at);
+  file.put('x');
+  file.close();
+  const auto store = open();
+  const auto cleared = store->clear();
+  ASSERT_TRUE(cleared) << cleared.error().message;
+  EXPECT_EQ(cleared->evicted_entries, 2U);
+  EXPECT_EQ(store->metrics().evictions, 2U);
 }
 
 // Each entry is in a segment of its own. While the index is made anew from them, both are put anew

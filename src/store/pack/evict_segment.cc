@@ -25,6 +25,13 @@ bool any_large(const format::Record&) noexcept { return true; }
 
 bool always_other(std::uint64_t) noexcept { return true; }
 
+// Whose header cannot be read any more.
+Gone nameless(std::uint64_t bytes) {
+  Gone gone{.eviction = {}, .is_known = false};
+  gone.eviction.bytes = bytes;
+  return gone;
+}
+
 }  // namespace
 
 std::string path_of(const format::SegmentName& name) {
@@ -264,7 +271,7 @@ Result<bool> SegmentEviction::swing(const Step& step) {
   const std::size_t until = std::min<std::uint64_t>(items_.size(), next_ + most);
   for (; next_ < until; ++next_) LARDER_CHECK_OK(swing_one(items_[next_], step));
   if (next_ < items_.size()) return false;
-  if (!from_summary_) LARDER_CHECK_OK(forget_unlisted());
+  if (!from_summary_) LARDER_CHECK_OK(forget_unlisted(step));
   return true;
 }
 
@@ -289,9 +296,7 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
   format::Record record;
   const auto is_good = read_header(item, record);
   if (!is_good || !*is_good) {
-    Gone gone{.eviction = {}, .is_known = false};
-    gone.eviction.bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
-    step.gone.push_back(gone);
+    step.gone.push_back(nameless(std::uint64_t{item.entry.hit_units} * pack_unit_bytes));
     return;
   }
   if (record.kind == format::RecordKind::large) drop_large(item, record);
@@ -299,13 +304,15 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
 }
 
 // Entries whose header is damaged and that no summary tells of: only the index knows them.
-Result<void> SegmentEviction::forget_unlisted() {
+Result<void> SegmentEviction::forget_unlisted(const Step& step) {
   IndexTable* const table = parts_.shelf.index().table();
   for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0 || format::Location::of(word).segment != number()) continue;
     LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));
-    if (withdrawn == Published::done) parts_.shelf.count_entries(-1);
+    if (withdrawn != Published::done) continue;
+    parts_.shelf.count_entries(-1);
+    step.gone.push_back(nameless(format::Location::of(word).hit_bytes()));
   }
   return {};
 }

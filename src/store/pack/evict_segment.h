@@ -117,7 +117,7 @@ class SegmentEviction {
   Result<bool> swing(const Step& step);
   Result<void> swing_one(Item& item, const Step& step);
   void tell(const Item& item, const Step& step);
-  Result<void> forget_unlisted();
+  Result<void> forget_unlisted(const Step& step);
 
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
