@@ -184,6 +184,16 @@ TEST_F(PackTrouble, AnIndexIsNotReplacedForWantOfDescriptors) {
   EXPECT_EQ(content(open()->get(numbered(1))), "artifact");
 }
 
+TEST_F(PackTrouble, ADirectoryWhoseFileSystemCannotBeToldIsNotOpened) {
+  options_.file_system = &faults_;
+  faults_.inject({.only = Op::open_directory, .os_error = EMFILE});
+  EXPECT_FALSE(open_pack_store(options_));
+  faults_.inject({.only = Op::file_system_type});
+  EXPECT_FALSE(open_pack_store(options_));
+  EXPECT_EQ(faults_.injected().size(), 2U);
+  EXPECT_FALSE(std::filesystem::exists(root()));
+}
+
 // No summary lists it and nobody knows its name any more; it is counted all the same.
 TEST_F(PackTrouble, AnEntryWithADamagedHeaderIsCountedWhenItIsEvicted) {
   {

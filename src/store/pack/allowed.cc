@@ -16,24 +16,30 @@ constexpr std::array<std::string_view, 6> fit = {"ext4",  "xfs",  "btrfs",
 
 }  // namespace
 
-Result<void> check_file_system(FileSystem& file_system, const std::string& path) {
+Result<void> check_type(Directory& directory, const std::string& path) {
+  LARDER_TRY(const std::string type, directory.file_system_type());
+  if (std::ranges::find(fit, type) != fit.end()) return {};
+  return std::unexpected(
+      Error{.code = Errc::unsupported,
+            .message = path + ": on a file system (" + type +
+                       ") where a pack store is not known to be safe; name it file:" + path +
+                       ", or a directory on ext4, xfs, btrfs, f2fs or tmpfs"});
+}
+
+Result<void> check_before_making(FileSystem& file_system, const std::string& path) {
   std::string place = path;
   for (;;) {
-    const auto directory = file_system.open_directory(place);
-    if (directory) {
-      LARDER_TRY(const std::string type, (*directory)->file_system_type());
-      if (std::ranges::find(fit, type) != fit.end()) return {};
-      return std::unexpected(
-          Error{.code = Errc::unsupported,
-                .message = path + ": on a file system (" + type +
-                           ") where a pack store is not known to be safe; name it file:" + path +
-                           ", or a directory on ext4, xfs, btrfs, f2fs or tmpfs"});
+    auto directory = file_system.open_directory(place);
+    if (directory) return check_type(**directory, path);
+    const Errc code = directory.error().code;
+    // Who may not read it, or finds something else there, is told by the open that follows.
+    if (code == Errc::permission_denied || code == Errc::not_ours) return {};
+    if (code != Errc::absent) {
+      directory.error().message = place + ": " + directory.error().message;
+      return std::unexpected(std::move(directory).error());
     }
-    // Any other trouble is told by the open that follows.
     const std::size_t slash = place.find_last_of('/');
-    if (directory.error().code != Errc::absent || slash == std::string::npos || place == "/") {
-      return {};
-    }
+    if (slash == std::string::npos || place == "/") return {};
     place.resize(std::max<std::size_t>(slash, 1));
   }
 }

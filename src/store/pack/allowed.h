@@ -8,9 +8,13 @@
 
 namespace larder::pack_store {
 
-// unsupported when `path`, or the nearest directory above it that exists, is on a file system that
-// is not known to be fit; the message names it and the remedy.
-Result<void> check_file_system(FileSystem& file_system, const std::string& path);
+// unsupported when the directory is on a file system that is not known to be fit; the message names
+// it, `path` and the remedy.
+Result<void> check_type(Directory& directory, const std::string& path);
+
+// The same of `path`, or of the nearest directory above it that exists: before anything is made
+// there.
+Result<void> check_before_making(FileSystem& file_system, const std::string& path);
 
 }  // namespace larder::pack_store
 

@@ -61,7 +61,7 @@ PackStoreImpl::~PackStoreImpl() {
 
 Result<void> PackStoreImpl::open() {
   return guarded([&]() -> Result<void> {
-    LARDER_CHECK_OK(check_file_system(file_system_, options_.directory));
+    LARDER_CHECK_OK(check_before_making(file_system_, options_.directory));
     if (options_.access == Access::read_write && options_.create == Create::at_open) {
       LARDER_CHECK_OK(shelf_for_writing());
       return {};

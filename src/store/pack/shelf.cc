@@ -13,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
+#include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
 #include "store/pack/names.h"
 #include "store/pack/rebuild.h"
@@ -77,6 +78,7 @@ Shelf::Shelf(const Parts& parts)
 
 Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
   std::unique_ptr<Shelf> shelf(new Shelf(parts));
+  LARDER_CHECK_OK(check_type(shelf->root(), parts.path));
   LARDER_CHECK_OK(shelf->open_directories());
   LARDER_CHECK_OK(shelf->open_state());
   LARDER_CHECK_OK(shelf->make_parts());
