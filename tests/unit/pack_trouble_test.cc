@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "format/entry_name.h"
 #include "format/pack_segment.h"
 #include "pack_store_fixture.h"
 
@@ -192,6 +193,16 @@ TEST_F(PackTrouble, ADirectoryWhoseFileSystemCannotBeToldIsNotOpened) {
   EXPECT_FALSE(open_pack_store(options_));
   EXPECT_EQ(faults_.injected().size(), 2U);
   EXPECT_FALSE(std::filesystem::exists(root()));
+}
+
+TEST_F(PackTrouble, LeftoversAreSweptByTheNextOpen) {
+  ASSERT_EQ(put(*open(), numbered(1), payload_of(5u << 20, 1)), "ok");
+  const std::string name = format::temporary_name(std::string(32, 'a'));
+  std::ofstream(root() / name) << "x";
+  std::ofstream(root() / "large" / name) << "x";
+  (void)open();
+  EXPECT_FALSE(std::filesystem::exists(root() / name));
+  EXPECT_FALSE(std::filesystem::exists(root() / "large" / name));
 }
 
 // No summary lists it and nobody knows its name any more; it is counted all the same.

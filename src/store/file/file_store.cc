@@ -5,6 +5,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/sweep.h"
 
 namespace larder {
 namespace file_store {
@@ -65,7 +66,7 @@ FileStore::~FileStore() {
 Result<void> FileStore::open() {
   return guarded([&]() -> Result<void> {
     LARDER_CHECK_OK(directory().open());
-    sweep_leftovers();
+    store_directory::sweep_leftovers(directory(), options_.log);
     return {};
   });
 }

@@ -1,6 +1,6 @@
-// One file per fingerprint. The parts: pending (flush), eviction and sweep, and from
-// store/directory store_directory (the root), lock_file (locks and kept counters), and new_file
-// (files on their way).
+// One file per fingerprint. The parts: pending (flush), eviction, and from store/directory
+// store_directory (the root), lock_file (locks and kept counters), new_file (files on their way)
+// and sweep (what is left of them).
 //
 // Concurrency model. A reader takes no lock: it opens a name, and what it opened is whole or fails
 // verification, since a name is given to whole files only. A put that finds the name free links its
@@ -157,10 +157,6 @@ class FileStore final : public Store {
   bool is_time_to_look_for_age();
   void set_usage(const format::Usage& usage);
   void subtract_usage(const format::Usage& gone);
-
-  // sweep.cc
-  void sweep_leftovers();
-  void sweep_one(Directory& root, std::string_view name);
 
   void log(LogLevel level, const std::string& line) const;
 

@@ -4,6 +4,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "store/directory/explain.h"
+#include "store/directory/sweep.h"
 #include "store/pack/allowed.h"
 #include "store/pack/pack_store_impl.h"
 
@@ -62,11 +63,15 @@ PackStoreImpl::~PackStoreImpl() {
 Result<void> PackStoreImpl::open() {
   return guarded([&]() -> Result<void> {
     LARDER_CHECK_OK(check_before_making(file_system_, options_.directory));
-    if (options_.access == Access::read_write && options_.create == Create::at_open) {
-      LARDER_CHECK_OK(shelf_for_writing());
-      return {};
+    const bool makes_it =
+        options_.access == Access::read_write && options_.create == Create::at_open;
+    LARDER_TRY(Shelf* const shelf, makes_it ? shelf_for_writing() : shelf_for_reading());
+    store_directory::sweep_leftovers(state().directory, options_.log);
+    if (shelf == nullptr) return {};
+    // For its leftovers. What is the matter there concerns large artifacts alone.
+    if (const auto opened = shelf->large().open(); !opened) {
+      log(LogLevel::warning, opened.error().message);
     }
-    LARDER_CHECK_OK(shelf_for_reading());
     return {};
   });
 }

@@ -12,7 +12,6 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
-#include "format/entry_name.h"
 #include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
 #include "store/pack/names.h"
@@ -267,25 +266,8 @@ Result<void> Shelf::make_index_anew(bool alone) {
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
   if (!alone) return {};
-  index_->remove_leftovers();
-  sweep_temporaries();
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
-}
-
-// Files on their way to a name, whose writer is gone: his lock tells.
-void Shelf::sweep_temporaries() {
-  std::vector<std::string> names;
-  (void)root().list([&names](std::string_view name) {
-    if (format::is_temporary_name(name)) names.emplace_back(name);
-    return true;
-  });
-  for (const std::string& name : names) {
-    const auto file = root().open_file(name, OpenMode::read_write);
-    if (!file) continue;
-    const auto locked = (*file)->try_lock(LockMode::exclusive, 0, 0);
-    if (locked && *locked) (void)root().remove_file(name);
-  }
 }
 
 // What a rebuild found out goes into `state`: alone, in place of what stood there; else only where

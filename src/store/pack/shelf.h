@@ -105,7 +105,6 @@ class Shelf {
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);
   bool is_last();
-  void sweep_temporaries();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
   bool sync_unproven();
   void close_cleanly();
