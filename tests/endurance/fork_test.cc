@@ -1,5 +1,6 @@
 // A process with busy threads forks, and each child goes on with what it inherited: it must neither
-// hang on what another thread of the parent held, nor do the parent's work a second time.
+// hang on what another thread of the parent held, nor do the parent's work a second time. Over
+// every kind of store that is on disk.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "larder/cache.h"
+#include "larder/pack_store.h"
 
 // Children flush, which starts threads; ThreadSanitizer forbids that by default.
 extern "C" const char* __tsan_default_options();
@@ -69,7 +71,9 @@ class Busy {
   std::vector<std::thread> threads_;
 };
 
-class Fork : public testing::Test {
+class MemoryFork : public testing::Test {};
+
+class Fork : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     std::string name =
@@ -79,10 +83,9 @@ class Fork : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
-  Cache open_cache() const { return open({.location = "file:" + store_path()}).value(); }
-  std::string store_path() const { return (directory_ / "store").string(); }
+  Cache open_cache() const { return open({.location = location()}).value(); }
   std::shared_ptr<Store> open_again() const {
-    return open_file_store({.directory = store_path()}).value();
+    return open_store({.location = parse_location(location()).value()}).value();
   }
 
   // Memory over files that are written by a flush.
@@ -93,8 +96,13 @@ class Fork : public testing::Test {
   }
 
  private:
+  std::string location() const { return GetParam() + ":" + (directory_ / "store").string(); }
+
   std::filesystem::path directory_;
 };
+
+INSTANTIATE_TEST_SUITE_P(Over, Fork, testing::Values("file", "pack"),
+                         [](const auto& kind) { return kind.param; });
 
 // 0 when every call does in the child what it does elsewhere.
 int use(Cache& cache) {
@@ -110,7 +118,7 @@ int use(Cache& cache) {
   return cache.metrics().lookups == 2 ? 0 : 7;
 }
 
-TEST_F(Fork, ChildrenOfABusyProcessUseItsCache) {
+TEST_P(Fork, ChildrenOfABusyProcessUseItsCache) {
   Cache cache = open_cache();
   const Busy busy(4, [&](int round) {
     const Fingerprint fingerprint = numbered(round % 16);
@@ -123,7 +131,7 @@ TEST_F(Fork, ChildrenOfABusyProcessUseItsCache) {
   for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child([&] { return use(cache); }), 0) << i;
 }
 
-TEST_F(Fork, AChildMayDestroyWhatItNeverUsed) {
+TEST_P(Fork, AChildMayDestroyWhatItNeverUsed) {
   std::optional<Cache> cache(open_cache());
   std::shared_ptr<Store> behind = open_behind();
   const Busy busy(4, [&](int round) {
@@ -142,7 +150,7 @@ TEST_F(Fork, AChildMayDestroyWhatItNeverUsed) {
   }
 }
 
-TEST_F(Fork, AChildStartsWithAnEmptyMemoryTier) {
+TEST_F(MemoryFork, AChildStartsEmpty) {
   const auto store = make_memory_store().value();
   ASSERT_TRUE(store->put(numbered(1), payload()));
   ASSERT_TRUE(store->add_statistics({.lookups = 5}));
@@ -159,7 +167,7 @@ TEST_F(Fork, AChildStartsWithAnEmptyMemoryTier) {
   EXPECT_FALSE(store->try_lease(numbered(1)).value());
 }
 
-TEST_F(Fork, AChildEndsInheritedLeasesWithoutWaiting) {
+TEST_F(MemoryFork, AChildEndsInheritedLeasesWithoutWaiting) {
   const auto store = make_memory_store().value();
   const Busy busy(4, [&](int round) { (void)store->try_lease(numbered(round % 4)); });
   for (int i = 0; i < forks; ++i) {
@@ -173,7 +181,7 @@ TEST_F(Fork, AChildEndsInheritedLeasesWithoutWaiting) {
   }
 }
 
-TEST_F(Fork, AChildDoesNotReleaseALeaseOfItsParent) {
+TEST_P(Fork, AChildDoesNotReleaseALeaseOfItsParent) {
   const auto store = open_again();
   auto lease = store->try_lease(numbered(1)).value();
   ASSERT_TRUE(lease);
@@ -187,7 +195,7 @@ TEST_F(Fork, AChildDoesNotReleaseALeaseOfItsParent) {
   EXPECT_TRUE(open_again()->try_lease(numbered(1)).value());
 }
 
-TEST_F(Fork, OnlyTheParentWritesWhatItHasQueued) {
+TEST_P(Fork, OnlyTheParentWritesWhatItHasQueued) {
   std::shared_ptr<Store> behind = open_behind();
   ASSERT_TRUE(behind->put(numbered(1), payload()));
   const auto child = [&](bool use_it) {
@@ -208,7 +216,7 @@ TEST_F(Fork, OnlyTheParentWritesWhatItHasQueued) {
   EXPECT_TRUE(open_again()->get(numbered(1)).value());
 }
 
-TEST_F(Fork, EveryCounterIsAddedOnce) {
+TEST_P(Fork, EveryCounterIsAddedOnce) {
   constexpr int children = 8;
   {
     std::optional<Cache> cache(open_cache());
@@ -235,8 +243,31 @@ TEST_F(Fork, EveryCounterIsAddedOnce) {
   EXPECT_EQ(kept.puts, 1u + children);
 }
 
+// A segment of a pack stays its parent's: nobody else may go on in it, and what the parent put
+// before and after the fork is there.
+TEST_P(Fork, AChildThatUsesAStoreLeavesItsParentsPutsAlone) {
+  std::shared_ptr<Store> store = open_again();
+  for (int i = 0; i < 60; i += 3) {
+    ASSERT_TRUE(store->put(numbered(i), payload()));
+    EXPECT_EQ(in_child([&] {
+                if (store->durability().pending != 0) return 1;
+                if (!store->put(numbered(i + 1), payload())) return 2;
+                if (!store->get(numbered(i)).value()) return 3;
+                store.reset();
+                return 0;
+              }),
+              0);
+    ASSERT_TRUE(open_again()->put(numbered(i + 2), payload()));
+    EXPECT_EQ(store->durability().pending, 1u);
+    ASSERT_TRUE(store->flush());
+  }
+  for (int i = 0; i < 60; ++i) EXPECT_TRUE(store->get(numbered(i)).value()) << i;
+  store.reset();
+  for (int i = 0; i < 60; ++i) EXPECT_TRUE(open_again()->get(numbered(i)).value()) << i;
+}
+
 // A host may fork within its compile function, and come back from it in the child as well.
-TEST_F(Fork, ACompileThatReturnsTwice) {
+TEST_P(Fork, ACompileThatReturnsTwice) {
   Cache cache = open_cache();
   const Busy busy(4, [&](int round) {
     (void)cache.get_or_compile(numbered(round), [] { return Artifact::copy_of("another"); });
