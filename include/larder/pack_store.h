@@ -61,8 +61,11 @@ class PackStore : public Store {
   // and those in files of their own, are read into memory as get does.
   virtual Result<std::optional<MappedView>> view(const Fingerprint& fingerprint) = 0;
 
-  // Upkeep that puts do in small steps, all of it: evicts to the budget, makes the disk's blocks
-  // match. For hosts with an idle thread.
+  // Upkeep that puts do in small steps, all of it, and what they leave undone: evicts to the
+  // budget, writes segments anew of which little is in use, gives back disk space that is allocated
+  // ahead, and cleans up after processes that were killed. For hosts with an idle thread: it reads
+  // and writes up to the whole store. Errors: timed_out when another process evicts for five
+  // seconds, read_only, those of reading and writing.
   virtual Result<void> maintain() = 0;
 };
 

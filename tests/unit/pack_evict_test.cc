@@ -1,11 +1,16 @@
-// The budget of a pack store: what leaves, what stays, and what must never come back.
+// The budget that a pack store keeps at each put: what leaves, what stays, and how far it may be
+// exceeded for a moment.
+#include <map>
+#include <thread>
+
 #include "tests/unit/pack_store_fixture.h"
 
 namespace larder {
 namespace {
 
-constexpr std::uint64_t mib = 1u << 20;
+constexpr std::uint64_t step = 1 * mib;  // of preallocation
 
+// Segments of 1 MiB, which hold 244 entries of 4 KiB.
 class PackEvict : public PackStoreFixture {};
 
 TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
@@ -13,15 +18,244 @@ TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
   options_.budget = {.max_bytes = budget};
   const auto store = open();
   std::uint64_t most = 0;
-  for (std::uint32_t i = 0; i < 20'000; ++i) {
-    ASSERT_EQ(put(*store, numbered(i), payload_of(4096, i)), "ok");
-    if (i % 64 == 0) most = std::max(most, disk_bytes());
+  for (std::uint32_t i = 0; i < 16'000; i += 64) {
+    fill(*store, i, i + 64);
+    most = std::max(most, disk_bytes());
   }
-  EXPECT_EQ(content(store->get(numbered(19'999))), payload_of(4096, 19'999));
-  // A segment and a step of preallocation for each of two writers: puts, and what is carried.
-  EXPECT_LE(most, budget + 1 * mib + 2 * mib);
-  EXPECT_GE(most, budget - 3 * mib);
+  EXPECT_EQ(count_present(*store, 15'990, 16'000), 10u);
+  // A segment, and a step for each of two writers: that of the puts, and that of what is carried.
+  EXPECT_LE(most, budget + budget / 64 * 4 + 2 * step);
+  EXPECT_GE(most, budget - 2 * mib);
   EXPECT_GT(store->metrics().evictions, 10'000u);
+  EXPECT_GT(store->metrics().evicted_bytes, 40 * mib);
+}
+
+TEST_F(PackEvict, SeveralThreadsKeepTheBudget) {
+  constexpr std::uint64_t budget = 16 * mib;
+  options_.budget = {.max_bytes = budget};
+  const auto store = open();
+  std::vector<std::thread> threads;
+  for (std::uint32_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back(
+        [&store, thread] { fill(*store, thread * 10'000, thread * 10'000 + 4'000); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(disk_bytes(), budget + 1 * mib + 5 * step);
+  EXPECT_GT(store->metrics().evictions, 10'000u);
+}
+
+TEST_F(PackEvict, ManyShortSessionsKeepTheBudget) {
+  constexpr std::uint64_t budget = 4 * mib;
+  options_.budget = {.max_bytes = budget};
+  for (std::uint32_t session = 0; session < 80; ++session) {
+    fill(*open(), session * 20, session * 20 + 20);
+  }
+  EXPECT_LE(disk_bytes(), budget + 1 * mib + 2 * step);
+  EXPECT_EQ(count_present(*open(), 1'590, 1'600), 10u);
+}
+
+TEST_F(PackEvict, WhatIsReadStaysAndTheRestLeaves) {
+  options_.budget = {.max_bytes = 8 * mib};
+  const auto store = open();
+  fill(*store, 0, 400);
+  for (std::uint32_t round = 1; round <= 30; ++round) {
+    EXPECT_EQ(count_present(*store, 0, 200), 200u) << round;
+    fill(*store, round * 1000, round * 1000 + 400);
+  }
+  EXPECT_EQ(count_present(*store, 0, 200), 200u);
+  EXPECT_EQ(count_present(*store, 200, 400), 0u);
+}
+
+// Used once is not used for ever.
+TEST_F(PackEvict, WhatIsNoLongerReadLeavesInTheEnd) {
+  options_.budget = {.max_bytes = 8 * mib};
+  const auto store = open();
+  fill(*store, 0, 200);
+  EXPECT_EQ(count_present(*store, 0, 200), 200u);
+  // Others are read from now on, so that they push it out.
+  for (std::uint32_t round = 1; round <= 35; ++round) {
+    fill(*store, round * 1000, round * 1000 + 400);
+    count_present(*store, round * 1000, round * 1000 + 400);
+  }
+  EXPECT_EQ(count_present(*store, 0, 200), 0u);
+}
+
+TEST_F(PackEvict, CarriedEntriesKeepPayloadRecipeAndSequence) {
+  options_.budget = {.max_bytes = 8 * mib};
+  const auto store = open();
+  const std::string payload = payload_of(10'000, 7);
+  ASSERT_TRUE(store->put(numbered(1), bytes_of(payload), {.recipe = "a recipe"}));
+  const std::string before = segment_of(*store, numbered(1));
+  for (std::uint32_t i = 0; i < 8'000; i += 100) {
+    ASSERT_TRUE(*store->contains(numbered(1)));
+    fill(*store, 1000 + i, 1000 + i + 100);
+  }
+  EXPECT_NE(segment_of(*store, numbered(1)), before);
+  const auto details = store->inspect(numbered(1));
+  ASSERT_TRUE(details && *details) << details.error().message;
+  EXPECT_EQ((*details)->recipe, "a recipe");
+  EXPECT_EQ(content(store->get(numbered(1))), payload);
+}
+
+TEST_F(PackEvict, TheListenerHearsOfEachEvictionOnce) {
+  options_.budget = {.max_bytes = 8 * mib};
+  std::map<Fingerprint, int> left;
+  options_.on_evict = [&](const Eviction& eviction) {
+    ++left[eviction.fingerprint];
+    EXPECT_EQ(eviction.reason, EvictionReason::bytes);
+    EXPECT_GE(eviction.bytes, 4096u);
+  };
+  const auto store = open();
+  fill(*store, 0, 5'000);
+  for (std::uint32_t i = 0; i < 5'000; ++i) {
+    const auto heard = left.find(numbered(i));
+    EXPECT_EQ(heard == left.end() ? 0 : heard->second, *store->contains(numbered(i)) ? 0 : 1) << i;
+  }
+  EXPECT_EQ(store->metrics().evictions, left.size());
+  EXPECT_EQ(store->metrics().entries, 5'000 - left.size());
+}
+
+TEST_F(PackEvict, TheListenerMayCallTheStore) {
+  options_.budget = {.max_bytes = 4 * mib};
+  std::shared_ptr<PackStore> store;
+  options_.on_evict = [&](const Eviction& eviction) {
+    EXPECT_EQ(content(store->get(eviction.fingerprint)), "absent");
+  };
+  store = open();
+  fill(*store, 0, 3'000);
+  EXPECT_GT(store->metrics().evictions, 0u);
+}
+
+TEST_F(PackEvict, AViewOutlivesTheEvictionOfItsSegment) {
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  fill(*store, 0, 1);
+  const auto view = store->view(numbered(0));
+  ASSERT_TRUE(view && *view);
+  store->flush().value();
+  ASSERT_EQ(store->prune({.max_entries = 0})->kept_entries, 0u);
+  EXPECT_TRUE(segment_names().empty());
+  const auto bytes = (*view)->bytes();
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+            payload_of(4096, 0));
+}
+
+TEST_F(PackEvict, ReadersNeverSeeAnythingButTheirEntryOrNone) {
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  std::atomic<bool> stop = false;
+  std::thread reader([&] {
+    for (std::uint32_t i = 0; !stop; i = (i + 1) % 4'000) count_present(*store, i, i + 1);
+  });
+  fill(*store, 0, 4'000);
+  stop = true;
+  reader.join();
+  const Metrics metrics = store->metrics();
+  EXPECT_EQ(metrics.corrupt + metrics.io_errors + metrics.skipped, 0u);
+}
+
+// Somebody else writes the oldest segment.
+TEST_F(PackEvict, ASegmentThatIsHeldStays) {
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  fill(*store, 0, 300);
+  ASSERT_TRUE(store->flush());
+  const std::string oldest = segment_of(*store, numbered(0));
+  ASSERT_NE(oldest, segment_of(*store, numbered(299)));
+  const auto held = hold(oldest);
+  fill(*store, 1'000, 4'000);
+  EXPECT_EQ(segment_names().front(), oldest);
+  EXPECT_EQ(count_present(*store, 0, 200), 200u);
+  EXPECT_EQ(count_present(*store, 1'000, 1'200), 0u);
+}
+
+TEST_F(PackEvict, NoMoreEntriesThanTheBudgetAfterAnyPut) {
+  options_.budget = {.max_bytes = 60 * mib, .max_entries = 100};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 6'000; ++i) {
+    fill(*store, i, i + 1);
+    ASSERT_LE(store->metrics().entries, 100u) << i;
+    if (i % 100 == 0) {
+      ASSERT_TRUE(store->flush());
+    }
+  }
+  EXPECT_EQ(count_present(*store, 5'900, 6'000), 100u);
+  // What is left of a segment when nearly all of its entries have left is taken away.
+  EXPECT_LE(segment_names().size(), 4u);
+}
+
+// All that is known of its size is in the files themselves.
+TEST_F(PackEvict, AStoreThatGrewWithoutABudgetShrinks) {
+  options_.budget = {.max_bytes = 60 * mib};
+  fill(*open(), 0, 4'000);
+  lose_the_index();
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  fill(*store, 10'000, 10'300);
+  EXPECT_LE(disk_bytes(), 4 * mib + 1 * mib + 2 * step);
+}
+
+TEST_F(PackEvict, TheGaugesTellWhatIsThere) {
+  fill(*open(), 0, 30);
+  const auto store = open();
+  EXPECT_EQ(store->metrics().entries, 30u);
+  const std::uint64_t all_else = disk_bytes() - 30 * (4096 + 256);
+  EXPECT_GE(store->metrics().bytes, 30u * 4096);
+  // Segments are counted in whole blocks.
+  EXPECT_LE(store->metrics().bytes, 30u * (4096 + 256) + all_else + 4096);
+  fill(*store, 30, 40);
+  EXPECT_EQ(store->metrics().entries, 40u);
+  EXPECT_GE(store->metrics().bytes, 40u * 4096);
+  EXPECT_EQ(store->statistics()->entries, 40u);
+}
+
+TEST_F(PackEvict, OfTooManyEntriesThoseThatWereReadStay) {
+  options_.budget = {.max_entries = 100};
+  const auto store = open();
+  fill(*store, 0, 40);
+  for (std::uint32_t round = 1; round < 60; ++round) {
+    EXPECT_EQ(count_present(*store, 0, 20), 20u);
+    fill(*store, round * 1'000, round * 1'000 + 50);
+  }
+  EXPECT_EQ(count_present(*store, 0, 20), 20u);
+  EXPECT_EQ(count_present(*store, 20, 40), 0u);
+}
+
+TEST_F(PackEvict, EntriesLeaveWhenTheyAreTooOld) {
+  options_.budget = {.max_age_s = 1'000};
+  options_.file_system = &clock_;
+  const auto store = open();
+  fill(*store, 0, 300);
+  clock_.later_s = 600;
+  fill(*store, 1'000, 1'010);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);  // used at 600
+  clock_.later_s = 1'200;
+  fill(*store, 2'000, 2'010);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);
+  EXPECT_EQ(count_present(*store, 10, 300), 0u);
+  EXPECT_EQ(count_present(*store, 1'000, 1'010), 10u);
+}
+
+TEST_F(PackEvict, LargeArtifactsCountAndLeaveWithTheirFiles) {
+  constexpr std::uint64_t budget = 32 * mib;
+  options_.budget = {.max_bytes = budget};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(5 * mib, i)), "ok");
+    // One more than fits, and what is put before it is noticed.
+    EXPECT_LE(disk_bytes(), budget + 2 * 5 * mib + 2 * mib + 2 * step) << i;
+  }
+  EXPECT_EQ(content(store->get(numbered(19))), payload_of(5 * mib, 19));
+  EXPECT_EQ(content(store->get(numbered(0))), "absent");
+}
+
+// More than any disk has: everything leaves that can, which is all but what is being written.
+TEST_F(PackEvict, FreeSpaceIsKept) {
+  options_.budget = {.max_bytes = 64 * mib, .min_free_bytes = 1ull << 60};
+  const auto store = open();
+  fill(*store, 0, 3'000);
+  EXPECT_LE(disk_bytes(), 4 * mib + 2 * step);
+  EXPECT_EQ(count_present(*store, 2'999, 3'000), 1u);
 }
 
 }  // namespace

@@ -16,8 +16,11 @@
 #include "larder/file_system.h"
 #include "larder/pack_store.h"
 #include "larder/testing/fault_file_system.h"
+#include "store/pack/segment_writer.h"
 
 namespace larder {
+
+inline constexpr std::uint64_t mib = 1u << 20;
 
 inline Fingerprint numbered(std::uint32_t number) {
   Fingerprint fingerprint;
@@ -46,6 +49,26 @@ inline std::string content(const Result<std::optional<Artifact>>& found) {
   return *found ? std::string((*found)->text()) : "absent";
 }
 
+// The machine's, at another time.
+class ShiftedClock final : public FileSystem {
+ public:
+  Result<std::unique_ptr<Directory>> open_directory(std::string_view path) override {
+    return real_.open_directory(path);
+  }
+  Result<std::string> resolve(std::string_view path) override { return real_.resolve(path); }
+  Result<std::string> read_file(std::string_view path, std::size_t max_bytes) override {
+    return real_.read_file(path, max_bytes);
+  }
+  UserInfo user() override { return real_.user(); }
+  Result<std::string> random_name() override { return real_.random_name(); }
+  std::int64_t now_s() override { return real_.now_s() + later_s; }
+
+  std::int64_t later_s = 0;
+
+ private:
+  FileSystem& real_ = posix_file_system();
+};
+
 class PackStoreFixture : public ::testing::Test {
  protected:
   PackStoreFixture() {
@@ -66,6 +89,24 @@ class PackStoreFixture : public ::testing::Test {
   static std::string put(Store& store, const Fingerprint& fingerprint, std::string_view payload) {
     const auto stored = store.put(fingerprint, bytes_of(payload));
     return stored ? "ok" : stored.error().message;
+  }
+
+  // Entries of 4 KiB each.
+  static void fill(Store& store, std::uint32_t from, std::uint32_t until) {
+    for (std::uint32_t i = from; i < until; ++i) {
+      ASSERT_EQ(put(store, numbered(i), payload_of(4096, i)), "ok");
+    }
+  }
+
+  static std::uint32_t count_present(Store& store, std::uint32_t from, std::uint32_t until) {
+    std::uint32_t present = 0;
+    for (std::uint32_t i = from; i < until; ++i) {
+      const std::string found = content(store.get(numbered(i)));
+      if (found == "absent") continue;
+      EXPECT_EQ(found, payload_of(4096, i)) << i;
+      ++present;
+    }
+    return present;
   }
 
   std::filesystem::path root() const { return options_.directory; }
@@ -89,6 +130,25 @@ class PackStoreFixture : public ::testing::Test {
     return names;
   }
 
+  // "0000000a.seg", in which the entry is.
+  static std::string segment_of(Store& store, const Fingerprint& fingerprint) {
+    const auto details = store.inspect(fingerprint);
+    if (!details || !*details) return "";
+    const std::string& location = (*details)->location;
+    const std::size_t end = location.find(".seg") + 4;
+    return location.substr(end - 12, 12);
+  }
+
+  // As the process that writes a segment holds it, until the file is closed.
+  std::unique_ptr<File> hold(const std::string& name) const {
+    auto directory = posix_file_system().open_directory(segments().string());
+    EXPECT_TRUE(directory);
+    auto file = (*directory)->open_file(name, OpenMode::read_write);
+    EXPECT_TRUE(file) << name;
+    EXPECT_EQ((*file)->try_lock(LockMode::exclusive, pack_store::owner_lock_at, 1), true) << name;
+    return *std::move(file);
+  }
+
   // The next open makes the index anew from the segments.
   void lose_the_index() const {
     for (const auto& entry : std::filesystem::directory_iterator(root())) {
@@ -100,6 +160,7 @@ class PackStoreFixture : public ::testing::Test {
   std::filesystem::path directory_;
   PackStoreOptions options_;
   testing::FaultFileSystem faults_{posix_file_system()};
+  ShiftedClock clock_;
 
  private:
   static std::uint64_t blocks_of(const std::filesystem::path& path) {

@@ -73,8 +73,9 @@ Result<void> PackStoreImpl::maintain() {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
-    auto kept = shelf->evictor().catch_up(evicting);
+    auto kept = shelf->evictor().maintain(evicting);
     tell(evicting.gone);
+    state().epochs.collect();
     return kept;
   });
 }

@@ -4,14 +4,13 @@
 
 #include "base/try.h"
 #include "store/pack/evict_segment.h"
+#include "store/pack/large_files.h"
 
 namespace larder::pack_store {
 namespace {
 
 using format::StateWord;
-using store_directory::LockOffset;
 
-constexpr auto large_wait = std::chrono::milliseconds(200);
 constexpr std::uint32_t units_of_large = format::record_header_bytes / format::pack_unit_bytes;
 
 std::unexpected<Error> not_now(const char* why) {
@@ -53,7 +52,7 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
   std::map<std::uint32_t, HoldsLarge> successors;
   for (const Item& item : items_) {
     if (item.fate != Fate::dead || item.entry.removed) continue;
-    const auto word = any_word(item);
+    const auto word = find_place(parts_.shelf, item.entry.slot_tag);
     if (!word) continue;
     const auto location = format::Location::of(*word);
     auto& holds_large = successors[location.segment];
@@ -85,30 +84,9 @@ void SegmentEviction::drop_dead_large() {
     }
     format::Record record;
     const auto is_good = read_header(item, record);
-    if (is_good && *is_good && record.kind == format::RecordKind::large) drop_large(item, record);
+    if (is_good && *is_good && record.kind == format::RecordKind::large)
+      drop_large(parts_.shelf, record);
   }
-}
-
-// Under the lock that a put of the same payload holds from storing the file to publishing what
-// leads to it. What stays by mistake is swept by maintain().
-void SegmentEviction::drop_large(const Item& item, const format::Record& record) {
-  const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
-  const auto held = parts_.shelf.locks().acquire(LockOffset::change_of(key), large_wait);
-  if (!held || leads_to(item, record)) return;
-  (void)parts_.shelf.large().remove(key);
-}
-
-// Whether an entry of the same payload is in the index.
-bool SegmentEviction::leads_to(const Item& item, const format::Record& record) const {
-  const auto word = any_word(item);
-  if (!word) return false;
-  Found found{.location = format::Location::of(*word)};
-  const auto segment = parts_.shelf.segments().find(found.location.segment, found.keep);
-  if (!segment) return true;  // nothing is known
-  found.segment = *segment;
-  const auto candidate = pack_store::read_header(record.fingerprint, found);
-  return !candidate || *candidate != Candidate::wanted ||
-         found.record.payload_digest == record.payload_digest;
 }
 
 }  // namespace larder::pack_store

@@ -11,32 +11,55 @@
 namespace larder::pack_store {
 namespace {
 
-std::optional<std::uint64_t> created_at_sequence(std::span<const std::byte> head) {
+struct Beginning {
+  std::uint64_t created_at_sequence = 0;
+  Content content = Content::unknown;
+};
+
+Beginning beginning_of(Segment& segment) {
+  std::array<std::byte, format::records_at + format::record_header_bytes> bytes = {};
+  const auto count = segment.file()->read_at(bytes, 0);
+  if (!count || *count < bytes.size()) return {};
+  const std::span<const std::byte> head(bytes);
   auto header = format::decode_segment_header(head.first(format::segment_header_bytes));
   if (!header) header = format::decode_segment_header(head.subspan(format::segment_header_bytes));
-  return header ? std::optional(header->created_at_sequence) : std::nullopt;
+  format::Record first;
+  const auto verdict = format::decode_record(head.subspan(format::records_at), segment.key(),
+                                             format::records_at / format::pack_unit_bytes, first);
+  if (!header || verdict != format::RecordVerdict::good) return {};
+  const bool is_younger = first.sequence >= header->created_at_sequence;
+  return {.created_at_sequence = header->created_at_sequence,
+          .content = is_younger ? Content::put : Content::carried};
 }
-
-bool any_large(const format::Record&) noexcept { return true; }
 
 }  // namespace
 
+Content content_of(Segment& segment) { return beginning_of(segment).content; }
+
+Result<std::vector<format::SummaryEntry>> list_records(Shelf& shelf, Writers& carriers,
+                                                       Segment& segment) {
+  for (Writers* const own : {&carriers, &shelf.writers()}) {
+    if (auto entries = own->entries_of(segment.number())) return *std::move(entries);
+  }
+  auto summary = read_summary(segment, Proof::unwanted);
+  if (summary && *summary) return **std::move(summary);
+  std::vector<format::SummaryEntry> entries;
+  LARDER_TRY(
+      const Scanned scanned,
+      scan_records(segment, {}, [&](const format::Record& record, std::uint32_t place) {
+        entries.push_back(format::summary_entry(record, shelf.hash()(record.fingerprint), place));
+      }));
+  if (scanned == Scanned::whole) return entries;
+  return std::unexpected(Error{.code = Errc::io_error, .message = "not all of it can be read"});
+}
+
 // 0 when nothing is known: then all of it is read.
-Result<std::uint64_t> OlderRecords::lower_bound(Segment& segment) {
+std::uint64_t OlderRecords::lower_bound(Segment& segment) {
   if (const auto known = lowest_.find(segment.number()); known != lowest_.end()) {
     return known->second;
   }
-  std::array<std::byte, format::records_at + format::record_header_bytes> head = {};
-  LARDER_TRY(const std::size_t count, segment.file()->read_at(head, 0));
-  if (count < head.size()) return 0;
-  const auto created_at = created_at_sequence(std::span(head).first(format::records_at));
-  if (!created_at) return 0;
-  format::Record first;
-  const auto verdict =
-      format::decode_record(std::span(head).subspan(format::records_at), segment.key(),
-                            format::records_at / format::pack_unit_bytes, first);
-  const bool is_plain = verdict == format::RecordVerdict::good && first.sequence >= *created_at;
-  return is_plain ? *created_at : 0;
+  const Beginning beginning = beginning_of(segment);
+  return beginning.content == Content::put ? beginning.created_at_sequence : 0;
 }
 
 Result<void> OlderRecords::look_into(const format::SegmentName& name, const Sequences& newest,
@@ -49,16 +72,15 @@ Result<void> OlderRecords::look_into(const format::SegmentName& name, const Sequ
     return {};
   }
   if (!segment) return std::unexpected(segment.error());
-  LARDER_TRY(const std::uint64_t bound, lower_bound(**segment));
-  if (bound > highest) return {};
-  LARDER_TRY(const SegmentEntries read, read_entries(**segment, shelf_.hash(), any_large));
+  if (lower_bound(**segment) > highest) return {};
+  LARDER_TRY(const auto entries, list_records(shelf_, carriers_, **segment));
   std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();
-  for (const format::SummaryEntry& entry : read.entries) {
+  for (const format::SummaryEntry& entry : entries) {
     lowest = std::min(lowest, entry.sequence);
     const auto asked = newest.find(entry.slot_tag);
     if (asked != newest.end() && entry.sequence < asked->second) found.insert(entry.slot_tag);
   }
-  if (read.from_summary) lowest_[name.number] = lowest;
+  if ((*segment)->is_known_durable()) lowest_[name.number] = lowest;
   return {};
 }
 

@@ -6,18 +6,27 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "store/pack/shelf.h"
 
 namespace larder::pack_store {
 
+// Segments made for carried records are told from the others by their first record: it is older
+// than the segment. What is put into a segment is younger.
+enum class Content { unknown, put, carried };
+Content content_of(Segment& segment);
+
+// What was written to a segment, whether the disk has it or not. io_error when some of it cannot be
+// read.
+Result<std::vector<format::SummaryEntry>> list_records(Shelf& shelf, Writers& carriers,
+                                                       Segment& segment);
+
 // Exact where a segment can be read: were it not, tombstones would pile up for as long as any old
-// entry is in use. Most segments need no reading: what is put into a segment is younger than the
-// segment, and only segments that were made for carried records hold others. Such a one is told by
-// its first record.
+// entry is in use. Most need no reading: those of Content::put hold nothing older than themselves.
 class OlderRecords {
  public:
-  explicit OlderRecords(Shelf& shelf) : shelf_(shelf) {}
+  OlderRecords(Shelf& shelf, Writers& carriers) : shelf_(shelf), carriers_(carriers) {}
 
   using Sequences = std::unordered_map<std::uint64_t, std::uint64_t>;  // by slot tag
 
@@ -28,9 +37,10 @@ class OlderRecords {
  private:
   Result<void> look_into(const format::SegmentName& name, const Sequences& newest,
                          std::uint64_t highest, std::unordered_set<std::uint64_t>& found);
-  Result<std::uint64_t> lower_bound(Segment& segment);
+  std::uint64_t lower_bound(Segment& segment);
 
   Shelf& shelf_;
+  Writers& carriers_;
   std::map<std::uint32_t, std::uint64_t> lowest_;  // of segments that do not change any more
 };
 

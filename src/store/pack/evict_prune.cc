@@ -50,24 +50,22 @@ Result<PrunePlan> PrunePlan::make(const Parts& parts) {
 
 // In the order in which they leave.
 void PrunePlan::find_entries(const Parts& parts) {
-  std::vector<std::uint64_t> words = words_of(parts.shelf);
-  std::ranges::sort(words, {}, [](std::uint64_t word) {
-    const Location location = Location::of(word);
-    return std::tuple((word & format::visited_bit) != 0, location.segment, location.place);
-  });
-  for (const std::uint64_t word : words) {
+  for (const std::uint64_t word : words_of(parts.shelf)) {
     const auto record = describe_record(parts.shelf, Location::of(word));
     const auto source = sources_.find(Location::of(word).segment);
     if (!record || source == sources_.end()) continue;
     const bool is_large = record->kind == format::RecordKind::large;
-    const bool visited = (word & format::visited_bit) != 0;
-    const std::int64_t age_s = visited ? 0 : parts.now_s - record->written_s;
     entries_.push_back({.word = word,
+                        .sequence = record->sequence,
                         .record_bytes = record->total_bytes(),
                         .large_bytes = is_large ? record->raw_bytes : 0,
-                        .age_s = static_cast<std::uint64_t>(std::max<std::int64_t>(0, age_s))});
+                        .used_s = record->written_s,
+                        .visited = (word & format::visited_bit) != 0});
     source->second.live_bytes += record->total_bytes() + bytes_beside_record;
   }
+  std::ranges::sort(entries_, {}, [](const Entry& entry) {
+    return std::tuple(entry.visited, entry.used_s, entry.sequence);
+  });
   report_.kept_entries = entries_.size();
 }
 
@@ -94,7 +92,10 @@ void PrunePlan::compact_hollow(const Parts& parts) {
 std::optional<EvictionReason> PrunePlan::reason(const Parts& parts, const Entry& entry,
                                                 const Source& source) const {
   const Budget& budget = parts.budget;
-  if (budget.max_age_s && entry.age_s > *budget.max_age_s) return EvictionReason::age;
+  const std::int64_t age_s = entry.visited ? 0 : parts.now_s - entry.used_s;
+  if (budget.max_age_s && age_s > 0 && static_cast<std::uint64_t>(age_s) > *budget.max_age_s) {
+    return EvictionReason::age;
+  }
   if (budget.max_entries && report_.kept_entries > *budget.max_entries) {
     return EvictionReason::entries;
   }

@@ -15,8 +15,8 @@ namespace larder::pack_store {
 
 // Segments are the units of disk space: a segment of which an entry leaves is written anew without
 // it, and without its dead records. What is in segments that others write can be forgotten, but
-// frees nothing. Entries leave in the order of their segments, those that nobody has read since the
-// last eviction step before all others.
+// frees nothing. What was used least recently leaves first; what was read since the last eviction
+// step counts as used now.
 class PrunePlan {
  public:
   struct Parts {
@@ -45,9 +45,11 @@ class PrunePlan {
  private:
   struct Entry {
     std::uint64_t word = 0;  // with marks
+    std::uint64_t sequence = 0;
     std::uint64_t record_bytes = 0;
     std::uint64_t large_bytes = 0;
-    std::uint64_t age_s = 0;
+    std::uint32_t used_s = 0;
+    bool visited = false;
   };
   struct Source {
     format::SegmentName name;

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/try.h"
+#include "store/pack/large_files.h"
 #include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
@@ -118,27 +119,6 @@ std::uint64_t SegmentEviction::place_word(const Item& item) const noexcept {
       .word();
 }
 
-// With marks, when the index leads to this very record.
-std::optional<std::uint64_t> SegmentEviction::word_at_home(const Item& item) const {
-  IndexTable* const table = parts_.shelf.index().table();
-  if (table == nullptr) return std::nullopt;
-  for (IndexTable::Cursor cursor(*table, item.entry.slot_tag); cursor.next();) {
-    if ((cursor.word() & format::place_mask) == place_word(item)) return cursor.word();
-  }
-  return std::nullopt;
-}
-
-// The place of whatever entry has the item's tag.
-std::optional<std::uint64_t> SegmentEviction::any_word(const Item& item) const {
-  IndexTable* const table = parts_.shelf.index().table();
-  if (table == nullptr) return std::nullopt;
-  for (IndexTable::Cursor cursor(*table, item.entry.slot_tag); cursor.next();) {
-    const std::uint64_t place = cursor.word() & format::place_mask;
-    if (place != 0) return place;
-  }
-  return std::nullopt;
-}
-
 // False when it is damaged.
 Result<bool> SegmentEviction::read_header(const Item& item, format::Record& record) {
   std::array<std::byte, record_header_bytes> header;
@@ -158,18 +138,30 @@ Result<bool> SegmentEviction::copy(std::uint64_t bytes) {
   return next_ == items_.size();
 }
 
+Result<SegmentEviction::Verdict> SegmentEviction::judge(const Item& item) {
+  Asked asked{.place_word = place_word(item),
+              .bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes,
+              .visited = item.visited};
+  format::Record record;
+  if (rules_.needs_age && !item.visited) {
+    LARDER_TRY(const bool is_good, read_header(item, record));
+    const std::int64_t age_s = parts_.file_system.now_s() - record.written_s;
+    if (is_good) asked.age_s = static_cast<std::uint64_t>(std::max<std::int64_t>(0, age_s));
+  }
+  return rules_.judge(asked);
+}
+
 // Returns what it cost.
 Result<std::uint64_t> SegmentEviction::sort_out(Item& item) {
-  const auto word = item.entry.removed ? std::nullopt : word_at_home(item);
+  const auto word = item.entry.removed
+                        ? std::nullopt
+                        : find_word(parts_.shelf, item.entry.slot_tag, place_word(item));
   if (!word) {
     item.fate = Fate::dead;
     return bytes_per_look;
   }
   item.visited = (*word & format::visited_bit) != 0;
-  const Verdict verdict =
-      rules_.judge({.place_word = *word & format::place_mask,
-                    .bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes,
-                    .visited = item.visited});
+  LARDER_TRY(const Verdict verdict, judge(item));
   item.reason = verdict.reason;
   item.fate = Fate::drop;
   if (verdict.fate == Verdict::Fate::drop) return bytes_per_look;
@@ -209,7 +201,7 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
 bool SegmentEviction::may_uncover(const Item& item) const {
   if (item.entry.removed) return true;
   if (!item.entry.supersedes || item.fate == Fate::carry) return false;
-  return item.fate == Fate::drop || !any_word(item);
+  return item.fate == Fate::drop || !find_place(parts_.shelf, item.entry.slot_tag);
 }
 
 Result<void> SegmentEviction::leave_tombstone(const Item& item) {
@@ -299,7 +291,7 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
     step.gone.push_back(nameless(std::uint64_t{item.entry.hit_units} * pack_unit_bytes));
     return;
   }
-  if (record.kind == format::RecordKind::large) drop_large(item, record);
+  if (record.kind == format::RecordKind::large) drop_large(parts_.shelf, record);
   step.gone.push_back(gone_of(record, item.reason, parts_.file_system.now_s()));
 }
 

@@ -22,7 +22,6 @@
 
 #include "store/pack/evict_older.h"
 #include "store/pack/evict_usage.h"
-#include "store/pack/look_up.h"
 #include "store/pack/shelf.h"
 
 namespace larder::pack_store {
@@ -55,13 +54,17 @@ class SegmentEviction {
     std::uint64_t place_word = 0;
     std::uint64_t bytes = 0;  // of the record, without its recipe
     bool visited = false;
+    std::uint64_t age_s = 0;  // 0 when visited, or when nobody wants to know
   };
   enum class WhenFull { give_up, drop };
 
   struct Rules {
     std::function<Verdict(const Asked&)> judge;
     WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
+    bool needs_age = false;
   };
+
+  static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
 
   // What the caller lends for one step.
   struct Step {
@@ -101,12 +104,11 @@ class SegmentEviction {
                   std::shared_ptr<Segment> segment);
 
   std::uint64_t place_word(const Item& item) const noexcept;
-  std::optional<std::uint64_t> word_at_home(const Item& item) const;
-  std::optional<std::uint64_t> any_word(const Item& item) const;
   Result<bool> read_header(const Item& item, format::Record& record);
 
   Result<bool> copy(std::uint64_t bytes);
   Result<std::uint64_t> sort_out(Item& item);
+  Result<Verdict> judge(const Item& item);
   Result<std::uint64_t> carry(Item& item);
 
   Result<void> settle();
@@ -124,8 +126,6 @@ class SegmentEviction {
   enum class HoldsLarge : std::uint8_t { no, yes };
   Result<void> secure(std::uint32_t number, HoldsLarge holds_large, const Step& step);
   void drop_dead_large();
-  void drop_large(const Item& item, const format::Record& record);
-  bool leads_to(const Item& item, const format::Record& record) const;
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;

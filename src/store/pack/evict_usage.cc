@@ -71,6 +71,25 @@ std::uint64_t count_entries(const IndexTable& table) noexcept {
   return count;
 }
 
+std::optional<std::uint64_t> find_word(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word) {
+  IndexTable* const table = shelf.index().table();
+  if (table == nullptr) return std::nullopt;
+  for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
+    if ((cursor.word() & format::place_mask) == place_word) return cursor.word();
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> find_place(Shelf& shelf, std::uint64_t tag) {
+  IndexTable* const table = shelf.index().table();
+  if (table == nullptr) return std::nullopt;
+  for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
+    const std::uint64_t place = cursor.word() & format::place_mask;
+    if (place != 0) return place;
+  }
+  return std::nullopt;
+}
+
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location) {
   std::shared_ptr<Segment> keep;
   const auto segment = shelf.segments().find(location.segment, keep);
@@ -86,13 +105,17 @@ std::optional<format::Record> describe_record(Shelf& shelf, const format::Locati
   return is_good ? std::optional(record) : std::nullopt;
 }
 
-Result<OnDisk> look_at_disk(Shelf& shelf) {
+Result<OnDisk> look_at_disk(Shelf& shelf, LargeFiles large) {
   OnDisk found;
   if (!shelf.has_segments()) return found;  // a store that nobody has written to
   LARDER_CHECK_OK(look_at_root(shelf.root(), found));
   LARDER_CHECK_OK(look_at_segments(shelf.segments_directory(), found));
-  LARDER_TRY(const PruneReport large, shelf.large().prune({}, DryRun::yes));
-  found.large_bytes = large.kept_bytes;
+  if (large == LargeFiles::as_kept) {
+    found.large_bytes = shelf.large().metrics().bytes;
+  } else {
+    LARDER_TRY(const PruneReport counted, shelf.large().prune({}, DryRun::yes));
+    found.large_bytes = counted.kept_bytes;
+  }
   return found;
 }
 

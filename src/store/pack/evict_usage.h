@@ -33,11 +33,18 @@ struct OnDisk {
 
 std::uint64_t count_entries(const IndexTable& table) noexcept;
 
+// The word of the slot that leads to exactly that place, with its marks.
+std::optional<std::uint64_t> find_word(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word);
+// The place that the index has for a tag.
+std::optional<std::uint64_t> find_place(Shelf& shelf, std::uint64_t tag);
+
 // The header there; nullopt when it is damaged or gone.
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location);
 
-// What goes away meanwhile is not counted.
-Result<OnDisk> look_at_disk(Shelf& shelf);
+// What goes away meanwhile is not counted. Files of their own are known from the usage that their
+// store keeps, or found one by one.
+enum class LargeFiles { as_kept, one_by_one };
+Result<OnDisk> look_at_disk(Shelf& shelf, LargeFiles large);
 
 }  // namespace larder::pack_store
 

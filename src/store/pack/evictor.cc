@@ -1,3 +1,4 @@
+// The steps that puts make, and what tells whether one is due.
 #include "store/pack/evictor.h"
 
 #include <algorithm>
@@ -13,11 +14,13 @@ using store_directory::LockOffset;
 constexpr std::uint64_t least_account_step = 16u << 10;
 constexpr std::uint64_t largest_account_step = 256u << 10;
 constexpr std::uint64_t account_fraction = 256;  // of the budget: how late a put may be counted
+constexpr std::uint64_t age_fraction = 16;       // of the greatest age: how often to look for it
 constexpr std::uint64_t measure_fraction = 16;   // of the budget, put by this process
-constexpr std::uint64_t age_fraction = 16;       // of the greatest age
 constexpr std::uint64_t least_step = 256u << 10;
 constexpr std::uint64_t largest_step = 4u << 20;
 constexpr std::uint64_t step_factor = 16;           // so that eviction outruns the puts
+constexpr std::uint64_t looks_of_sweep = 4096;      // of one put: some hundred microseconds
+constexpr std::uint64_t entries_fraction = 256;     // of the budget: how many leave at once
 constexpr auto patience = std::chrono::seconds(1);  // with another process's step
 
 std::uint64_t account_step_of(const Budget& budget) noexcept {
@@ -37,13 +40,22 @@ Evictor::Evictor(const Parts& parts)
     : parts_(parts),
       account_step_(account_step_of(parts.budget)),
       carriers_(parts.carriers),
-      older_(parts.shelf) {}
+      older_(parts.shelf, carriers_),
+      sweep_({.shelf = parts.shelf, .file_system = parts.file_system, .carriers = carriers_}) {}
+
+SegmentEviction::Parts Evictor::parts_for_segment() {
+  return {.shelf = parts_.shelf,
+          .file_system = parts_.file_system,
+          .carriers = carriers_,
+          .older = older_};
+}
 
 bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
   const std::uint64_t unaccounted =
       unaccounted_.fetch_add(put_bytes, std::memory_order_relaxed) + put_bytes;
-  if (is_busy_.load(std::memory_order_relaxed) || unaccounted >= account_step_) return true;
-  return parts_.budget.max_age_s && is_time_for_age();
+  if (parts_.budget.max_age_s && is_time_for_age()) is_age_due_ = true;
+  return is_busy_.load(std::memory_order_relaxed) || unaccounted >= account_step_ ||
+         entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
 }
 
 // Once in a sixteenth of the greatest age, not at every put.
@@ -59,22 +71,22 @@ bool Evictor::is_time_for_age() noexcept {
 void Evictor::account() {
   const std::uint64_t put = unaccounted_.exchange(0);
   parts_.shelf.state().word(StateWord::segment_bytes).fetch_add(put);
-  if (put_since_measured_ != ~0ull) put_since_measured_ += put;
+  if (put_since_measured_) *put_since_measured_ += put;
 }
 
-Result<OnDisk> Evictor::measure() {
+Result<OnDisk> Evictor::measure(LargeFiles large) {
   LARDER_CHECK_OK(parts_.shelf.prepare_to_change());
-  LARDER_TRY(OnDisk disk, look_at_disk(parts_.shelf));
+  LARDER_TRY(OnDisk disk, look_at_disk(parts_.shelf, large));
   unaccounted_ = 0;
   parts_.shelf.state().word(StateWord::segment_bytes).store(disk.used_bytes());
   put_since_measured_ = 0;
   return disk;
 }
 
+// At first too: what others put who were killed is in no word.
 bool Evictor::is_time_to_measure() const noexcept {
-  if (put_since_measured_ == ~0ull) return true;
   const std::uint64_t limit = parts_.budget.max_bytes.value_or(parts_.segment_bytes * 64);
-  return put_since_measured_ > limit / measure_fraction;
+  return !put_since_measured_ || *put_since_measured_ > limit / measure_fraction;
 }
 
 std::uint64_t Evictor::index_bytes() const {
@@ -89,9 +101,28 @@ std::uint64_t Evictor::used_bytes() const noexcept {
 }
 
 std::uint64_t Evictor::bytes_over() const {
-  if (!parts_.budget.max_bytes) return 0;
   const std::uint64_t used = used_bytes();
-  return used > *parts_.budget.max_bytes ? used - *parts_.budget.max_bytes : 0;
+  const std::uint64_t limit = parts_.budget.max_bytes.value_or(used);
+  return used - std::min(used, limit);
+}
+
+std::uint64_t Evictor::entries_over() const noexcept {
+  if (!parts_.budget.max_entries) return 0;
+  const std::uint64_t entries = parts_.shelf.state().word(StateWord::entries).load();
+  return entries - std::min(entries, *parts_.budget.max_entries);
+}
+
+// A few more than there are too many, so that not every put has to evict one.
+std::uint64_t Evictor::entries_to_let_go() const noexcept {
+  const std::uint64_t over = entries_over();
+  return over == 0 ? 0 : over + *parts_.budget.max_entries / entries_fraction;
+}
+
+// The count that all share drifts when processes are killed.
+void Evictor::recount() {
+  IndexTable* const table = parts_.shelf.index().table();
+  if (table == nullptr) return;
+  parts_.shelf.state().word(StateWord::entries).store(count_entries(*table));
 }
 
 std::optional<EvictionReason> Evictor::reason_to_evict() {
@@ -103,69 +134,6 @@ std::optional<EvictionReason> Evictor::reason_to_evict() {
     }
   }
   return std::nullopt;
-}
-
-// What was used since goes on, as long as that is no more than half of what leaves.
-SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
-  carry_credit_ = std::min(carry_credit_ + parts_.segment_bytes / 2, parts_.segment_bytes * 3 / 2);
-  return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> SegmentEviction::Verdict {
-            if (!asked.visited || asked.bytes > carry_credit_) {
-              return {.fate = SegmentEviction::Verdict::Fate::drop, .reason = reason};
-            }
-            carry_credit_ -= asked.bytes;
-            return {.fate = SegmentEviction::Verdict::Fate::carry};
-          },
-          .when_full = SegmentEviction::WhenFull::drop};
-}
-
-Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Rules rules) {
-  auto begun = SegmentEviction::begin(parts_for_segment(), name, std::move(rules));
-  if (!begun) {
-    refused_.insert(name.number);
-    return std::unexpected(std::move(begun).error());
-  }
-  current_ = *std::move(begun);
-  return current_ != nullptr;
-}
-
-Result<bool> Evictor::pick_from(const OnDisk& disk, EvictionReason reason) {
-  std::optional<Error> failure;
-  for (const SegmentOnDisk& segment : disk.segments) {
-    if (refused_.contains(segment.name.number)) continue;
-    auto begun = begin(segment.name, rules_of_budget(reason));
-    if (begun && *begun) return true;
-    if (!begun) failure = std::move(begun).error();
-  }
-  if (failure) return std::unexpected(*std::move(failure));
-  return false;
-}
-
-// Whether there is anything more to pick from afterwards.
-Result<bool> Evictor::release_own(Caller& caller, bool seal) {
-  if (seal) {
-    LARDER_CHECK_OK(parts_.shelf.writers().seal_all());
-    LARDER_CHECK_OK(carriers_.seal_all());
-    const auto lost = carriers_.sync([this] { return parts_.shelf.is_in_place(); });
-    if (lost.error) return std::unexpected(*lost.error);
-  }
-  return caller.sync_own();
-}
-
-// The oldest segment that nobody holds. Where there is none, this process may be holding them all.
-Result<bool> Evictor::pick(Caller& caller) {
-  LARDER_TRY(const OnDisk disk, measure());
-  const auto reason = reason_to_evict();
-  if (!reason) return false;
-  LARDER_TRY(bool picked, pick_from(disk, *reason));
-  if (picked) return true;
-  LARDER_TRY(bool released, release_own(caller, false));
-  if (released) {
-    LARDER_TRY(picked, pick_from(disk, *reason));
-  }
-  const bool must_seal = bytes_over() > parts_.segment_bytes;
-  if (picked || !must_seal) return picked;
-  LARDER_TRY(released, release_own(caller, true));
-  return released ? pick_from(disk, *reason) : Result<bool>(false);
 }
 
 // True when the segment is gone.
@@ -188,9 +156,12 @@ Result<void> Evictor::finish_current(Caller& caller) {
 // True when there is more to do.
 Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   account();
-  if (is_time_to_measure()) LARDER_CHECK_OK(measure());
+  if (is_time_to_measure()) {
+    LARDER_CHECK_OK(measure(LargeFiles::as_kept));
+    if (parts_.budget.max_entries) recount();
+  }
+  LARDER_CHECK_OK(sweep_.run(entries_to_let_go(), looks_of_sweep, caller.gone));
   if (!current_) {
-    if (!reason_to_evict()) return false;
     LARDER_TRY(const bool picked, pick(caller));
     if (!picked) return false;
   }
@@ -210,25 +181,10 @@ Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
   return {};
 }
 
-// Bounded: what must be carried on could otherwise be carried for ever.
-Result<void> Evictor::catch_up(Caller& caller) {
-  const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
-  refused_.clear();
-  LARDER_TRY(const OnDisk disk, measure());
-  for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
-    LARDER_CHECK_OK(finish_current(caller));
-    if (!reason_to_evict()) break;
-    LARDER_TRY(const bool picked, pick(caller));
-    if (!picked) break;
-  }
-  return finish_current(caller);
-}
-
 // What cannot leave now is passed over: any other segment will do.
 std::uint64_t Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller) {
   std::uint64_t freed = 0;
-  for (const SegmentOnDisk& segment : disk.segments) {
+  for (const SegmentOnDisk& segment : in_order(disk)) {
     if (freed >= bytes) break;
     const auto begun = begin(segment.name, rules_of_budget(EvictionReason::bytes));
     if (!begun || !*begun) continue;
@@ -242,14 +198,14 @@ Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
   const std::lock_guard lock(mutex_);
   LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
   (void)finish_current(caller);
-  LARDER_TRY(const OnDisk disk, measure());
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
   LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());
   std::uint64_t attainable = space.free_bytes;
   for (const SegmentOnDisk& segment : disk.segments) attainable += segment.disk_bytes;
   if (attainable < bytes) return false;  // the loss of all of it would be for nothing
   std::uint64_t freed = free_from(disk, bytes, caller);
   if (freed == 0) {
-    LARDER_TRY(const bool released, release_own(caller, true));
+    LARDER_TRY(const bool released, release_own(caller, Release::sealed_and_synced));
     if (released) freed = free_from(disk, bytes, caller);
   }
   return freed > 0;

@@ -1,4 +1,8 @@
-// Keeps one shelf within its budget: segment by segment, oldest first, in small steps.
+// Keeps one shelf within its budget: segment by segment, in small steps.
+//
+// Which segment leaves. The oldest; but those that hold what was carried, and so was read more than
+// once, only when they take most of the store, so that what is new and never read again leaves
+// without costing what is in use.
 //
 // Concurrency model. One thread of a process evicts at a time, and a put that finds another one at
 // it goes on. Among processes the eviction lock is held for the length of a step; between steps
@@ -22,6 +26,7 @@
 #include "store/pack/evict_older.h"
 #include "store/pack/evict_prune.h"
 #include "store/pack/evict_segment.h"
+#include "store/pack/evict_sweep.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/writers.h"
 
@@ -52,8 +57,9 @@ class Evictor {
   // One step. Does nothing while somebody else evicts.
   Result<void> keep_budget(std::uint64_t put_bytes, Caller& caller);
 
-  // Until the budget holds, or nothing more can go.
-  Result<void> catch_up(Caller& caller);
+  // Until the budget holds and no segment is mostly dead, or nothing more can go. Then cleans up
+  // after processes that were killed.
+  Result<void> maintain(Caller& caller);
 
   // Evicts whole segments until about `bytes` are free; whether any was.
   Result<bool> make_room(std::uint64_t bytes, Caller& caller);
@@ -67,34 +73,47 @@ class Evictor {
   // What is there, and what this process has put and not yet told the others.
   std::uint64_t used_bytes() const noexcept;
 
+  // Whether this process carried the record, so that the disk has it.
+  bool carried(const format::Location& location) { return carriers_.writes(location.segment); }
+
   // Tells the others what this process put, and lets go of what was begun.
   void close();
 
  private:
-  SegmentEviction::Parts parts_for_segment() {
-    return {.shelf = parts_.shelf,
-            .file_system = parts_.file_system,
-            .carriers = carriers_,
-            .older = older_};
-  }
+  enum class Release { synced, sealed_and_synced };
+
+  SegmentEviction::Parts parts_for_segment();
 
   void account();
-  Result<OnDisk> measure();
+  Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
   std::uint64_t index_bytes() const;
   std::uint64_t bytes_over() const;
+  std::uint64_t entries_over() const noexcept;
+  std::uint64_t entries_to_let_go() const noexcept;
+  void recount();
   std::optional<EvictionReason> reason_to_evict();
   bool is_time_for_age() noexcept;
 
+  // evictor_pick.cc
   Result<bool> pick(Caller& caller);
+  Result<bool> pick_for(EvictionReason reason, Caller& caller);
   Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
-  Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
+  Result<bool> pick_aged(Caller& caller);
+  Result<void> find_aged(Caller& caller);
+  Content content_of(const SegmentOnDisk& segment);
+  void forget_contents(const OnDisk& disk);
+  std::vector<SegmentOnDisk> in_order(const OnDisk& disk);
   SegmentEviction::Rules rules_of_budget(EvictionReason reason);
-  Result<bool> release_own(Caller& caller, bool seal);
+  SegmentEviction::Rules rules_of_age() const;
+  Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
+  bool writes(const format::SegmentName& name);
+  Result<bool> release_own(Caller& caller, Release release);
+
+  Result<bool> step(std::uint64_t put_bytes, Caller& caller);
   Result<bool> advance(std::uint64_t bytes, Caller& caller);
   Result<void> finish_current(Caller& caller);
   std::uint64_t free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
-  Result<bool> step(std::uint64_t put_bytes, Caller& caller);
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
@@ -103,9 +122,14 @@ class Evictor {
   Result<void> withdraw_in_place(std::uint64_t word, EvictionReason reason, Caller& caller);
   Result<void> withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller);
   Result<void> clear_segments(Caller& caller);
-  PruneReport report_of(std::span<const Gone> gone);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
   void trim_all();
+
+  // evictor_maintain.cc
+  Result<void> keep_up(Caller& caller);
+  Result<void> compact_hollow(Caller& caller);
+  Result<void> prove_abandoned();
+  Result<void> prove(const format::SegmentName& name);
 
   const Parts parts_;
   const std::uint64_t account_step_;
@@ -115,12 +139,16 @@ class Evictor {
   std::atomic<std::uint64_t> unaccounted_ = 0;
   std::atomic<bool> is_busy_ = true;  // at first, to look once
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
+  std::atomic<bool> is_age_due_ = false;
 
-  std::mutex mutex_;                          // the rest is guarded by it
-  std::uint64_t put_since_measured_ = ~0ull;  // never
+  std::mutex mutex_;  // the rest is guarded by it
+  std::optional<std::uint64_t> put_since_measured_;
   std::unique_ptr<SegmentEviction> current_;
+  EntrySweep sweep_;
+  std::vector<format::SegmentName> aged_;
   std::set<std::uint32_t> refused_;  // segments that failed to leave
   std::uint64_t carry_credit_ = 0;
+  std::map<std::uint32_t, Content> contents_;
 };
 
 }  // namespace larder::pack_store

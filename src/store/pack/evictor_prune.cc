@@ -20,7 +20,7 @@ constexpr int clear_rounds = 3;  // removals that one leaves for the others are 
 
 // Whether the segment could be written anew: nobody else holds it.
 bool Evictor::may_go(const format::SegmentName& name) {
-  if (parts_.shelf.writers().writes(name.number) || carriers_.writes(name.number)) return true;
+  if (writes(name)) return true;
   const auto file = parts_.shelf.segments_directory().open_file(path_of(name), OpenMode::read);
   if (!file) return false;
   const auto locked = (*file)->is_locked(owner_lock_at, 1);
@@ -45,15 +45,16 @@ Result<void> Evictor::withdraw_in_place(std::uint64_t word, EvictionReason reaso
   if (!entry) return {};
   format::Record removal{
       .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = entry->fingerprint};
-  const std::uint64_t tag = shelf.tag_of(entry->fingerprint);
+  LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
   removal.sequence = shelf.next_sequence();
-  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, word));
+  LARDER_TRY(const Published withdrawn,
+             shelf.index().withdraw(shelf.tag_of(entry->fingerprint), word));
   if (withdrawn != Published::done) return {};
   shelf.count_entries(-1);
   caller.gone.push_back(gone_of(*entry, reason, parts_.file_system.now_s()));
+  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
   return {};
 }
 
@@ -73,10 +74,9 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
 
 Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
   const auto names = plan.segments();
-  const bool is_own = std::ranges::any_of(names, [this](const format::SegmentName& name) {
-    return parts_.shelf.writers().writes(name.number) || carriers_.writes(name.number);
-  });
-  if (is_own) LARDER_CHECK_OK(release_own(caller, true));
+  const bool is_own =
+      std::ranges::any_of(names, [this](const format::SegmentName& name) { return writes(name); });
+  if (is_own) LARDER_CHECK_OK(release_own(caller, Release::sealed_and_synced));
   const auto judge = [&plan](const SegmentEviction::Asked& asked) -> Verdict {
     const auto leaving = plan.leaving().find(asked.place_word);
     if (leaving == plan.leaving().end()) return {.fate = Verdict::Fate::carry};
@@ -89,14 +89,6 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
   return withdraw_left(plan.leaving(), caller);
 }
 
-PruneReport Evictor::report_of(std::span<const Gone> gone) {
-  PruneReport report{.evicted_entries = gone.size()};
-  for (const Gone& each : gone) report.evicted_bytes += each.eviction.bytes;
-  IndexTable* const table = parts_.shelf.index().table();
-  if (table != nullptr) report.kept_entries = count_entries(*table);
-  return report;
-}
-
 void Evictor::trim_all() {
   parts_.shelf.writers().trim_all();
   carriers_.trim_all();
@@ -105,9 +97,12 @@ void Evictor::trim_all() {
 Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller& caller) {
   trim_all();
   LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());
-  LARDER_TRY(const OnDisk disk, measure());
-  PruneReport report = report_of(std::span(caller.gone).subspan(gone_before));
-  report.kept_bytes = disk.disk_bytes();
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
+  const auto gone = std::span(caller.gone).subspan(gone_before);
+  PruneReport report{.evicted_entries = gone.size(), .kept_bytes = disk.disk_bytes()};
+  for (const Gone& each : gone) report.evicted_bytes += each.eviction.bytes;
+  recount();
+  report.kept_entries = parts_.shelf.state().word(StateWord::entries).load();
   return report;
 }
 
@@ -119,7 +114,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
-    LARDER_TRY(const OnDisk disk, measure());
+    LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
     LARDER_TRY(const PrunePlan next, plan(budget, disk));
     if (next.leaving().empty() && next.segments().empty()) break;
     LARDER_CHECK_OK(carry_out(next, caller));
@@ -128,14 +123,14 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
 }
 
 Result<PruneReport> Evictor::foresee(const Budget& budget) {
-  LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf));
+  LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::one_by_one));
   LARDER_TRY(const PrunePlan next, plan(budget, disk));
   return next.report();
 }
 
 Result<void> Evictor::clear_segments(Caller& caller) {
-  LARDER_CHECK_OK(release_own(caller, true));
-  LARDER_TRY(const OnDisk disk, measure());
+  LARDER_CHECK_OK(release_own(caller, Release::sealed_and_synced));
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
   const auto judge = [](const SegmentEviction::Asked&) -> Verdict {
     return {.fate = Verdict::Fate::drop, .reason = EvictionReason::cleared};
   };

@@ -152,7 +152,6 @@ class PackStoreImpl final : public PackStore {
   static Result<Done> confirm_removal(Shelf& shelf, format::Record& removal);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
   static Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
-  static void drop_large(Shelf& shelf, const format::Record& record);
   static IndexTable::IsOther other_than(Shelf& shelf, const Fingerprint& fingerprint);
 
   // flush.cc

@@ -1,10 +1,10 @@
 // remove. A removal is a record like others, or the entry would come back when the index is
 // rebuilt.
-#include <chrono>
 #include <vector>
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/pack/large_files.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -13,7 +13,6 @@ namespace {
 using format::StateWord;
 
 constexpr int remove_attempts = 16;  // each lost to somebody's change of the same entry
-constexpr auto large_wait = std::chrono::milliseconds(200);
 
 Result<Outcome> find_record(Shelf& shelf, const Fingerprint& fingerprint, Found& found) {
   return look_up(shelf, fingerprint, found,
@@ -64,21 +63,6 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format:
   if (outcome != Outcome::absent || found.word != 0) return Done::no;
   LARDER_CHECK_OK(append_removal(claimed, removal));
   return Done::yes;
-}
-
-// Under the lock that a put of the same payload holds from storing the file to publishing what
-// leads to it. What stays is swept when nothing leads to it.
-void PackStoreImpl::drop_large(Shelf& shelf, const format::Record& record) {
-  const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
-  const auto held = shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait);
-  if (!held) return;
-  Found found;
-  const auto outcome = find_record(shelf, record.fingerprint, found);
-  const bool is_gone =
-      outcome &&
-      (*outcome == Outcome::absent ||
-       (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
-  if (is_gone) (void)shelf.large().remove(key);
 }
 
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a

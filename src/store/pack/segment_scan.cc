@@ -153,14 +153,10 @@ Result<SegmentEnd> read_end(Segment& segment) {
   return end;
 }
 
-namespace {
-
-using Entries = std::vector<format::SummaryEntry>;
-
-// Its summary, when that lists no more than the disk has.
-Result<std::optional<Entries>> read_summary(Segment& segment) {
+Result<std::optional<std::vector<format::SummaryEntry>>> read_summary(Segment& segment,
+                                                                      Proof proof) {
   LARDER_TRY(const SegmentEnd end, read_end(segment));
-  if (!end.is_durable) return std::nullopt;
+  if (!end.footer || (proof == Proof::wanted && !end.is_durable)) return std::nullopt;
   const std::uint64_t bytes = end.footer->summary_bytes() + format::footer_bytes;
   auto buffer = std::make_unique<std::byte[]>(bytes);
   const std::span<std::byte> summary(buffer.get(), bytes);
@@ -170,11 +166,9 @@ Result<std::optional<Entries>> read_summary(Segment& segment) {
   return format::decode_summary(summary, segment.key(), end.footer->summary_place);
 }
 
-}  // namespace
-
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
                                     const LargeCheck& large_is_good) {
-  auto summary = read_summary(segment);
+  auto summary = read_summary(segment, Proof::wanted);
   if (!summary && !is_lost_sector(summary.error())) {
     return std::unexpected(std::move(summary).error());
   }

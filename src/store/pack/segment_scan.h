@@ -41,6 +41,14 @@ struct SegmentEnd {
 };
 Result<SegmentEnd> read_end(Segment& segment);
 
+// Its summary; nullopt when it has none, or a damaged one.
+enum class Proof {
+  wanted,    // that the disk has all that the summary lists
+  unwanted,  // it is what was written, by whomever
+};
+Result<std::optional<std::vector<format::SummaryEntry>>> read_summary(Segment& segment,
+                                                                      Proof proof);
+
 struct SegmentEntries {
   std::vector<format::SummaryEntry> entries;
   bool from_summary = false;

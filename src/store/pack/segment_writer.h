@@ -84,6 +84,11 @@ class SegmentWriter {
   void give_back(Unsynced taken);      // or when nothing came of it
   std::uint64_t synced_until() const noexcept { return synced_until_; }
 
+  // All of its records; null when they are not known: others wrote some of them, or it is sealed.
+  const std::vector<format::SummaryEntry>* all_entries() const noexcept {
+    return is_sealed_ || adopted_at_ > format::records_at ? nullptr : &entries_;
+  }
+
   bool is_sealed() const noexcept { return is_sealed_; }
 
   // Whether its name is not known to be durable.

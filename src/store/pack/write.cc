@@ -68,6 +68,7 @@ Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& fo
 Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerprint,
                                         const Found& found) {
   if (shelf.writers().rely_on(found.location, fingerprint)) return true;
+  if (shelf.evictor().carried(found.location)) return true;
   return found.segment->is_known_durable();
 }
 

@@ -168,6 +168,15 @@ bool Writers::writes(std::uint32_t number) {
   return std::ranges::any_of(all(), [&](const auto& each) { return each->number() == number; });
 }
 
+std::optional<std::vector<format::SummaryEntry>> Writers::entries_of(std::uint32_t number) {
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    const auto* const entries = writer->number() == number ? writer->all_entries() : nullptr;
+    if (entries != nullptr) return *entries;
+  }
+  return std::nullopt;
+}
+
 Result<void> Writers::seal_all() {
   for (Slot& slot : slots_) {
     const std::lock_guard held(slot.mutex);

@@ -49,6 +49,9 @@ class Writers {
   // Whether the segment is one of these.
   bool writes(std::uint32_t number);
 
+  // All of its records; nullopt when it is none of these, or they are not known without reading it.
+  std::optional<std::vector<format::SummaryEntry>> entries_of(std::uint32_t number);
+
   // Seals what is open: after the next sync nothing is this process's any more.
   Result<void> seal_all();
 

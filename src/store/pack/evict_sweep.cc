@@ -1,0 +1,102 @@
+#include "store/pack/evict_sweep.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/try.h"
+#include "store/pack/evict_older.h"
+#include "store/pack/large_files.h"
+
+namespace larder::pack_store {
+namespace {
+
+bool always_other(std::uint64_t) noexcept { return true; }
+
+}  // namespace
+
+std::optional<format::SegmentName> EntrySweep::take_hollow() {
+  return std::exchange(hollow_, std::nullopt);
+}
+
+void EntrySweep::judge_passed() {
+  if (at_ && kept_bytes_ < segment_bytes_ / 2) hollow_ = at_;
+}
+
+Result<void> EntrySweep::read_segment(const format::SegmentName& name) {
+  places_.clear();
+  next_ = 0;
+  kept_bytes_ = 0;
+  at_ = name;
+  std::shared_ptr<Segment> keep;
+  const auto segment = parts_.shelf.segments().find(name.number, keep);
+  if (!segment) return {};  // it left meanwhile, or is none of ours
+  LARDER_TRY(const FileInfo info, (*segment)->file()->info());
+  segment_bytes_ = info.size_bytes;
+  LARDER_TRY(const auto entries, list_records(parts_.shelf, parts_.carriers, **segment));
+  for (const format::SummaryEntry& entry : entries) {
+    if (entry.removed) continue;
+    const format::Location location{
+        .segment = name.number, .place = entry.place, .units = entry.hit_units};
+    places_.push_back({.slot_tag = entry.slot_tag, .word = location.word()});
+  }
+  return {};
+}
+
+// False when there is none.
+Result<bool> EntrySweep::go_to_next_segment() {
+  judge_passed();
+  const auto follows = [this](std::uint32_t number) { return at_ && number > at_->number; };
+  std::optional<format::SegmentName> lowest, next;
+  LARDER_CHECK_OK(parts_.shelf.segments_directory().list([&](std::string_view name) {
+    const auto parsed = format::parse_segment_name(name);
+    if (!parsed) return true;
+    if (!lowest || parsed->number < lowest->number) lowest = parsed;
+    if (follows(parsed->number) && (!next || parsed->number < next->number)) next = parsed;
+    return true;
+  }));
+  if (!next) next = lowest;
+  if (!next) return false;
+  LARDER_CHECK_OK(read_segment(*next));
+  return true;
+}
+
+// False when it stays.
+Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
+  Shelf& shelf = parts_.shelf;
+  const auto word = find_word(shelf, place.slot_tag, place.word);
+  if (!word) return false;
+  const auto location = format::Location::of(place.word);
+  if ((*word & format::visited_bit) != 0) {
+    // Published once more, without the mark.
+    LARDER_CHECK_OK(shelf.index().publish(place.slot_tag, place.word, place.word, always_other));
+    kept_bytes_ += location.hit_bytes();
+    return false;
+  }
+  const auto record = describe_record(shelf, location);
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  // For puts under way that saw the slot empty: see remove.cc.
+  shelf.state().word(format::StateWord::removal_epoch).fetch_add(1);
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(place.slot_tag, place.word));
+  if (withdrawn != Published::done) return false;
+  shelf.count_entries(-1);
+  if (record) {
+    if (record->kind == format::RecordKind::large) drop_large(shelf, *record);
+    gone.push_back(gone_of(*record, EvictionReason::entries, parts_.file_system.now_s()));
+  }
+  return true;
+}
+
+Result<void> EntrySweep::run(std::uint64_t entries, std::uint64_t looks, std::vector<Gone>& gone) {
+  for (; entries > 0 && looks > 0; --looks) {
+    if (next_ == places_.size()) {
+      LARDER_TRY(const bool any, go_to_next_segment());
+      if (!any) return {};
+      continue;
+    }
+    LARDER_TRY(const bool left, let_go(places_[next_++], gone));
+    if (left) --entries;
+  }
+  return {};
+}
+
+}  // namespace larder::pack_store

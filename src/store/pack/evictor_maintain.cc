@@ -1,0 +1,106 @@
+// Upkeep for hosts with an idle thread, and what processes that were killed left behind.
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "base/try.h"
+#include "store/pack/evictor.h"
+#include "store/pack/large_files.h"
+#include "store/pack/segment_scan.h"
+
+namespace larder::pack_store {
+namespace {
+
+using store_directory::LockOffset;
+
+constexpr auto patience = std::chrono::seconds(5);  // with other processes' steps
+constexpr std::int64_t least_age_of_leftover_s = 3600;
+constexpr std::uint64_t hollow_fraction = 4;  // of a segment: less than that lives
+
+}  // namespace
+
+// Bounded: what must be carried on could otherwise be carried for ever.
+Result<void> Evictor::keep_up(Caller& caller) {
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
+  recount();
+  is_age_due_ = true;
+  for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
+    LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(sweep_.run(entries_to_let_go(), ~0ull, caller.gone));
+    LARDER_TRY(const bool picked, pick(caller));
+    if (!picked) break;
+  }
+  return finish_current(caller);
+}
+
+Result<void> Evictor::compact_hollow(Caller& caller) {
+  std::unordered_map<std::uint32_t, std::uint64_t> live_bytes;
+  IndexTable* const table = parts_.shelf.index().table();
+  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+    const auto location = format::Location::of(table->word_at(slot) & format::place_mask);
+    live_bytes[location.segment] += location.hit_bytes();
+  }
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
+  for (const SegmentOnDisk& segment : disk.segments) {
+    const std::uint64_t live = live_bytes[segment.name.number];
+    if (live >= segment.used_bytes / hollow_fraction) continue;
+    const auto begun = begin(segment.name, {.judge = SegmentEviction::carry_all});
+    // One that cannot leave now stays; the next call tries again.
+    if (begun && *begun) (void)finish_current(caller);
+  }
+  return {};
+}
+
+// A sealed segment whose owner was killed before its proof: others do not rely on it, and a rebuild
+// reads all of it.
+Result<void> Evictor::prove(const format::SegmentName& name) {
+  Directory& directory = parts_.shelf.segments_directory();
+  LARDER_TRY(const auto segment,
+             Segment::open(directory, parts_.shelf.id(), name, OpenMode::read_write));
+  File& file = *segment->file();
+  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) return {};
+  LARDER_TRY(const SegmentEnd end, read_end(*segment));
+  LARDER_TRY(const auto summary, read_summary(*segment, Proof::unwanted));
+  if (!summary || end.is_durable) return {};
+  // A power cut may have left the summary without some of what it lists.
+  std::size_t there = 0;
+  LARDER_CHECK_OK(
+      scan_records(*segment, {}, [&](const format::Record&, std::uint32_t) { ++there; }));
+  if (there != summary->size()) return {};
+  LARDER_CHECK_OK(file.sync_data());
+  LARDER_CHECK_OK(directory.sync());
+  const auto trailer = format::encode_trailer(*end.footer, segment->key(), end.footer_place);
+  const std::array pieces{std::span<const std::byte>(trailer)};
+  const std::uint64_t at = std::uint64_t{end.footer_place} * format::pack_unit_bytes;
+  return file.write_at(pieces, at + format::footer_bytes);
+}
+
+Result<void> Evictor::prove_abandoned() {
+  LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::as_kept));
+  for (const SegmentOnDisk& segment : disk.segments) {
+    if (segment.name.good_until_place || writes(segment.name)) continue;
+    std::shared_ptr<Segment> keep;
+    const auto open = parts_.shelf.segments().find(segment.name.number, keep);
+    if (open && !(*open)->is_known_durable()) (void)prove(segment.name);
+  }
+  return {};
+}
+
+Result<void> Evictor::maintain(Caller& caller) {
+  const std::lock_guard lock(mutex_);
+  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
+  refused_.clear();
+  LARDER_CHECK_OK(keep_up(caller));
+  LARDER_CHECK_OK(compact_hollow(caller));
+  LARDER_CHECK_OK(prove_abandoned());
+  LARDER_CHECK_OK(sweep_large(parts_.shelf, parts_.file_system.now_s(), least_age_of_leftover_s));
+  if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
+    parts_.shelf.index().remove_leftovers();
+  }
+  trim_all();
+  LARDER_CHECK_OK(measure(LargeFiles::one_by_one));
+  return {};
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,176 @@
+// Which segment leaves next, and by what rules.
+#include <algorithm>
+
+#include "base/try.h"
+#include "store/pack/evictor.h"
+
+namespace larder::pack_store {
+namespace {
+
+using Verdict = SegmentEviction::Verdict;
+
+constexpr std::uint64_t carried_percent = 90;  // of the store, before any of it leaves
+constexpr std::uint32_t first_place = format::records_at / format::pack_unit_bytes;
+constexpr std::uint32_t header_units = format::record_header_bytes / format::pack_unit_bytes;
+
+}  // namespace
+
+bool Evictor::writes(const format::SegmentName& name) {
+  return parts_.shelf.writers().writes(name.number) || carriers_.writes(name.number);
+}
+
+// What was read since goes on, as long as that is no more than half of what leaves: a segment of
+// which less was read leaves some of its share to the next ones.
+SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
+  carry_credit_ = std::min(carry_credit_ + parts_.segment_bytes / 2, parts_.segment_bytes * 3 / 2);
+  return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> Verdict {
+            if (!asked.visited || asked.bytes > carry_credit_) {
+              return {.fate = Verdict::Fate::drop, .reason = reason};
+            }
+            carry_credit_ -= asked.bytes;
+            return {.fate = Verdict::Fate::carry};
+          },
+          .when_full = SegmentEviction::WhenFull::drop};
+}
+
+SegmentEviction::Rules Evictor::rules_of_age() const {
+  return {.judge = [limit = parts_.budget.max_age_s.value_or(~0ull)](
+                       const SegmentEviction::Asked& asked) -> Verdict {
+            if (asked.age_s <= limit) return {.fate = Verdict::Fate::carry};
+            return {.fate = Verdict::Fate::drop, .reason = EvictionReason::age};
+          },
+          .needs_age = true};
+}
+
+Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Rules rules) {
+  auto begun = SegmentEviction::begin(parts_for_segment(), name, std::move(rules));
+  if (!begun) {
+    refused_.insert(name.number);
+    return std::unexpected(std::move(begun).error());
+  }
+  current_ = *std::move(begun);
+  return current_ != nullptr;
+}
+
+Content Evictor::content_of(const SegmentOnDisk& segment) {
+  if (const auto known = contents_.find(segment.name.number); known != contents_.end()) {
+    return known->second;
+  }
+  std::shared_ptr<Segment> keep;
+  const auto found = parts_.shelf.segments().find(segment.name.number, keep);
+  const Content content = found ? pack_store::content_of(**found) : Content::unknown;
+  if (content != Content::unknown) contents_[segment.name.number] = content;
+  return content;
+}
+
+// Of segments that left.
+void Evictor::forget_contents(const OnDisk& disk) {
+  std::erase_if(contents_, [&](const auto& known) {
+    const auto at =
+        std::ranges::lower_bound(disk.segments, known.first, {},
+                                 [](const SegmentOnDisk& segment) { return segment.name.number; });
+    return at == disk.segments.end() || at->name.number != known.first;
+  });
+}
+
+std::vector<SegmentOnDisk> Evictor::in_order(const OnDisk& disk) {
+  forget_contents(disk);
+  std::vector<SegmentOnDisk> carried, others;
+  std::uint64_t carried_bytes = 0, bytes = 0;
+  for (const SegmentOnDisk& segment : disk.segments) {
+    const bool is_carried = content_of(segment) == Content::carried;
+    (is_carried ? carried : others).push_back(segment);
+    if (is_carried) carried_bytes += segment.used_bytes;
+    bytes += segment.used_bytes;
+  }
+  const bool carried_first = carried_bytes > bytes / 100 * carried_percent;
+  auto& first = carried_first ? carried : others;
+  const auto& second = carried_first ? others : carried;
+  first.insert(first.end(), second.begin(), second.end());
+  return std::move(first);
+}
+
+// The first that nobody holds.
+Result<bool> Evictor::pick_from(const OnDisk& disk, EvictionReason reason) {
+  std::optional<Error> failure;
+  for (const SegmentOnDisk& segment : in_order(disk)) {
+    if (refused_.contains(segment.name.number)) continue;
+    auto begun = begin(segment.name, rules_of_budget(reason));
+    if (begun && *begun) return true;
+    if (!begun) failure = std::move(begun).error();
+  }
+  if (failure) return std::unexpected(*std::move(failure));
+  return false;
+}
+
+// Lets go of the segments that this process holds. False when they could not be synced.
+Result<bool> Evictor::release_own(Caller& caller, Release release) {
+  if (release == Release::sealed_and_synced) {
+    LARDER_CHECK_OK(parts_.shelf.writers().seal_all());
+    LARDER_CHECK_OK(carriers_.seal_all());
+    const auto lost = carriers_.sync([this] { return parts_.shelf.is_in_place(); });
+    if (lost.error) return std::unexpected(*lost.error);
+  }
+  return caller.sync_own();
+}
+
+// Where nobody else has a segment to spare, this process may be holding them all: those that only
+// wait for a sync first; what is being written when there is more of it than one segment.
+Result<bool> Evictor::pick_for(EvictionReason reason, Caller& caller) {
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
+  if (!reason_to_evict()) return false;
+  LARDER_TRY(bool picked, pick_from(disk, reason));
+  for (const Release release : {Release::synced, Release::sealed_and_synced}) {
+    const bool may_seal = bytes_over() > parts_.segment_bytes;
+    if (picked || (release == Release::sealed_and_synced && !may_seal)) break;
+    LARDER_TRY(const bool released, release_own(caller, release));
+    if (!released) break;
+    LARDER_TRY(picked, pick_from(disk, reason));
+  }
+  return picked;
+}
+
+// Segments whose first record is too old: it is the oldest, or about that.
+Result<void> Evictor::find_aged(Caller& caller) {
+  const std::uint64_t limit = *parts_.budget.max_age_s;
+  const std::int64_t now_s = parts_.file_system.now_s();
+  LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
+  bool is_own = false;
+  for (const SegmentOnDisk& segment : disk.segments) {
+    const format::Location first{
+        .segment = segment.name.number, .place = first_place, .units = header_units};
+    const auto record = describe_record(parts_.shelf, first);
+    const std::int64_t age_s = record ? now_s - record->written_s : 0;
+    if (age_s < 0 || static_cast<std::uint64_t>(age_s) <= limit) continue;
+    aged_.push_back(segment.name);
+    is_own = is_own || writes(segment.name);
+  }
+  std::ranges::reverse(aged_);
+  if (is_own) LARDER_CHECK_OK(release_own(caller, Release::sealed_and_synced));
+  return {};
+}
+
+Result<bool> Evictor::pick_aged(Caller& caller) {
+  if (aged_.empty() && is_age_due_.exchange(false)) LARDER_CHECK_OK(find_aged(caller));
+  while (!aged_.empty()) {
+    const format::SegmentName name = aged_.back();
+    aged_.pop_back();
+    LARDER_TRY(const bool begun, begin(name, rules_of_age()));
+    if (begun) return true;
+  }
+  return false;
+}
+
+Result<bool> Evictor::pick(Caller& caller) {
+  if (const auto hollow = sweep_.take_hollow()) {
+    LARDER_TRY(const bool begun, begin(*hollow, {.judge = SegmentEviction::carry_all}));
+    if (begun) return true;
+  }
+  if (const auto reason = reason_to_evict()) {
+    LARDER_TRY(const bool picked, pick_for(*reason, caller));
+    if (picked) return true;
+  }
+  return parts_.budget.max_age_s ? pick_aged(caller) : Result<bool>(false);
+}
+
+}  // namespace larder::pack_store

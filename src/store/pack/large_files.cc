@@ -1,0 +1,70 @@
+#include "store/pack/large_files.h"
+
+#include <chrono>
+#include <set>
+#include <vector>
+
+#include "base/try.h"
+#include "store/pack/evict_usage.h"
+#include "store/pack/look_up.h"
+
+namespace larder::pack_store {
+namespace {
+
+using store_directory::LockOffset;
+
+constexpr auto large_wait = std::chrono::milliseconds(200);
+constexpr std::uint32_t units_of_large = format::record_header_bytes / format::pack_unit_bytes;
+
+Fingerprint file_key(const format::Record& record) {
+  return format::large_file_key(record.fingerprint, record.payload_digest);
+}
+
+// The files that entries lead to. Only records without a payload of their own need reading.
+std::set<Fingerprint> files_in_use(Shelf& shelf) {
+  std::set<Fingerprint> used;
+  IndexTable* const table = shelf.index().table();
+  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+    const auto location = format::Location::of(table->word_at(slot));
+    if (location.units != units_of_large) continue;
+    const auto record = describe_record(shelf, location);
+    if (record && record->kind == format::RecordKind::large) used.insert(file_key(*record));
+  }
+  return used;
+}
+
+}  // namespace
+
+void drop_large(Shelf& shelf, const format::Record& record) {
+  const Fingerprint key = file_key(record);
+  const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
+  if (!held) return;
+  Found found;
+  const auto outcome = look_up(shelf, record.fingerprint, found, [&](Found& there) {
+    return pack_store::read_header(record.fingerprint, there);
+  });
+  const bool is_gone =
+      outcome &&
+      (*outcome == Outcome::absent ||
+       (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
+  if (is_gone) (void)shelf.large().remove(key);
+}
+
+Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s) {
+  const std::set<Fingerprint> used = files_in_use(shelf);
+  std::vector<Fingerprint> unused;
+  LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
+    if (!used.contains(file.fingerprint) && now_s - file.last_used_s >= least_age_s) {
+      unused.push_back(file.fingerprint);
+    }
+    return Visit::go_on;
+  }));
+  for (const Fingerprint& key : unused) {
+    // Somebody may be putting the same payload right now, and find the file there.
+    LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
+    if (held && !files_in_use(shelf).contains(key)) (void)shelf.large().remove(key);
+  }
+  return {};
+}
+
+}  // namespace larder::pack_store

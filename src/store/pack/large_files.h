@@ -1,0 +1,22 @@
+// Artifacts in files of their own: when such a file may go.
+#ifndef LARDER_STORE_PACK_LARGE_FILES_H_
+#define LARDER_STORE_PACK_LARGE_FILES_H_
+
+#include <cstdint>
+
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+// Removes the file of a record unless an entry leads to it, under the lock that a put of the same
+// payload holds from storing the file to publishing what leads to it. What stays by mistake is
+// swept.
+void drop_large(Shelf& shelf, const format::Record& record);
+
+// Removes files that nothing leads to and that have not been touched for `least_age_s`: a process
+// was killed between storing and publishing, or could not take a file away.
+Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s);
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_LARGE_FILES_H_
