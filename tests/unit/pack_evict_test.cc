@@ -1,7 +1,6 @@
 // The budget that a pack store keeps at each put: what leaves, what stays, and how far it may be
 // exceeded for a moment.
 #include <map>
-#include <thread>
 
 #include "tests/unit/pack_store_fixture.h"
 
@@ -28,20 +27,6 @@ TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
   EXPECT_GE(most, budget - 2 * mib);
   EXPECT_GT(store->metrics().evictions, 10'000u);
   EXPECT_GT(store->metrics().evicted_bytes, 40 * mib);
-}
-
-TEST_F(PackEvict, SeveralThreadsKeepTheBudget) {
-  constexpr std::uint64_t budget = 16 * mib;
-  options_.budget = {.max_bytes = budget};
-  const auto store = open();
-  std::vector<std::thread> threads;
-  for (std::uint32_t thread = 0; thread < 4; ++thread) {
-    threads.emplace_back(
-        [&store, thread] { fill(*store, thread * 10'000, thread * 10'000 + 4'000); });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_LE(disk_bytes(), budget + 1 * mib + 5 * step);
-  EXPECT_GT(store->metrics().evictions, 10'000u);
 }
 
 TEST_F(PackEvict, ManyShortSessionsKeepTheBudget) {
@@ -138,20 +123,6 @@ TEST_F(PackEvict, AViewOutlivesTheEvictionOfItsSegment) {
   const auto bytes = (*view)->bytes();
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
             payload_of(4096, 0));
-}
-
-TEST_F(PackEvict, ReadersNeverSeeAnythingButTheirEntryOrNone) {
-  options_.budget = {.max_bytes = 4 * mib};
-  const auto store = open();
-  std::atomic<bool> stop = false;
-  std::thread reader([&] {
-    for (std::uint32_t i = 0; !stop; i = (i + 1) % 4'000) count_present(*store, i, i + 1);
-  });
-  fill(*store, 0, 4'000);
-  stop = true;
-  reader.join();
-  const Metrics metrics = store->metrics();
-  EXPECT_EQ(metrics.corrupt + metrics.io_errors + metrics.skipped, 0u);
 }
 
 // Somebody else writes the oldest segment.
