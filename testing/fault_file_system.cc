@@ -231,8 +231,8 @@ class FaultFile final : public File {
     return perform(*state_, here(Op::reserve), [&] { return real_->reserve(bytes); });
   }
 
-  Result<void> trim() override {
-    return perform(*state_, here(Op::trim), [&] { return real_->trim(); });
+  Result<void> trim(std::uint64_t end_bytes) override {
+    return perform(*state_, here(Op::trim), [&] { return real_->trim(end_bytes); });
   }
 
   Result<void> allocate(std::uint64_t bytes) override {

@@ -106,9 +106,10 @@ class File {
   // After no_space some of the blocks may be allocated: trim(), or remove the file.
   virtual Result<void> reserve(std::uint64_t bytes) = 0;
 
-  // Gives back what reserve() allocated beyond the end. Nobody may write to the file meanwhile:
-  // what is appended between the look at the size and the cut is lost.
-  virtual Result<void> trim() = 0;
+  // Cuts off what lies beyond `end_bytes`, and gives back what reserve() allocated there. Never
+  // lengthens the file. Nobody may write to it meanwhile: what is appended between the look at the
+  // size and the cut is lost.
+  virtual Result<void> trim(std::uint64_t end_bytes) = 0;
 
   // Extends to `bytes` of zeros, every block allocated, so that a write into a mapping cannot find
   // the disk full. Never shortens. Call it on an empty file: only there does btrfs keep the

@@ -173,10 +173,11 @@ Result<void> PosixFile::reserve(std::uint64_t bytes) {
   return fallocate_range(descriptor_.get(), FALLOC_FL_KEEP_SIZE, bytes);
 }
 
-Result<void> PosixFile::trim() {
+Result<void> PosixFile::trim(std::uint64_t end_bytes) {
   LARDER_TRY(const FileInfo now, info());
-  // To the size it has: ext4, xfs, btrfs and tmpfs free what lies beyond, and nothing else.
-  while (::ftruncate(descriptor_.get(), static_cast<off_t>(now.size_bytes)) != 0) {
+  const std::uint64_t kept = std::min(end_bytes, now.size_bytes);
+  // Also to the size it has: ext4, xfs, btrfs and tmpfs free what lies beyond, and nothing else.
+  while (::ftruncate(descriptor_.get(), static_cast<off_t>(kept)) != 0) {
     if (errno != EINTR) return failed(errno, "ftruncate");
   }
   return {};

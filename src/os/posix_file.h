@@ -27,7 +27,7 @@ class PosixFile final : public File {
   Result<void> write_at(std::span<const std::span<const std::byte>> pieces,
                         std::uint64_t offset) override;
   Result<void> reserve(std::uint64_t bytes) override;
-  Result<void> trim() override;
+  Result<void> trim(std::uint64_t end_bytes) override;
   Result<void> allocate(std::uint64_t bytes) override;
   Result<std::unique_ptr<Mapping>> map(OpenMode mode, std::uint64_t bytes) override;
   Result<void> start_writeback() override;

@@ -47,7 +47,7 @@ class NotingFile final : public File {
     return notes_.note("write_at");
   }
   Result<void> reserve(std::uint64_t) override { return notes_.note("reserve"); }
-  Result<void> trim() override { return notes_.note("trim"); }
+  Result<void> trim(std::uint64_t) override { return notes_.note("trim"); }
   Result<void> allocate(std::uint64_t) override { return notes_.note("allocate"); }
   Result<std::unique_ptr<Mapping>> map(OpenMode, std::uint64_t) override {
     notes_.add("map");
@@ -182,7 +182,7 @@ std::optional<Error> call(Op op, FileSystem& fs, Handles& on) {
     case Op::read_at: return error_of(on.file->read_at(bytes, 0));
     case Op::write_at: return error_of(on.file->write_at(std::span(&piece, 1), 0));
     case Op::reserve: return error_of(on.file->reserve(1));
-    case Op::trim: return error_of(on.file->trim());
+    case Op::trim: return error_of(on.file->trim(0));
     case Op::allocate: return error_of(on.file->allocate(1));
     case Op::map: return error_of(on.file->map(OpenMode::read, 1));
     case Op::check: return error_of(on.mapping->check(0, 1));

@@ -157,7 +157,7 @@ TEST_F(PosixFile, TrimGivesBackWhatWasReserved) {
   }
   ASSERT_TRUE(reserved);
   ASSERT_GE(file->info().value().disk_bytes, 8 * mebibyte);
-  ASSERT_TRUE(file->trim());
+  ASSERT_TRUE(file->trim(7));
   const FileInfo trimmed = file->info().value();
   EXPECT_LE(trimmed.disk_bytes, plain.disk_bytes + page_bytes);
   EXPECT_EQ(trimmed.size_bytes, 7u);
@@ -187,7 +187,7 @@ TEST_F(PosixFile, AFullDiskShowsInAllocateAndLeavesTheSize) {
     if (outcome(refused) != "no_space") return "allocate said " + outcome(refused);
     if (outcome(file->reserve(2 * mebibyte)) != "no_space") return "reserve saw room";
     if (file->info().value().size_bytes != 7) return "allocate changed the size";
-    if (!file->trim()) return "cannot trim";
+    if (!file->trim(7)) return "cannot trim";
     if (directory->space().value().free_bytes < mebibyte / 2) return "allocate kept the blocks";
     if (!file->allocate(mebibyte / 2)) return "cannot allocate what is there";
     return file->info().value().size_bytes == mebibyte / 2 ? "" : "allocate left the size";

@@ -227,6 +227,7 @@ Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fing
   if (record.hit_bytes() > mapped->size()) return Candidate::damaged;
   const auto payload = mapped->subspan(record_header_bytes, record.stored_bytes);
   if (!format::payload_is_good(record, payload)) return Candidate::damaged;
+  found.segment->note_record_end(found.location.offset_bytes() + record.hit_bytes());
   view.emplace(payload, found.segment->shared_from_this());
   return Candidate::wanted;
 }

@@ -70,13 +70,21 @@ Result<Mapping*> Segment::mapping() {
   return owned_mapping_.get();
 }
 
-// A whole block at a time where the file has it: fewer calls, and the pages are there at once. A
-// block at the end of the file is checked for what is asked, each time.
+void Segment::note_record_end(std::uint64_t offset) noexcept {
+  std::uint64_t known = stays_until_.load(std::memory_order_relaxed);
+  while (known < offset &&
+         !stays_until_.compare_exchange_weak(known, offset, std::memory_order_relaxed)) {
+  }
+}
+
+// A whole block at a time where the file has it: fewer calls, and the pages are there at once. What
+// is not known to stay is checked for what is asked, each time.
 Result<void> Segment::check_block(Mapping& mapping, std::uint64_t block, std::uint64_t from,
                                   std::uint64_t until) {
   auto& bits = checked_[block / 64];
   const std::uint64_t bit = std::uint64_t{1} << (block % 64);
-  if ((bits.load(std::memory_order_relaxed) & bit) != 0) return {};
+  const bool stays = until <= stays_until_.load(std::memory_order_relaxed);
+  if (stays && (bits.load(std::memory_order_relaxed) & bit) != 0) return {};
   if (mapping.check(block * block_bytes, block_bytes)) {
     bits.fetch_or(bit, std::memory_order_relaxed);
     return {};

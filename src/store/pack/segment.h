@@ -47,6 +47,9 @@ class Segment : public std::enable_shared_from_this<Segment> {
   // go at any time: see MappedView.
   Result<std::span<const std::byte>> mapped(std::uint64_t offset, std::uint64_t bytes);
 
+  // A record that ends there was verified: its owner will not cut the file before it.
+  void note_record_end(std::uint64_t offset) noexcept;
+
  private:
   static constexpr std::uint64_t block_bytes = 64u << 10;
   static constexpr std::size_t block_count = longest_segment_bytes / block_bytes;
@@ -64,6 +67,8 @@ class Segment : public std::enable_shared_from_this<Segment> {
   std::mutex mapping_mutex_;
   std::unique_ptr<Mapping> owned_mapping_;  // guarded by mapping_mutex_
   std::atomic<Mapping*> mapping_ = nullptr;
+  // Behind the last record that was seen there may be zeros that will be cut off.
+  std::atomic<std::uint64_t> stays_until_ = 0;
   // One bit for each block whose pages were brought in once without a fault.
   std::array<std::atomic<std::uint64_t>, block_count / 64> checked_ = {};
 };

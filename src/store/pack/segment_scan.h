@@ -33,6 +33,13 @@ struct ScanRange {
 Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
                              const RecordVisitor& visitor);
 
+// A writer has at most so many zeros behind what it wrote, less one byte.
+inline constexpr std::size_t zero_step_bytes = 128u << 10;
+
+// Where an adopter may append to a segment of `size_bytes` whose owner is dead: in whole units,
+// behind each record, also a torn one, and behind each byte that is not zero. Errors: of reading.
+Result<std::uint64_t> read_written_end(Segment& segment, std::uint64_t size_bytes);
+
 // How a segment ends.
 struct SegmentEnd {
   std::optional<format::Footer> footer = {};  // as it claims: believe it after read_entries

@@ -13,6 +13,8 @@ using format::pack_unit_bytes;
 
 constexpr std::uint64_t reserve_step_bytes = 1u << 20;
 
+constexpr std::array<std::byte, zero_step_bytes> zeros = {};
+
 std::uint32_t place_of(std::uint64_t offset) noexcept {
   return static_cast<std::uint32_t>(offset / pack_unit_bytes);
 }
@@ -73,7 +75,7 @@ Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
   if (!locked) return Refusal::owned;
   LARDER_TRY(const FileInfo info, file.info());
   LARDER_TRY(const SegmentEnd ending, read_end(**opened));
-  const std::uint64_t end = format::round_to_unit(info.size_bytes);
+  LARDER_TRY(const std::uint64_t end, read_written_end(**opened, info.size_bytes));
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
   return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, end));
@@ -98,6 +100,18 @@ Result<void> SegmentWriter::reserve(std::uint64_t until) {
   return {};
 }
 
+// Where a small record reaches beyond the zeros, how many follow it in the same write: the page
+// cache then holds the segment in large folios, which halves what each later read and write of a
+// few KiB costs, and most flushes find the size of the file unchanged. Only into blocks that are
+// allocated: zeros must not fill a disk.
+std::uint64_t SegmentWriter::zeros_behind(std::uint64_t record_end) const noexcept {
+  if (record_end <= zeroed_until_ || record_end - end_ > zero_step_bytes) return 0;
+  const std::uint64_t step_end =
+      (record_end + zero_step_bytes - 1) / zero_step_bytes * zero_step_bytes;
+  const std::uint64_t until = std::min({step_end, reserved_until_, options_.capacity_bytes});
+  return until > record_end ? until - record_end : 0;
+}
+
 Result<format::Location> SegmentWriter::append(const format::Record& record,
                                                std::span<const std::byte> payload,
                                                std::string_view recipe) {
@@ -105,11 +119,15 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
   const format::RecordHeader header = format::encode_record(record, segment_->key(), place);
   const std::uint64_t bytes = record.total_bytes();
   LARDER_CHECK_OK(reserve(end_ + bytes));
-  const std::array<std::span<const std::byte>, 3> pieces{
-      header, payload, std::as_bytes(std::span(recipe.data(), recipe.size()))};
+  const std::uint64_t ahead = zeros_behind(end_ + bytes);
+  const std::uint64_t padding = bytes - header.size() - payload.size() - recipe.size();
+  const std::array<std::span<const std::byte>, 5> pieces{
+      header, payload, std::as_bytes(std::span(recipe.data(), recipe.size())),
+      std::span(zeros).first(padding), std::span(zeros).first(ahead)};
   auto written = segment_->file()->write_at(pieces, end_);
   end_ += bytes;
   if (!written) return std::unexpected(std::move(written).error());
+  if (ahead > 0) zeroed_until_ = end_ + ahead;
   const format::SummaryEntry entry =
       format::summary_entry(record, options_.hash(record.fingerprint), place);
   entries_.push_back(entry);
@@ -167,10 +185,11 @@ Result<void> SegmentWriter::prove_durable() {
 }
 
 void SegmentWriter::trim() noexcept {
-  if (reserved_until_ <= end_) return;
+  if (std::max(reserved_until_, zeroed_until_) <= end_) return;
   // Space that is not given back costs its bytes until the segment goes.
-  (void)segment_->file()->trim();
+  (void)segment_->file()->trim(end_);
   reserved_until_ = 0;
+  zeroed_until_ = 0;
 }
 
 SegmentWriter::Unsynced SegmentWriter::take_unsynced() {

@@ -1,9 +1,10 @@
 // A segment that this process owns: it holds the lock, and nobody else appends.
 //
-// Crash model. A record is one write at the end of the file; blocks beyond the end are allocated
-// ahead, so that the size of the file always tells where writing stopped, whoever was killed. An
-// adopter appends behind that, and never overwrites. Unflushed records may be lost by a power cut,
-// torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only
+// Crash model. A record is one write behind all others; blocks are allocated ahead of it, and small
+// ones are written into zeros that the first of them put behind itself. The zeros are cut off at
+// sealing and at the end; after a kill they stay, and an adopter appends behind the last record and
+// the last byte that is not zero: it never overwrites. Unflushed records may be lost by a power
+// cut, torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only
 // after a sync of everything before it, and proves that sync to others.
 #ifndef LARDER_STORE_PACK_SEGMENT_WRITER_H_
 #define LARDER_STORE_PACK_SEGMENT_WRITER_H_
@@ -65,7 +66,7 @@ class SegmentWriter {
   // Appends the proof of durability to a sealed segment that was synced.
   Result<void> prove_durable();
 
-  // Gives back the blocks allocated ahead.
+  // Gives back the blocks allocated ahead, and the zeros.
   void trim() noexcept;
 
   // What is not known to be on disk: the end of the last synced byte, of the written ones, and the
@@ -100,6 +101,7 @@ class SegmentWriter {
                 std::uint64_t synced_until) noexcept;
 
   Result<void> reserve(std::uint64_t until);
+  std::uint64_t zeros_behind(std::uint64_t record_end) const noexcept;
   Result<std::vector<format::SummaryEntry>> complete_summary();
 
   const std::shared_ptr<Segment> segment_;
@@ -109,6 +111,7 @@ class SegmentWriter {
   std::mutex mutex_;
   std::uint64_t end_;  // of what was written, in whole units
   std::uint64_t reserved_until_ = 0;
+  std::uint64_t zeroed_until_ = 0;  // what was not written before it is zeros
   std::uint64_t synced_until_;
   bool is_new_ = true;  // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
