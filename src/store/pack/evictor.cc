@@ -9,6 +9,7 @@ namespace larder::pack_store {
 namespace {
 
 using format::StateWord;
+using store_directory::LockFile;
 using store_directory::LockOffset;
 
 constexpr std::uint64_t least_account_step = 16u << 10;
@@ -18,10 +19,11 @@ constexpr std::uint64_t age_fraction = 16;       // of the greatest age: how oft
 constexpr std::uint64_t measure_fraction = 16;   // of the budget, put by this process
 constexpr std::uint64_t least_step = 256u << 10;
 constexpr std::uint64_t largest_step = 4u << 20;
-constexpr std::uint64_t step_factor = 16;           // so that eviction outruns the puts
-constexpr std::uint64_t looks_of_sweep = 4096;      // of one put: some hundred microseconds
-constexpr std::uint64_t entries_fraction = 256;     // of the budget: how many leave at once
-constexpr auto patience = std::chrono::seconds(1);  // with another process's step
+constexpr std::uint64_t step_factor = 16;              // so that eviction outruns the puts
+constexpr std::uint64_t looks_of_sweep = 4096;         // of one put: some hundred microseconds
+constexpr std::uint64_t entries_fraction = 256;        // of the budget: how many leave at once
+constexpr auto patience = std::chrono::seconds(1);     // with another process's step
+constexpr auto haste = std::chrono::milliseconds(10);  // the same, of a put
 
 std::uint64_t account_step_of(const Budget& budget) noexcept {
   if (!budget.max_bytes) return largest_account_step;
@@ -72,6 +74,15 @@ void Evictor::account() {
   const std::uint64_t put = unaccounted_.exchange(0);
   parts_.shelf.state().word(StateWord::segment_bytes).fetch_add(put);
   if (put_since_measured_) *put_since_measured_ += put;
+  put_since_refusals_ += put;
+}
+
+// What kept segments from leaving may be over: somebody has flushed, or a disk can be read again.
+void Evictor::forgive_refusals() {
+  const std::uint64_t limit = parts_.budget.max_bytes.value_or(parts_.segment_bytes * 64);
+  if (put_since_refusals_ <= limit / measure_fraction) return;
+  put_since_refusals_ = 0;
+  refused_.clear();
 }
 
 Result<OnDisk> Evictor::measure(LargeFiles large) {
@@ -156,6 +167,7 @@ Result<void> Evictor::finish_current(Caller& caller) {
 // True when there is more to do.
 Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   account();
+  forgive_refusals();
   if (is_time_to_measure()) {
     LARDER_CHECK_OK(measure(LargeFiles::as_kept));
     if (parts_.budget.max_entries) recount();
@@ -169,10 +181,24 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   return true;
 }
 
+// With mutex_ held. Null when it is somebody else's turn.
+Result<std::optional<LockFile::Held>> Evictor::take_turn(Pace pace) {
+  if (pace == Pace::at_leisure) return parts_.shelf.locks().try_acquire(LockOffset::eviction());
+  auto held = parts_.shelf.locks().acquire(LockOffset::eviction(), haste);
+  if (held) return std::optional(*std::move(held));
+  if (held.error().code == Errc::timed_out) return std::nullopt;
+  return std::unexpected(std::move(held).error());
+}
+
 Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock) return {};
-  LARDER_TRY(const auto held, parts_.shelf.locks().try_acquire(LockOffset::eviction()));
+  const Pace pace = bytes_over() > parts_.segment_bytes ? Pace::urgent : Pace::at_leisure;
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (pace == Pace::urgent) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return {};
+  }
+  LARDER_TRY(const auto held, take_turn(pace));
   if (!held) return {};
   const auto more = step(put_bytes, caller);
   // After a failure the next look is some puts away: it would fail again.

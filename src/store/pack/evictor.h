@@ -5,10 +5,12 @@
 // without costing what is in use.
 //
 // Concurrency model. One thread of a process evicts at a time, and a put that finds another one at
-// it goes on. Among processes the eviction lock is held for the length of a step; between steps
-// only the lock of the segment that is leaving, so that nobody waits for somebody who stopped
-// putting. How much there is on disk is a word in `state` that all add to; it is a hint, and the
-// files are counted before anything is evicted, and now and then anyway.
+// it goes on; but where there is a segment too much already, it waits a little for its turn: who
+// puts in many processes must not outrun who evicts. Among processes the eviction lock is held for
+// the length of a step; between steps only the lock of the segment that is leaving, so that nobody
+// waits for somebody who stopped putting. How much there is on disk is a word in `state` that all
+// add to; it is a hint, and the files are counted before anything is evicted, and now and then
+// anyway.
 #ifndef LARDER_STORE_PACK_EVICTOR_H_
 #define LARDER_STORE_PACK_EVICTOR_H_
 
@@ -81,10 +83,13 @@ class Evictor {
 
  private:
   enum class Release { synced, sealed_and_synced };
+  enum class Pace { at_leisure, urgent };
 
   SegmentEviction::Parts parts_for_segment();
 
   void account();
+  void forgive_refusals();
+  Result<std::optional<store_directory::LockFile::Held>> take_turn(Pace pace);
   Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
   std::uint64_t index_bytes() const;
@@ -146,7 +151,8 @@ class Evictor {
   std::unique_ptr<SegmentEviction> current_;
   EntrySweep sweep_;
   std::vector<format::SegmentName> aged_;
-  std::set<std::uint32_t> refused_;  // segments that failed to leave
+  std::set<std::uint32_t> refused_;  // segments that failed to leave, for a while
+  std::uint64_t put_since_refusals_ = 0;
   std::uint64_t carry_credit_ = 0;
   std::map<std::uint32_t, Content> contents_;
 };
