@@ -109,9 +109,17 @@ Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writ
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, writing.stored, recipe));
   const std::uint64_t tag = shelf.tag_of(record.fingerprint);
-  LARDER_TRY(const Published published,
-             shelf.index().publish(tag, writing.expected, location.word(),
-                                   other_than(shelf, record.fingerprint)));
+  const auto publish = [&] {
+    return shelf.index().publish(tag, writing.expected, location.word(),
+                                 other_than(shelf, record.fingerprint));
+  };
+  auto attempted = publish();
+  if (!attempted && attempted.error().code == Errc::no_space) {
+    // What the segment has allocated ahead may be the room that the next index needs.
+    claimed.writer->trim();
+    attempted = publish();
+  }
+  LARDER_TRY(const Published published, std::move(attempted));
   if (published != Published::done) return Done::no;
   if (writing.expected != 0) return Done::yes;
   shelf.count_entries(1);
