@@ -91,6 +91,21 @@ TEST_F(PackPrune, DeadRecordsMakeRoomFirst) {
   EXPECT_LE(disk_bytes(), 4 * mib);
 }
 
+// All were read; the large one, which was put last, must leave in any case.
+TEST_F(PackPrune, SmallEntriesStayWhenALargeOneLeaves) {
+  const auto store = open();
+  fill(*store, 0, 20);
+  ASSERT_EQ(put(*store, numbered(1'000), payload_of(20 * mib, 1)), "ok");
+  EXPECT_EQ(count_present(*store, 0, 20), 20u);
+  EXPECT_EQ(content(store->get(numbered(1'000))).size(), 20 * mib);
+  const auto report = store->prune({.max_bytes = 4 * mib});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->evicted_entries, 1u);
+  EXPECT_EQ(report->kept_entries, 20u);
+  EXPECT_EQ(count_present(*store, 0, 20), 20u);
+  EXPECT_LE(disk_bytes(), 4 * mib);
+}
+
 TEST_F(PackPrune, TakesWhatHasNotBeenUsedForSoLong) {
   options_.file_system = &clock_;
   const auto store = open();
@@ -281,6 +296,24 @@ TEST_F(PackPrune, MaintainSweepsLargeFilesThatNothingLeadsTo) {
   ASSERT_TRUE(store->maintain());
   EXPECT_EQ(count_files(), 2u);
   EXPECT_EQ(content(store->get(numbered(1))), payload_of(5 * mib, 1));
+}
+
+// Zeros and blocks of somebody who was killed, in a segment that nobody adopts.
+TEST_F(PackPrune, MaintainGivesBackWhatIsAllocatedAhead) {
+  fill(*open(), 0, 10);
+  const std::filesystem::path path = segments() / segment_names().front();
+  const auto size = std::filesystem::file_size(path);
+  const std::uint64_t used = disk_bytes();
+  std::filesystem::resize_file(path, size + 100'000);
+  const auto directory = posix_file_system().open_directory(segments().string());
+  ASSERT_TRUE(
+      (*(*directory)->open_file(path.filename().string(), OpenMode::read_write))->reserve(3 * mib));
+  ASSERT_GE(disk_bytes(), used + 2 * mib);
+  const auto store = open();
+  ASSERT_TRUE(store->maintain());
+  EXPECT_LE(disk_bytes(), used + (64u << 10));
+  EXPECT_EQ(std::filesystem::file_size(path), size);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);
 }
 
 // Sealed by somebody who was killed before the sync.

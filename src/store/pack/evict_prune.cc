@@ -1,6 +1,7 @@
 #include "store/pack/evict_prune.h"
 
 #include <algorithm>
+#include <ranges>
 #include <tuple>
 
 #include "base/try.h"
@@ -45,6 +46,7 @@ Result<PrunePlan> PrunePlan::make(const Parts& parts) {
   plan.find_entries(parts);
   plan.compact_hollow(parts);
   plan.choose(parts);
+  plan.spare(parts);
   return plan;
 }
 
@@ -105,6 +107,10 @@ std::optional<EvictionReason> PrunePlan::reason(const Parts& parts, const Entry&
   return std::nullopt;
 }
 
+std::uint64_t PrunePlan::freed_by(const Entry& entry, const Source& source) noexcept {
+  return entry.large_bytes + (source.may_go ? entry.record_bytes + bytes_beside_record : 0);
+}
+
 void PrunePlan::leave(const Entry& entry, Source& source, EvictionReason reason) {
   touch(source);
   leaving_.emplace(entry.word & format::place_mask, reason);
@@ -112,9 +118,7 @@ void PrunePlan::leave(const Entry& entry, Source& source, EvictionReason reason)
   report_.evicted_entries += 1;
   report_.evicted_bytes += bytes;
   report_.kept_entries -= 1;
-  std::uint64_t freed = entry.large_bytes;
-  if (source.may_go) freed += entry.record_bytes + bytes_beside_record;
-  report_.kept_bytes -= std::min(report_.kept_bytes, freed);
+  report_.kept_bytes -= std::min(report_.kept_bytes, freed_by(entry, source));
 }
 
 void PrunePlan::choose(const Parts& parts) {
@@ -122,6 +126,29 @@ void PrunePlan::choose(const Parts& parts) {
     Source& source = sources_[Location::of(entry.word).segment];
     const auto why = reason(parts, entry, source);
     if (why) leave(entry, source, *why);
+  }
+}
+
+// What was to leave before a larger one, whose leaving is enough without it: what was used last
+// stays first.
+void PrunePlan::spare(const Parts& parts) {
+  for (const Entry& entry : std::views::reverse(entries_)) {
+    if (parts.budget.max_entries && report_.kept_entries >= *parts.budget.max_entries) return;
+    const auto left = leaving_.find(entry.word & format::place_mask);
+    const bool is_for_bytes =
+        left != leaving_.end() &&
+        (left->second == EvictionReason::bytes || left->second == EvictionReason::free_space);
+    if (!is_for_bytes) continue;
+    const std::uint64_t freed = freed_by(entry, sources_[Location::of(entry.word).segment]);
+    report_.kept_bytes += freed;
+    if (wants_bytes(parts)) {
+      report_.kept_bytes -= freed;
+      continue;
+    }
+    leaving_.erase(left);
+    report_.evicted_entries -= 1;
+    report_.evicted_bytes -= entry.record_bytes + entry.large_bytes;
+    report_.kept_entries += 1;
   }
 }
 

@@ -64,10 +64,12 @@ class PrunePlan {
   void find_entries(const Parts& parts);
   void compact_hollow(const Parts& parts);
   void choose(const Parts& parts);
+  void spare(const Parts& parts);
   void touch(Source& source);
   std::optional<EvictionReason> reason(const Parts& parts, const Entry& entry,
                                        const Source& source) const;
   bool wants_bytes(const Parts& parts) const;
+  static std::uint64_t freed_by(const Entry& entry, const Source& source) noexcept;
   void leave(const Entry& entry, Source& source, EvictionReason reason);
 
   std::vector<Entry> entries_;

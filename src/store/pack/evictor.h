@@ -135,6 +135,8 @@ class Evictor {
   Result<void> compact_hollow(Caller& caller);
   Result<void> prove_abandoned();
   Result<void> prove(const format::SegmentName& name);
+  Result<void> trim(const format::SegmentName& name);
+  void trim_abandoned(const OnDisk& disk);
 
   const Parts parts_;
   const std::uint64_t account_step_;

@@ -15,7 +15,8 @@ using store_directory::LockOffset;
 
 constexpr auto patience = std::chrono::seconds(5);  // with other processes' steps
 constexpr std::int64_t least_age_of_leftover_s = 3600;
-constexpr std::uint64_t hollow_fraction = 4;  // of a segment: less than that lives
+constexpr std::uint64_t least_ahead = 64u << 10;  // else it is the file system's own
+constexpr std::uint64_t hollow_fraction = 4;      // of a segment: less than that lives
 
 }  // namespace
 
@@ -76,6 +77,30 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
   return file.write_at(pieces, at + format::footer_bytes);
 }
 
+// Behind what its owner wrote, who was killed: one who lives holds the lock.
+Result<void> Evictor::trim(const format::SegmentName& name) {
+  Directory& directory = parts_.shelf.segments_directory();
+  LARDER_TRY(const auto segment,
+             Segment::open(directory, parts_.shelf.id(), name, OpenMode::read_write));
+  File& file = *segment->file();
+  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) return {};
+  LARDER_TRY(const FileInfo info, file.info());
+  LARDER_TRY(const SegmentEnd ending, read_end(*segment));
+  if (ending.footer) return file.trim(info.size_bytes);
+  LARDER_TRY(const std::uint64_t end, read_written_end(*segment, info.size_bytes));
+  return file.trim(end);
+}
+
+// What is allocated ahead counts for `du`, and would until somebody adopts the segment.
+void Evictor::trim_abandoned(const OnDisk& disk) {
+  for (const SegmentOnDisk& segment : disk.segments) {
+    const std::uint64_t ahead = segment.disk_bytes - segment.used_bytes;
+    if (ahead < least_ahead || segment.name.good_until_place || writes(segment.name)) continue;
+    (void)trim(segment.name);
+  }
+}
+
 Result<void> Evictor::prove_abandoned() {
   LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::as_kept));
   for (const SegmentOnDisk& segment : disk.segments) {
@@ -84,6 +109,7 @@ Result<void> Evictor::prove_abandoned() {
     const auto open = parts_.shelf.segments().find(segment.name.number, keep);
     if (open && !(*open)->is_known_durable()) (void)prove(segment.name);
   }
+  trim_abandoned(disk);
   return {};
 }
 

@@ -119,6 +119,7 @@ Result<bool> Evictor::release_own(Caller& caller, Release release) {
 Result<bool> Evictor::pick_for(EvictionReason reason, Caller& caller) {
   LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
   if (!reason_to_evict()) return false;
+  trim_abandoned(disk);
   LARDER_TRY(bool picked, pick_from(disk, reason));
   for (const Release release : {Release::synced, Release::sealed_and_synced}) {
     const bool may_seal = bytes_over() > parts_.segment_bytes;
