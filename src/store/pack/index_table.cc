@@ -52,6 +52,13 @@ bool IndexTable::Cursor::next() noexcept {
   return false;
 }
 
+bool IndexTable::has_entry(std::uint64_t tag) const noexcept {
+  for (Cursor cursor(*this, tag); cursor.next();) {
+    if ((cursor.word() & format::place_mask) != 0) return true;
+  }
+  return false;
+}
+
 void IndexTable::prefetch(std::uint64_t tag) const noexcept {
   __builtin_prefetch(&words_[2 * first_slot(tag)]);
 }

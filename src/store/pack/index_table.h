@@ -57,6 +57,9 @@ class IndexTable {
     std::uint64_t word_ = 0;
   };
 
+  // Whether any slot of the tag has a place.
+  bool has_entry(std::uint64_t tag) const noexcept;
+
   // Brings the line of the tag's first slot in, for look-ups side by side.
   void prefetch(std::uint64_t tag) const noexcept;
 

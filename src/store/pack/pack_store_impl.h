@@ -110,6 +110,7 @@ class PackStoreImpl final : public PackStore {
   void leave_shelf(Shelf& shelf);
 
   // read.cc
+  static bool is_not_in_index(const ProcessState& process, const Fingerprint& fingerprint);
   template <class Answer, class Reader, class SizeOf>
   Result<std::optional<Answer>> answer(const Fingerprint& fingerprint, const Reader& reader,
                                        const SizeOf& size_of);

@@ -89,6 +89,14 @@ Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const Fingerprint& 
   return Candidate::wanted;
 }
 
+// Most misses end here, before anything is built that only a hit needs.
+bool PackStoreImpl::is_not_in_index(const ProcessState& process, const Fingerprint& fingerprint) {
+  Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
+  if (shelf == nullptr) return false;
+  const IndexTable* const table = shelf->index().table();
+  return table != nullptr && !table->has_entry(shelf->tag_of(fingerprint));
+}
+
 // One look-up, by whichever way of reading, and its place in the metrics.
 template <class Answer, class Reader, class SizeOf>
 Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerprint,
@@ -96,6 +104,10 @@ Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerpri
   return guarded([&]() -> Result<std::optional<Answer>> {
     ProcessState& process = state();
     const auto guard = process.epochs.enter();
+    if (is_not_in_index(process, fingerprint)) {
+      process.counters.count_lookup(&Metrics::absent);
+      return std::nullopt;
+    }
     auto found = find_and_read<Answer>(fingerprint, reader);
     Counters& counters = process.counters;
     if (!found) {
