@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "store/pack/evictor.h"
 #include "store/pack/large_files.h"
+#include "store/pack/segment_leftovers.h"
 #include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
@@ -117,6 +118,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   const std::lock_guard lock(mutex_);
   LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
   refused_.clear();
+  remove_headless_segments(parts_.shelf.segments_directory());
   LARDER_CHECK_OK(keep_up(caller));
   LARDER_CHECK_OK(compact_hollow(caller));
   LARDER_CHECK_OK(prove_abandoned());

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "store/pack/evictor.h"
+#include "store/pack/segment_leftovers.h"
 
 namespace larder::pack_store {
 namespace {
@@ -111,6 +112,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), prune_wait));
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
+  remove_headless_segments(parts_.shelf.segments_directory());
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();

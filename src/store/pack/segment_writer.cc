@@ -19,12 +19,15 @@ std::uint32_t place_of(std::uint64_t offset) noexcept {
   return static_cast<std::uint32_t>(offset / pack_unit_bytes);
 }
 
-// In a file that was just made.
-Result<void> lock_and_head(File& file, const format::SegmentHeader& header) {
+// A file that was just made is taken for a leftover by who sweeps before it is locked.
+Result<void> own(File& file) {
   LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
-  if (!locked) {
-    return std::unexpected(Error{.code = Errc::exists, .message = "somebody has that segment"});
-  }
+  LARDER_TRY(const FileInfo info, file.info());
+  if (locked && info.link_count > 0) return {};
+  return std::unexpected(Error{.code = Errc::exists, .message = "somebody has that segment"});
+}
+
+Result<void> write_header(File& file, const format::SegmentHeader& header) {
   const auto bytes = format::encode_segment_header(header);
   const std::array<std::span<const std::byte>, 2> twice{bytes, bytes};
   return file.write_at(twice, 0);
@@ -48,8 +51,9 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Directory& segments
                                                              const Options& options) {
   const std::string name = format::segment_name(header.identity.number);
   LARDER_TRY(std::shared_ptr<File> file, segments.create_file(name));
-  if (auto begun = lock_and_head(*file, header); !begun) {
-    // Without a header nobody else would ever remove it, and on a full disk each put makes one.
+  LARDER_CHECK_OK(own(*file));
+  if (auto begun = write_header(*file, header); !begun) {
+    // On a full disk each put makes one.
     (void)segments.remove_file(name);
     return std::unexpected(std::move(begun).error());
   }

@@ -16,6 +16,7 @@
 #include "store/pack/evictor.h"
 #include "store/pack/names.h"
 #include "store/pack/rebuild.h"
+#include "store/pack/segment_leftovers.h"
 
 namespace larder::pack_store {
 namespace {
@@ -266,6 +267,7 @@ Result<void> Shelf::make_index_anew(bool alone) {
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
   if (!alone) return {};
+  remove_headless_segments(*segments_directory_);
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
 }

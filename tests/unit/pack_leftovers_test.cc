@@ -1,0 +1,115 @@
+// What is left of a segment whose maker was killed before he wrote a header, and who may take it
+// away.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+
+#include "format/pack_segment.h"
+#include "pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::Op;
+using testing::Operation;
+
+constexpr std::uint64_t owner_lock_at = 1ull << 40;
+
+class PackLeftovers : public PackStoreFixture {
+ protected:
+  static constexpr auto* leftover = "0000abcd.seg";
+
+  void SetUp() override {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+
+  std::unique_ptr<File> make_leftover() const {
+    auto directory = posix_file_system().open_directory(segments().string()).value();
+    return directory->create_file(leftover).value();
+  }
+
+  bool is_there() const { return fs::exists(segments() / leftover); }
+
+  // A put that makes a segment; between the making of the file and its lock, somebody sweeps.
+  void put_beside(const std::function<void(PackStore&)>& sweep) {
+    const auto other = open();
+    ASSERT_EQ(put(*other, numbered(2), "two"), "ok");  // the segment that could be adopted
+    std::atomic<bool> is_swept = false;
+    options_.file_system = &faults_;
+    const auto store = open();
+    faults_.observe([&](const Operation& operation) {
+      const bool is_making = operation.op == Op::try_lock && operation.path.ends_with(".seg") &&
+                             fs::file_size(operation.path) == 0;
+      if (is_making && !is_swept.exchange(true)) sweep(*other);
+    });
+    ASSERT_EQ(put(*store, numbered(3), "three"), "ok");
+    EXPECT_TRUE(is_swept);
+    EXPECT_EQ(content(other->get(numbered(3))), "three");
+    ASSERT_TRUE(store->flush());
+    lose_the_index();
+    options_.file_system = nullptr;
+    EXPECT_EQ(content(open()->get(numbered(3))), "three");
+  }
+};
+
+TEST_F(PackLeftovers, MaintainTakesThemAway) {
+  (void)make_leftover();
+  ASSERT_TRUE(open()->maintain());
+  EXPECT_FALSE(is_there());
+}
+
+TEST_F(PackLeftovers, PruneTakesThemAway) {
+  (void)make_leftover();
+  ASSERT_TRUE(open()->prune({}));
+  EXPECT_FALSE(is_there());
+}
+
+TEST_F(PackLeftovers, ARebuildTakesThemAway) {
+  (void)make_leftover();
+  lose_the_index();
+  EXPECT_EQ(content(open()->get(numbered(1))), "one");
+  EXPECT_FALSE(is_there());
+}
+
+TEST_F(PackLeftovers, WhoHoldsTheLockKeepsHisFile) {
+  const auto file = make_leftover();
+  ASSERT_TRUE(file->try_lock(LockMode::exclusive, owner_lock_at, 1).value());
+  ASSERT_TRUE(open()->maintain());
+  lose_the_index();
+  EXPECT_TRUE(open()->prune({}));
+  EXPECT_TRUE(is_there());
+}
+
+TEST_F(PackLeftovers, WhatHasALengthIsNotTouched) {
+  (void)make_leftover();
+  fs::resize_file(segments() / leftover, format::segment_header_bytes);
+  ASSERT_TRUE(open()->maintain());
+  EXPECT_TRUE(is_there());
+}
+
+TEST_F(PackLeftovers, AMakerWhoseFileIsTakenMakesAnother) {
+  put_beside([](PackStore& other) { EXPECT_TRUE(other.maintain()); });
+}
+
+// Who sweeps has the lock, and has not looked at the file yet.
+TEST_F(PackLeftovers, AMakerWhoseFileIsLockedMakesAnother) {
+  std::unique_ptr<File> swept;
+  put_beside([&](PackStore&) {
+    const auto directory = posix_file_system().open_directory(segments().string()).value();
+    for (const std::string& name : segment_names()) {
+      if (fs::file_size(segments() / name) > 0) continue;
+      swept = directory->open_file(name, OpenMode::read_write).value();
+      ASSERT_TRUE(swept->try_lock(LockMode::exclusive, owner_lock_at, 1).value());
+    }
+  });
+  EXPECT_TRUE(swept);
+}
+
+}  // namespace
+}  // namespace larder
