@@ -76,6 +76,9 @@ class PackStore : public Store {
 // disk was changed but directories made on the way. An open that finds an unclean end rebuilds the
 // index; other processes then wait for it, timed_out after ten seconds.
 //
+// visit passes over entries whose header is damaged, and with it their fingerprint; it tells the
+// log how many, with a warning for each segment.
+//
 // Last uses are known only as "since the last eviction step or before": EntryInfo::last_used_s is
 // the time of the put, or of the step that kept the entry because it had been used.
 Result<std::shared_ptr<PackStore>> open_pack_store(const PackStoreOptions& options);

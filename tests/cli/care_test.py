@@ -309,6 +309,18 @@ class CareOfPacks(CareTest):
         self.assertEqual(self.left(), [A, B])
         self.assertEqual(self.larder("get", A), A.encode())
 
+    def test_verify_tells_of_what_nobody_can_name(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"y")
+        segment = os.path.join(self.store, "segments", "00000000.seg")
+        with open(segment, "r+b") as file:
+            file.seek(128)  # the first record begins behind two headers
+            file.write(b"?")
+        result = self.run_words(self.command("verify"))
+        self.expect_line(result, REFUSED, "1 could not be read")
+        self.assertIn(f"unreadable {segment}: 1 damaged".encode(), result.stdout)
+        self.assertIn(b"1 good", result.stdout)
+
 
 class Folders(ProgramTest):
     def test_what_cannot_be_listed_is_told(self) -> None:

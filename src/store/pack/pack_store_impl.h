@@ -1,5 +1,5 @@
 // The pack store. The parts: shelf (one open directory: state, index, segments, writers), read,
-// write, flush, evict, upkeep; rebuild makes the index anew.
+// write, flush, evict, inspect, visit; rebuild makes the index anew.
 //
 // Concurrency model. A reader takes no lock: it probes the index, reads the record into private
 // memory and verifies it there; what the index says is never believed. A put appends to a segment
@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
@@ -175,13 +176,18 @@ class PackStoreImpl final : public PackStore {
   static void verify_batch(std::span<const std::span<const std::byte>> payloads,
                            std::span<bool> is_good, std::span<const Digest> expected);
 
-  // upkeep.cc
+  // inspect.cc
   static Result<std::string> read_recipe(const Found& found);
   static Result<std::optional<EntryDetails>> inspect_large(Shelf& shelf, const Found& found);
   Result<std::optional<EntryDetails>> inspect_found(Shelf& shelf, const Found& found,
                                                     const Artifact& artifact);
-  static std::optional<EntryInfo> describe_entry(Shelf& shelf, std::uint64_t tag,
-                                                 std::uint64_t word);
+
+  // visit.cc
+  enum class NoEntry { gone, damaged };
+  using DamagedEntries = std::map<std::uint32_t, std::uint64_t>;  // how many, by segment
+  static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, std::uint64_t tag,
+                                                          std::uint64_t word);
+  void tell_damage(Shelf& shelf, const DamagedEntries& damaged);
 
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes);

@@ -1,5 +1,4 @@
-// inspect and visit.
-#include <array>
+// inspect: one entry, verified to its recipe.
 #include <string>
 
 #include "base/guarded.h"
@@ -65,50 +64,6 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect(const Fingerprint& fi
     if (outcome == Outcome::absent) return std::nullopt;
     if (outcome == Outcome::damaged) return damaged(fingerprint, found);
     return inspect_found(*shelf, found, *artifact);
-  });
-}
-
-// nullopt: there is no good record any more.
-std::optional<EntryInfo> PackStoreImpl::describe_entry(Shelf& shelf, std::uint64_t tag,
-                                                       std::uint64_t word) {
-  Found found{.location = format::Location::of(word)};
-  const auto segment = shelf.segments().find(found.location.segment, found.keep);
-  if (!segment) return std::nullopt;
-  std::array<std::byte, format::record_header_bytes> header;
-  const auto count = (*segment)->file()->read_at(header, found.location.offset_bytes());
-  const format::Record& record = found.record;
-  if (!count || *count < header.size() ||
-      format::decode_record(header, (*segment)->key(), found.location.place, found.record) !=
-          format::RecordVerdict::good) {
-    return std::nullopt;
-  }
-  const bool is_entry = record.kind != format::RecordKind::removed &&
-                        shelf.tag_of(record.fingerprint) == tag &&
-                        (*segment)->covers(found.location.offset_bytes(), record.hit_bytes());
-  if (!is_entry) return std::nullopt;
-  const bool is_large = record.kind == format::RecordKind::large;
-  return EntryInfo{.fingerprint = record.fingerprint,
-                   .payload_bytes = record.raw_bytes,
-                   .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
-                   .last_used_s = record.written_s};
-}
-
-// Over the table as it stands: one that takes its place meanwhile holds the same entries, and what
-// is put or removed meanwhile may or may not be seen.
-Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
-  return guarded([&]() -> Result<void> {
-    const auto guard = state().epochs.enter();
-    LARDER_TRY(Shelf* const shelf, shelf_for_reading());
-    if (shelf == nullptr) return {};
-    IndexTable* const table = shelf->index().table();
-    if (table == nullptr) return std::unexpected(Index::missing());
-    for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
-      const std::uint64_t word = table->word_at(slot) & format::place_mask;
-      if (word == 0) continue;
-      const auto entry = describe_entry(*shelf, table->tag_at(slot), word);
-      if (entry && visitor(*entry) == Visit::stop) return {};
-    }
-    return {};
   });
 }
 
