@@ -264,6 +264,34 @@ TEST_F(PackPrune, MaintainWritesMostlyDeadSegmentsAnew) {
   }
 }
 
+TEST_F(PackPrune, MaintainKeepsABudgetOfEntries) {
+  fill(*open(), 0, 300);
+  options_.budget.max_entries = 100;
+  const auto store = open();
+  EXPECT_EQ(count_present(*store, 0, 300), 300u);
+  ASSERT_TRUE(store->maintain());
+  EXPECT_EQ(store->metrics().entries, 100u);
+  EXPECT_EQ(visited(*store).size(), 100u);
+}
+
+// An entry that only the index knows: the header of its record is damaged.
+TEST_F(PackPrune, MaintainEndsWhenNoMoreEntriesCanBeFound) {
+  auto store = open();
+  fill(*store, 0, 10);
+  ASSERT_TRUE(store->flush());
+  store.reset();
+  const auto directory = posix_file_system().open_directory(segments().string());
+  const auto file = (*directory)->open_file(segment_names().front(), OpenMode::read_write);
+  const std::array<std::byte, 64> other{};
+  const std::array pieces{std::span<const std::byte>(other)};
+  ASSERT_TRUE((*file)->write_at(pieces, format::records_at));
+  options_.budget.max_entries = 0;
+  store = open();
+  EXPECT_EQ(store->metrics().entries, 10u);
+  ASSERT_TRUE(store->maintain());
+  EXPECT_TRUE(visited(*store).empty());
+}
+
 TEST_F(PackPrune, MaintainKeepsTheBudget) {
   fill(*open(), 0, 3'000);
   options_.budget = {.max_bytes = 4 * mib};

@@ -54,7 +54,10 @@ Result<bool> EntrySweep::go_to_next_segment() {
     if (follows(parsed->number) && (!next || parsed->number < next->number)) next = parsed;
     return true;
   }));
-  if (!next) next = lowest;
+  if (!next) {
+    next = lowest;
+    ++rounds_;
+  }
   if (!next) return false;
   LARDER_CHECK_OK(read_segment(*next));
   return true;
@@ -87,14 +90,18 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
 }
 
 Result<void> EntrySweep::run(std::uint64_t entries, std::uint64_t looks, std::vector<Gone>& gone) {
-  for (; entries > 0 && looks > 0; --looks) {
+  // The first round may only take marks away. What no segment tells of is not found in any.
+  std::uint64_t last_round = rounds_ + 2;
+  for (; entries > 0 && looks > 0 && rounds_ <= last_round; --looks) {
     if (next_ == places_.size()) {
       LARDER_TRY(const bool any, go_to_next_segment());
       if (!any) return {};
       continue;
     }
     LARDER_TRY(const bool left, let_go(places_[next_++], gone));
-    if (left) --entries;
+    if (!left) continue;
+    --entries;
+    last_round = rounds_ + 2;
   }
   return {};
 }

@@ -24,7 +24,7 @@ class EntrySweep {
 
   explicit EntrySweep(const Parts& parts) : parts_(parts) {}
 
-  // Lets go of at most `entries`, looking at no more than `looks`.
+  // Lets go of at most `entries`, looking at no more than `looks`; of fewer when no more can leave.
   Result<void> run(std::uint64_t entries, std::uint64_t looks, std::vector<Gone>& gone);
 
   // A segment whose end was passed and of which less than half is left, once.
@@ -47,6 +47,7 @@ class EntrySweep {
   std::uint64_t kept_bytes_ = 0;
   std::vector<Place> places_;
   std::size_t next_ = 0;
+  std::uint64_t rounds_ = 0;
   std::optional<format::SegmentName> hollow_;
 };
 
