@@ -57,6 +57,15 @@ class DirectoryTest : public ::testing::Test {
     return outcome(directory.open());
   }
 
+  // In the middle of what goes through `faults_`. `made` must outlive that.
+  void open_at_the_first(Op op, StoreDirectory& other, bool& made) {
+    faults_.observe([op, &other, &made](const Operation& operation) {
+      if (operation.op != op || made) return;
+      made = true;
+      ASSERT_TRUE(other.open());
+    });
+  }
+
   fs::path directory_;
   testing::FaultFileSystem faults_{posix_file_system()};
 };
@@ -178,11 +187,7 @@ TEST_F(DirectoryTest, AReaderSeesNoStoreBeforeItsMarker) {
 TEST_F(DirectoryTest, WhoeverIsSecondToMakeTheMarkerTakesTheFirstOne) {
   StoreDirectory other = as(Kind::pack);
   bool made = false;
-  faults_.observe([&](const Operation& operation) {
-    if (operation.op != Op::link || made) return;
-    made = true;
-    ASSERT_TRUE(other.open());
-  });
+  open_at_the_first(Op::link, other, made);
   StoreDirectory directory = as(Kind::pack, &faults_);
   ASSERT_TRUE(directory.open());
   ASSERT_TRUE(made);
@@ -193,11 +198,7 @@ TEST_F(DirectoryTest, WhoeverIsSecondToMakeTheMarkerTakesTheFirstOne) {
 TEST_F(DirectoryTest, WhoeverIsSecondWithAnotherKindIsRefused) {
   StoreDirectory other = as(Kind::file);
   bool made = false;
-  faults_.observe([&](const Operation& operation) {
-    if (operation.op != Op::link || made) return;
-    made = true;
-    ASSERT_TRUE(other.open());
-  });
+  open_at_the_first(Op::link, other, made);
   StoreDirectory directory = as(Kind::pack, &faults_);
   EXPECT_EQ(outcome(directory.open()), "wrong_kind");
   ASSERT_TRUE(made);
@@ -208,11 +209,7 @@ TEST_F(DirectoryTest, OneOfTwoReplacesAnEmptyMarker) {
   write_whole(root() / "LARDER", "");
   StoreDirectory other = as(Kind::pack);
   bool made = false;
-  faults_.observe([&](const Operation& operation) {
-    if (operation.op != Op::try_lock || made) return;
-    made = true;
-    ASSERT_TRUE(other.open());
-  });
+  open_at_the_first(Op::try_lock, other, made);
   StoreDirectory directory = as(Kind::pack, &faults_);
   ASSERT_TRUE(directory.open());
   ASSERT_TRUE(made);

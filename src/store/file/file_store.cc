@@ -5,6 +5,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/absolute.h"
 #include "store/directory/sweep.h"
 
 namespace larder {
@@ -105,28 +106,19 @@ Result<std::unique_ptr<Lease>> FileStore::try_lease(const Fingerprint& fingerpri
   });
 }
 
+store_directory::StatisticsPlace FileStore::statistics_place() const {
+  ProcessState& process = state();
+  return {.directory = process.directory, .locks = *process.locks, .own = process.own_statistics};
+}
+
 Result<void> FileStore::add_statistics(const Metrics& delta) {
-  return guarded([&]() -> Result<void> {
-    // Counting a miss is no reason to make a directory.
-    LARDER_TRY(const auto existing, directory().reader());
-    if (directory().read_only() || !existing) {
-      const std::lock_guard lock(state().own_statistics_mutex);
-      state().own_statistics += delta;
-      return {};
-    }
-    return state().locks->update_statistics(
-        [&delta](format::Statistics& statistics) { statistics.counters += delta; });
-  });
+  return guarded([&] { return store_directory::add_statistics(statistics_place(), delta); });
 }
 
 Result<Metrics> FileStore::statistics() {
   return guarded([&]() -> Result<Metrics> {
-    LARDER_TRY(const format::Statistics kept, state().locks->read_statistics());
+    LARDER_TRY(const format::Statistics kept, store_directory::read_statistics(statistics_place()));
     Metrics sum = kept.counters;
-    {
-      const std::lock_guard lock(state().own_statistics_mutex);
-      sum += state().own_statistics;
-    }
     const format::Usage usage = kept.usage.value_or(format::Usage{});
     sum.bytes = usage.bytes;
     sum.entries = usage.entries;
@@ -135,16 +127,7 @@ Result<Metrics> FileStore::statistics() {
 }
 
 Result<void> FileStore::reset_statistics() {
-  return guarded([&]() -> Result<void> {
-    {
-      const std::lock_guard lock(state().own_statistics_mutex);
-      state().own_statistics = {};
-    }
-    LARDER_TRY(const auto existing, directory().reader());
-    if (!existing) return {};
-    return state().locks->update_statistics(
-        [](format::Statistics& statistics) { statistics.counters = {}; });
-  });
+  return guarded([&] { return store_directory::reset_statistics(statistics_place()); });
 }
 
 std::string FileStore::describe() const {
@@ -160,20 +143,8 @@ void FileStore::log(LogLevel level, const std::string& line) const {
 }  // namespace file_store
 
 Result<std::shared_ptr<Store>> open_file_store(const FileStoreOptions& options) {
-  if (options.directory.empty()) {
-    return std::unexpected(Error{.code = Errc::invalid_argument,
-                                 .message = "the directory of a store must not be empty"});
-  }
   return guarded([&]() -> Result<std::shared_ptr<Store>> {
-    FileStoreOptions absolute = options;
-    absolute.on_evict = shielded(options.on_evict);
-    absolute.log = shielded(options.log);
-    if (!absolute.directory.starts_with('/')) {
-      // The same directory, wherever the process goes later.
-      FileSystem& system = options.file_system ? *options.file_system : posix_file_system();
-      LARDER_TRY(const std::string here, system.resolve("."));
-      absolute.directory = here + "/" + options.directory;
-    }
+    LARDER_TRY(FileStoreOptions absolute, store_directory::made_absolute(options));
     auto store = std::make_shared<file_store::FileStore>(std::move(absolute));
     LARDER_CHECK_OK(store->open());
     return store;

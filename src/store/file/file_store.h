@@ -19,13 +19,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 
 #include "format/entry.h"
 #include "larder/store.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
 #include "store/directory/lock_file.h"
+#include "store/directory/statistics.h"
 #include "store/directory/store_directory.h"
 #include "store/file/pending.h"
 
@@ -44,8 +44,7 @@ struct ProcessState {
   std::atomic<std::uint64_t> put_bytes_since_scan = 0;
   std::atomic<std::int64_t> last_scan_s = 0;
   std::atomic<bool> warned_of_usage = false;
-  std::mutex own_statistics_mutex;
-  Metrics own_statistics;  // guarded by it: of a store that may not write
+  KeptStatistics own_statistics;  // of a store that may not write
 };
 
 class FileStore final : public Store {
@@ -107,6 +106,7 @@ class FileStore final : public Store {
 
   ProcessState& state() const { return state_.get(); }
   StoreDirectory& directory() const { return state().directory; }
+  store_directory::StatisticsPlace statistics_place() const;
 
   // read.cc
   Result<std::optional<Opened>> read_entry(const Fingerprint& fingerprint);

@@ -3,6 +3,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/absolute.h"
 #include "store/directory/explain.h"
 #include "store/directory/sweep.h"
 #include "store/pack/allowed.h"
@@ -153,24 +154,19 @@ Result<std::unique_ptr<Lease>> PackStoreImpl::try_lease(const Fingerprint& finge
   });
 }
 
+store_directory::StatisticsPlace PackStoreImpl::statistics_place() const {
+  ProcessState& process = state();
+  return {.directory = process.directory, .locks = *process.locks, .own = process.own_statistics};
+}
+
 Result<void> PackStoreImpl::add_statistics(const Metrics& delta) {
-  return guarded([&]() -> Result<void> {
-    // Counting a miss is no reason to make a directory.
-    LARDER_TRY(const auto existing, state().directory.reader());
-    if (state().directory.read_only() || !existing) {
-      state().own_statistics.add(delta);
-      return {};
-    }
-    return state().locks->update_statistics(
-        [&delta](format::Statistics& statistics) { statistics.counters += delta; });
-  });
+  return guarded([&] { return store_directory::add_statistics(statistics_place(), delta); });
 }
 
 Result<Metrics> PackStoreImpl::statistics() {
   return guarded([&]() -> Result<Metrics> {
-    LARDER_TRY(const format::Statistics kept, state().locks->read_statistics());
+    LARDER_TRY(const format::Statistics kept, store_directory::read_statistics(statistics_place()));
     Metrics sum = kept.counters;
-    sum += state().own_statistics.get();
     LARDER_CHECK_OK(shelf_for_reading());
     const Metrics now = metrics();
     sum.bytes = now.bytes;
@@ -180,13 +176,7 @@ Result<Metrics> PackStoreImpl::statistics() {
 }
 
 Result<void> PackStoreImpl::reset_statistics() {
-  return guarded([&]() -> Result<void> {
-    state().own_statistics.reset();
-    LARDER_TRY(const auto existing, state().directory.reader());
-    if (!existing) return {};
-    return state().locks->update_statistics(
-        [](format::Statistics& statistics) { statistics.counters = {}; });
-  });
+  return guarded([&] { return store_directory::reset_statistics(statistics_place()); });
 }
 
 std::string PackStoreImpl::describe() const {
@@ -200,20 +190,8 @@ void PackStoreImpl::log(LogLevel level, const std::string& line) const {
 }  // namespace pack_store
 
 Result<std::shared_ptr<PackStore>> open_pack_store(const PackStoreOptions& options) {
-  if (options.directory.empty()) {
-    return std::unexpected(Error{.code = Errc::invalid_argument,
-                                 .message = "the directory of a store must not be empty"});
-  }
   return guarded([&]() -> Result<std::shared_ptr<PackStore>> {
-    PackStoreOptions absolute = options;
-    absolute.on_evict = shielded(options.on_evict);
-    absolute.log = shielded(options.log);
-    if (!absolute.directory.starts_with('/')) {
-      // The same directory, wherever the process goes later.
-      FileSystem& system = options.file_system ? *options.file_system : posix_file_system();
-      LARDER_TRY(const std::string here, system.resolve("."));
-      absolute.directory = here + "/" + options.directory;
-    }
+    LARDER_TRY(PackStoreOptions absolute, store_directory::made_absolute(options));
     auto store = std::make_shared<pack_store::PackStoreImpl>(std::move(absolute));
     LARDER_CHECK_OK(store->open());
     return store;

@@ -28,7 +28,7 @@
 #include "larder/pack_store.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
-#include "store/kept_statistics.h"
+#include "store/directory/statistics.h"
 #include "store/pack/evictor.h"
 #include "store/pack/look_up.h"
 #include "store/pack/read_epochs.h"
@@ -103,6 +103,7 @@ class PackStoreImpl final : public PackStore {
 
  private:
   ProcessState& state() const { return state_.get(); }
+  store_directory::StatisticsPlace statistics_place() const;
 
   // Null when there is no store yet, and for reading none is made.
   Result<Shelf*> shelf_for_reading();
