@@ -1,13 +1,10 @@
 #include "tests/endurance/fault_world.h"
 
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <system_error>
-
-#include "format/entry_name.h"
+#include <array>
+#include <functional>
 
 namespace larder {
 namespace {
@@ -23,26 +20,31 @@ std::string outcome(const Result<T>& result) {
   return result ? "ok" : std::string(errc_name(result.error().code));
 }
 
-// A file system in memory where there is one: a sync is then an operation like others.
-fs::path temporary_directory() {
-  const fs::path memory = "/dev/shm";
-  return ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
+// What the model keeps of a payload.
+std::string brief(std::string_view text) {
+  if (text.size() <= 100) return std::string(text);
+  return std::to_string(text.size()) + " bytes " +
+         std::to_string(std::hash<std::string_view>()(text));
 }
 
 constexpr std::uint8_t shards = 3;  // so that entries share folders
 
 }  // namespace
 
-FaultWorld::FaultWorld(FileLayout layout) {
+FaultWorld::FaultWorld(StoreKind kind) : kind_(kind) {
   std::string pattern = (temporary_directory() / "larder-").string() + std::string(6, 'X');
   directory_ = ::mkdtemp(pattern.data());
-  options = {.directory = (directory_ / "parent" / "store").string(),
-             .layout = layout,
-             .flush_threads = 1};
-  options.log = [this](LogLevel, std::string_view line) { record_.emplace_back(line); };
+  options = {.directory = (directory_ / "parent" / "store").string(), .flush_threads = 1};
+  options.log = [this](LogLevel, std::string_view line) {
+    record_.emplace_back(line);
+    some_unread_ = some_unread_ || line.contains("cannot be read");
+  };
   options.on_evict = [this](const Eviction& eviction) {
+    evicted_.insert(eviction.fingerprint.hex());
+    ++evictions_told_;
     for (auto& [number, entry] : entries_) {
-      if (key(number) == eviction.fingerprint) entry = {.may_hold = std::move(entry.may_hold)};
+      if (key(number) != eviction.fingerprint) continue;
+      entry = {.may_hold = std::move(entry.may_hold), .evicted = true};
     }
   };
   options.file_system = &faults;
@@ -50,6 +52,7 @@ FaultWorld::FaultWorld(FileLayout layout) {
 
 FaultWorld::~FaultWorld() {
   store_.reset();
+  another_.reset();
   fs::remove_all(directory_);
 }
 
@@ -58,10 +61,6 @@ Fingerprint FaultWorld::key(int entry) {
   fingerprint.bytes[0] = static_cast<std::uint8_t>(entry % shards);
   fingerprint.bytes[31] = static_cast<std::uint8_t>(entry);
   return fingerprint;
-}
-
-fs::path FaultWorld::path_of(int entry) const {
-  return fs::path(options.directory) / format::entry_path(options.layout, key(entry));
 }
 
 void FaultWorld::note(std::string_view call, const std::string& outcome) {
@@ -73,7 +72,7 @@ void FaultWorld::expect(bool truth, const std::string& what) {
 }
 
 void FaultWorld::open() {
-  auto opened = open_file_store(options);
+  auto opened = open_kind(kind_, options);
   note("open", outcome(opened));
   store_ = opened.value_or(nullptr);
 }
@@ -82,20 +81,30 @@ void FaultWorld::close() { store_.reset(); }
 
 void FaultWorld::put(int entry, std::string_view payload) {
   if (!store_) return;
+  Entry& model = entries_[entry];
+  model.evicted = false;
   const auto done = store_->put(key(entry), bytes_of(payload), {.recipe = "recipe"});
   note("put", outcome(done));
-  Entry& model = entries_[entry];
-  const std::string text(payload);
+  const std::string text = brief(payload);
   if (done) {
-    model.may_hold = {text};
-    model.unflushed = text;
-    model.damaged = false;
-    model.mended = false;
+    model = {.may_hold = {text}, .durable = std::move(model.durable), .evicted = model.evicted};
+    if (!model.evicted) model.unflushed = text;
+    if (!model.evicted) model.standing = {text};
   } else {
     model.may_hold.insert(text);
+    if (!model.standing.empty()) model.standing.insert(text);
     model.mended = model.damaged;
   }
   if (!model.durable.empty()) model.durable.insert(text);
+}
+
+// An entry whose header cannot be read any more leaves without its name: as many as were counted
+// and not told may be gone.
+bool FaultWorld::left_untold(int entry) {
+  if (left_untold_.contains(entry)) return true;
+  if (left_untold_.size() + evictions_told_ >= evictions_counted_) return false;
+  left_untold_.insert(entry);
+  return true;
 }
 
 void FaultWorld::judge_get(int entry, const Result<std::optional<Artifact>>& found) {
@@ -105,11 +114,17 @@ void FaultWorld::judge_get(int entry, const Result<std::optional<Artifact>>& fou
     const bool blamed = found.error().code == Errc::corrupt;
     expect(!blamed || model.damaged, name + " was called corrupt");
   } else if (*found) {
-    const std::string text((*found)->text());
-    expect(model.may_hold.contains(text), name + " gave wrong bytes: " + text);
+    const std::string text = brief((*found)->text());
+    const bool may_be = model.may_hold.contains(text) || model.fallback.contains(text);
+    expect(may_be, name + " gave wrong bytes: " + text);
     expect(!model.damaged || model.mended, name + " was damaged, and given out");
   } else {
+    if (model.standing.empty() && model.durable.empty()) return;
+    if (store_) evictions_counted_ = store_->metrics().evictions;
+    if (some_unread_ || left_untold(entry)) return;
     expect(model.durable.empty(), name + " is durable, and called absent");
+    const bool some_lost = store_ && store_->durability().lost > 0;
+    expect(model.standing.empty() || some_lost, name + " was put, and is called absent");
   }
 }
 
@@ -120,6 +135,37 @@ void FaultWorld::get(int entry) {
   judge_get(entry, found);
 }
 
+void FaultWorld::get_into(int entry) {
+  if (!store_) return;
+  std::array<std::byte, 1000> buffer;
+  const auto count = store_->get_into(key(entry), buffer);
+  note("get_into", count && !*count ? "absent" : outcome(count));
+  if (!count) return judge_get(entry, std::unexpected(count.error()));
+  if (!*count) return judge_get(entry, std::nullopt);
+  judge_get(entry, Artifact::copy_of(std::span(buffer).first(**count)));
+}
+
+void FaultWorld::get_many(const std::vector<int>& entries) {
+  if (!store_) return;
+  std::vector<Fingerprint> keys;
+  for (const int entry : entries) keys.push_back(key(entry));
+  const auto found = store_->get_many(keys);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    note("get_many", found[i] && !*found[i] ? "absent" : outcome(found[i]));
+    judge_get(entries[i], found[i]);
+  }
+}
+
+void FaultWorld::view(int entry) {
+  const auto pack = std::dynamic_pointer_cast<PackStore>(store_);
+  if (!pack) return;
+  const auto view = pack->view(key(entry));
+  note("view", view && !*view ? "absent" : outcome(view));
+  if (!view) return judge_get(entry, std::unexpected(view.error()));
+  if (!*view) return judge_get(entry, std::nullopt);
+  judge_get(entry, Artifact::copy_of((*view)->bytes()));
+}
+
 void FaultWorld::remove(int entry) {
   if (!store_) return;
   const auto removed = store_->remove(key(entry));
@@ -127,6 +173,7 @@ void FaultWorld::remove(int entry) {
   Entry& model = entries_[entry];
   expect(!removed || *removed || model.durable.empty(), "a durable entry was called absent");
   model.durable.clear();
+  model.standing.clear();
   model.unflushed.clear();
   if (removed) model.may_hold.clear();
 }
@@ -139,7 +186,10 @@ void FaultWorld::flush() {
   for (auto& [number, model] : entries_) {
     const bool lost = !flushed && std::ranges::count(flushed.error().fingerprints, key(number)) > 0;
     if (lost) {
+      // As after a power cut: what was durable before may be there again.
+      model.fallback.merge(model.durable);
       model.durable.clear();
+      model.standing.clear();
     } else if (!model.unflushed.empty()) {
       model.durable = {model.unflushed};
     }
@@ -183,37 +233,69 @@ void FaultWorld::look_around(int entry) {
   if (!store_) return;
   const auto details = store_->inspect(key(entry));
   note("inspect", details && !*details ? "absent" : outcome(details));
-  std::size_t seen = 0;
+  std::multiset<std::string> seen;  // in no order of the store's
   const auto visited = store_->visit([&](const EntryInfo& info) {
-    ++seen;
-    note("entry", info.fingerprint.hex() + " " + std::to_string(info.payload_bytes));
+    seen.insert(info.fingerprint.hex() + " " + std::to_string(info.payload_bytes));
     return Visit::go_on;
   });
-  note("visit", outcome(visited) + " " + std::to_string(seen));
+  note("visit", outcome(visited));
+  for (const std::string& each : seen) note("visited", each);
   const auto there = store_->contains(key(entry));
   note("contains", there && !*there ? "absent" : outcome(there));
 }
 
 void FaultWorld::damage(int entry) {
   Entry& model = entries_[entry];
-  std::fstream file(path_of(entry), std::ios::in | std::ios::out | std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t payload = text.find(*model.may_hold.begin());
-  expect(payload != std::string::npos, "no payload to damage");
-  file.clear();
-  file.seekp(static_cast<std::streamoff>(payload));
-  file.put(static_cast<char>(text[payload] ^ 1));
+  const std::string payload = *model.may_hold.begin();
+  expect(damage_payload(kind_, options.directory, key(entry), payload), "no payload to damage");
   model.damaged = true;
   model.durable.clear();
+  model.standing.clear();
   model.unflushed.clear();
 }
 
-void FaultWorld::leave_temporary() {
-  std::ofstream(fs::path(options.directory) / format::temporary_name(std::string(32, 'a'))) << "x";
+void FaultWorld::leave_temporary() { leave_temporary_in(options.directory); }
+
+void FaultWorld::lose_index() { lose_index_of(options.directory); }
+
+void FaultWorld::fill(int entries, std::string_view payload) {
+  fill_store(*store_, entries, payload);
+}
+
+void FaultWorld::fill_by_another(int entries) { fill_store(another(), entries, {}); }
+
+// Its entries have to be there, and need not be durable.
+void FaultWorld::put_by_another(int entry, std::string_view payload) {
+  expect(another().put(key(entry), bytes_of(payload)).has_value(), "another's put failed");
+  const std::string text = brief(payload);
+  entries_[entry] = {.may_hold = {text}, .standing = {text}};
+}
+
+Store& FaultWorld::another() {
+  if (!another_) another_ = open_soundly(options.directory);
+  return *another_;
+}
+
+void FaultWorld::fill_store(Store& store, int entries, std::string_view payload) {
+  for (int i = 0; i < entries; ++i) {
+    Fingerprint filler = key(0);
+    filler.bytes[1] = static_cast<std::uint8_t>(i & 0xff);
+    filler.bytes[2] = static_cast<std::uint8_t>(1 + (i >> 8));
+    expect(store.put(filler, bytes_of(payload)).has_value(), "filling failed");
+  }
+}
+
+void FaultWorld::close_as_killed() {
+  const fs::path aside = directory_ / "aside";
+  copy_store(options.directory, aside);
+  store_.reset();
+  fs::remove_all(options.directory);
+  fs::rename(aside, options.directory);
 }
 
 std::vector<std::string> FaultWorld::record() const {
   std::vector<std::string> noticed = record_;
+  noticed.insert(noticed.end(), evicted_.begin(), evicted_.end());
   if (!store_) return noticed;
   const Metrics metrics = store_->metrics();
   for (const MetricField& field : metric_fields()) {
@@ -223,6 +305,7 @@ std::vector<std::string> FaultWorld::record() const {
   }
   const Durability durability = store_->durability();
   noticed.push_back("pending " + std::to_string(durability.pending));
+  noticed.push_back("lost " + std::to_string(durability.lost));
   return noticed;
 }
 
@@ -240,37 +323,60 @@ void FaultWorld::check_store_works(Store& store, int spare_entry) {
   expect(store.metrics().balanced(), "look-ups without an outcome");
 }
 
-void FaultWorld::check_aftermath() {
+std::shared_ptr<Store> FaultWorld::open_soundly(const fs::path& at) {
+  FileStoreOptions sound = options;
+  sound.directory = at.string();
+  sound.file_system = nullptr;
+  sound.budget = {};
+  sound.access = Access::read_write;
+  sound.on_evict = {};
+  const auto opened = open_kind(kind_, sound);
+  expect(opened.has_value(), "cannot be opened: " + (opened ? "" : opened.error().message));
+  return opened.value_or(nullptr);
+}
+
+void FaultWorld::check_all(Store& store, std::set<std::string> Entry::* must_be_there) {
+  for (const auto& [number, model] : entries_) {
+    const auto found = store.get(key(number));
+    judge_get(number, found);
+    const std::set<std::string>& expected = model.*must_be_there;
+    if (expected.empty() || left_untold_.contains(number)) continue;
+    const bool right = found && *found && expected.contains(brief((*found)->text()));
+    expect(right, "entry " + std::to_string(number) + " is lost");
+  }
+}
+
+// The flush comes after the copy: it names what is lost in the copy too.
+void FaultWorld::check_after_a_kill() {
+  if (!fs::exists(options.directory)) return;
+  const fs::path killed = directory_ / "killed";
+  copy_store(options.directory, killed);
+  flush();
+  some_unread_ = false;
+  if (const auto store = open_soundly(killed)) check_all(*store, &Entry::standing);
+}
+
+void FaultWorld::check_aftermath(AfterAKill after_a_kill) {
   constexpr int spare_of_old = 100;
   faults.clear_faults();
+  if (store_) evictions_counted_ = store_->metrics().evictions;
+  if (store_ && after_a_kill == AfterAKill::checked) check_after_a_kill();
   if (store_ && options.access == Access::read_write) check_store_works(*store_, spare_of_old);
+  if (store_) evictions_counted_ = store_->metrics().evictions;
   store_.reset();
+  another_.reset();
   check_with_a_sound_system();
 }
 
 void FaultWorld::check_with_a_sound_system() {
   constexpr int spare_of_new = 101;
-  FileStoreOptions sound = options;
-  sound.file_system = nullptr;
-  sound.budget = {};
-  sound.access = Access::read_write;
-  const auto opened = open_file_store(sound);
-  expect(opened.has_value(), "cannot be opened: " + (opened ? "" : opened.error().message));
-  if (!opened) return;
-  for (const auto& [number, model] : entries_) {
-    const auto found = (*opened)->get(key(number));
-    judge_get(number, found);
-    if (model.durable.empty()) continue;
-    const bool right = found && *found && model.durable.contains(std::string((*found)->text()));
-    expect(right, "durable entry " + std::to_string(number) + " is lost");
-  }
-  check_store_works(**opened, spare_of_new);
-  const auto flushed = (*opened)->flush();
-  expect(flushed.has_value(), "a store opened afterwards cannot flush");
-  for (const auto& entry : fs::recursive_directory_iterator(options.directory)) {
-    const std::string name = entry.path().filename().string();
-    expect(!format::is_temporary_name(name), "a leftover was not swept: " + name);
-  }
+  some_unread_ = false;
+  const auto store = open_soundly(options.directory);
+  if (!store) return;
+  check_all(*store, &Entry::durable);
+  check_store_works(*store, spare_of_new);
+  expect(store->flush().has_value(), "a store opened afterwards cannot flush");
+  expect(!has_temporary(options.directory), "a leftover was not swept");
 }
 
 }  // namespace larder

@@ -18,12 +18,15 @@
 #include "larder/file_system.h"
 #include "larder/store.h"
 #include "larder/testing/fault_file_system.h"
+#include "tests/endurance/fault_disk.h"
 
 namespace larder {
 
+enum class AfterAKill { checked, unchecked };
+
 class FaultWorld {
  public:
-  explicit FaultWorld(FileLayout layout);
+  explicit FaultWorld(StoreKind kind);
   FaultWorld(const FaultWorld&) = delete;
   FaultWorld& operator=(const FaultWorld&) = delete;
   ~FaultWorld();
@@ -36,6 +39,9 @@ class FaultWorld {
   void close();
   void put(int entry, std::string_view payload);
   void get(int entry);
+  void get_into(int entry);
+  void get_many(const std::vector<int>& entries);
+  void view(int entry);  // of a pack store alone
   void remove(int entry);
   void flush();
   void prune(const Budget& budget, DryRun dry_run = DryRun::no);
@@ -47,13 +53,19 @@ class FaultWorld {
   // Behind the store's back.
   void damage(int entry);  // one bit of the payload
   void leave_temporary();
+  void lose_index();
+  void fill(int entries, std::string_view payload = {});     // of which nothing is remembered
+  void put_by_another(int entry, std::string_view payload);  // by a store beside this one
+  void fill_by_another(int entries);
+  void close_as_killed();  // leaves on disk what a kill would have left
 
   // What a caller could have noticed so far, metrics and log lines included.
   std::vector<std::string> record() const;
 
-  // With the faults gone: the same store goes on working, and one opened afterwards finds every
-  // durable entry and works.
-  void check_aftermath();
+  // With the faults gone: what a kill would leave now has every entry that was put and not named
+  // as lost since; the same store goes on working, and one opened afterwards finds every durable
+  // entry and works.
+  void check_aftermath(AfterAKill after_a_kill);
 
   const std::vector<std::string>& violations() const { return violations_; }
 
@@ -61,22 +73,38 @@ class FaultWorld {
   struct Entry {
     std::set<std::string> may_hold = {};  // any of these a get may give
     std::set<std::string> durable = {};   // one of these it must give; empty: it may be absent
+    std::set<std::string> standing = {};  // the same, as long as nobody is told that it is lost
     std::string unflushed = {};           // what the last put that was OK wrote
+    std::set<std::string> fallback = {};  // after a loss: what a rebuild may find in its place
     bool damaged = false;                 // behind the store's back
     bool mended = false;                  // or perhaps not: a put over it failed
+    bool evicted = false;                 // since the last put began
   };
 
   static Fingerprint key(int entry);
   std::filesystem::path path_of(int entry) const;
   void note(std::string_view call, const std::string& outcome);
   void expect(bool truth, const std::string& what);
+  bool left_untold(int entry);
   void judge_get(int entry, const Result<std::optional<Artifact>>& found);
+  void check_all(Store& store, std::set<std::string> Entry::* must_be_there);
   void check_store_works(Store& store, int spare_entry);
+  void check_after_a_kill();
   void check_with_a_sound_system();
+  std::shared_ptr<Store> open_soundly(const std::filesystem::path& at);
+  void fill_store(Store& store, int entries, std::string_view payload);
+  Store& another();
 
+  const StoreKind kind_;
   std::filesystem::path directory_;
   std::shared_ptr<Store> store_;
+  std::shared_ptr<Store> another_;
   std::map<int, Entry> entries_;
+  bool some_unread_ = false;  // by the store's own log
+  std::multiset<std::string> evicted_;
+  std::uint64_t evictions_told_ = 0;
+  std::uint64_t evictions_counted_ = 0;
+  std::set<int> left_untold_;
   std::vector<std::string> record_;
   std::vector<std::string> violations_;
 };

@@ -1,0 +1,100 @@
+#include "tests/endurance/fault_disk.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "format/entry_name.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+PackStoreOptions pack_options(const FileStoreOptions& options) {
+  return {.directory = options.directory,
+          .access = options.access,
+          .create = options.create,
+          .budget = options.budget,
+          .max_payload_bytes = options.max_payload_bytes,
+          .on_evict = options.on_evict,
+          .log = options.log,
+          .file_system = options.file_system};
+}
+
+// The files that may hold the payload, the newest first.
+std::vector<fs::path> places_of(StoreKind kind, const fs::path& store, const Fingerprint& key) {
+  if (kind == StoreKind::larder) return {store / format::entry_path(FileLayout::larder, key)};
+  if (kind == StoreKind::vyre) return {store / format::entry_path(FileLayout::vyre, key)};
+  std::vector<fs::path> segments;
+  for (const auto& entry : fs::directory_iterator(store / "segments")) {
+    segments.push_back(entry.path());
+  }
+  std::ranges::sort(segments, std::greater());
+  return segments;
+}
+
+}  // namespace
+
+std::string_view kind_name(StoreKind kind) noexcept {
+  switch (kind) {
+    case StoreKind::larder: return "Larder";
+    case StoreKind::vyre: return "Vyre";
+    case StoreKind::pack: return "Pack";
+  }
+  return {};
+}
+
+Result<std::shared_ptr<Store>> open_kind(StoreKind kind, const FileStoreOptions& options) {
+  if (kind == StoreKind::pack) return open_pack_store(pack_options(options));
+  FileStoreOptions of_layout = options;
+  of_layout.layout = kind == StoreKind::larder ? FileLayout::larder : FileLayout::vyre;
+  return open_file_store(of_layout);
+}
+
+fs::path temporary_directory() {
+  const fs::path memory = "/dev/shm";
+  return ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
+}
+
+bool damage_payload(StoreKind kind, const fs::path& store, const Fingerprint& key,
+                    std::string_view payload) {
+  for (const fs::path& path : places_of(kind, store, key)) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t at = text.rfind(payload);
+    if (at == std::string::npos) continue;
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(static_cast<char>(text[at] ^ 1));
+    return true;
+  }
+  return false;
+}
+
+void leave_temporary_in(const fs::path& store) {
+  std::ofstream(store / format::temporary_name(std::string(32, 'a'))) << "x";
+}
+
+bool has_temporary(const fs::path& store) {
+  return std::ranges::any_of(fs::recursive_directory_iterator(store), [](const auto& entry) {
+    return format::is_temporary_name(entry.path().filename().string());
+  });
+}
+
+void copy_store(const fs::path& from, const fs::path& to) {
+  fs::copy(from, to, fs::copy_options::recursive);
+}
+
+void lose_index_of(const fs::path& store) {
+  for (const auto& entry : fs::directory_iterator(store)) {
+    if (entry.path().filename().string().starts_with("index.")) fs::remove(entry.path());
+  }
+}
+
+}  // namespace larder

@@ -1,0 +1,42 @@
+// What is done to a store on disk behind its back, and how each kind of store is opened.
+#ifndef LARDER_TESTS_ENDURANCE_FAULT_DISK_H_
+#define LARDER_TESTS_ENDURANCE_FAULT_DISK_H_
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "larder/pack_store.h"
+#include "larder/store.h"
+
+namespace larder {
+
+enum class StoreKind { larder, vyre, pack };
+
+std::string_view kind_name(StoreKind kind) noexcept;
+
+// Options that every kind has a place for; what a kind lacks is left out.
+Result<std::shared_ptr<Store>> open_kind(StoreKind kind, const FileStoreOptions& options);
+
+// A file system in memory where there is one: a sync is then an operation like others.
+std::filesystem::path temporary_directory();
+
+// Turns one bit of the payload over, where it was written last. False when it is not there.
+bool damage_payload(StoreKind kind, const std::filesystem::path& store, const Fingerprint& key,
+                    std::string_view payload);
+
+// What a process that was killed on its way to a new file leaves behind.
+void leave_temporary_in(const std::filesystem::path& store);
+
+// Whether any such file is left.
+bool has_temporary(const std::filesystem::path& store);
+
+// A second copy of the store as it stands: what other processes see, and a kill would leave.
+void copy_store(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// Takes the index of a pack store away.
+void lose_index_of(const std::filesystem::path& store);
+
+}  // namespace larder
+
+#endif  // LARDER_TESTS_ENDURANCE_FAULT_DISK_H_

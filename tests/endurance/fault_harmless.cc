@@ -1,0 +1,149 @@
+#include "tests/endurance/fault_harmless.h"
+
+#include <cerrno>
+
+namespace larder {
+namespace {
+
+using testing::Op;
+
+const std::vector<Harmless> of_files = {
+    {Op::start_writeback, 0, "", "", "a hint; what fails here fails again in the sync"},
+    {Op::unlock, 0, "", "", "the kernel drops the lock with the descriptor"},
+    {Op::touch, 0, "", "", "the time of last use is a hint; the entry leaves earlier"},
+    {Op::reserve, EOPNOTSUPP, "", "", "a file system without it shows a full disk later"},
+    {Op::create_anonymous, EOPNOTSUPP, "", "", "a named file takes its place"},
+    {Op::create_anonymous, 0, "PutWithoutAnonymousFiles", "", "fails in the sound run too"},
+    {Op::open_file, ESTALE, "", "", "the root is opened anew, and the file by way of it"},
+
+    // A directory above the root, or the root before it is made.
+    {Op::open_directory, EACCES, "Open", "", "what may not be read is not ours to judge or sync"},
+    {Op::open_directory, EACCES, "Sweep", "", "what may not be read is not ours to judge or sync"},
+    {Op::open_directory, 0, "OpenNew", "", "then it is made, and found to be there"},
+    {Op::open_directory, 0, "OpenAtFirstPut", "", "then it is made, and found to be there"},
+
+    // Before the directory is there, a refusal may mean that somebody deleted it.
+    {Op::create_anonymous, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::link, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::make_directory, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::open_file, EACCES, "OpenAtFirstPut", "/LARDER", "the put tries once more"},
+    {Op::resolve, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+
+    {Op::file_info, 0, "Put", "", "what cannot be read is replaced, as if it were damaged"},
+    {Op::read_at, 0, "Put", "", "what cannot be read is replaced, as if it were damaged"},
+    {Op::file_info, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
+    {Op::read_at, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
+    {Op::info_at, 0, "Remove", "", "a first look; the one under the lock decides"},
+
+    // The bytes in use are a few KiB low until the next scan.
+    {Op::info_at, 0, "", "/LARDER", "its size is counted with the store's"},
+    {Op::info_at, 0, "", "/.larder-lock", "its size is counted with the store's"},
+    {Op::directory_info, 0, "", "/0", "its size is counted with the store's"},
+};
+
+const std::vector<Harmless> of_packs = {
+    {Op::start_writeback, 0, "", "", "a hint; what fails here fails again in the sync"},
+    {Op::unlock, 0, "", "", "the kernel drops the lock with the descriptor"},
+    {Op::reserve, EOPNOTSUPP, "", "", "a file system without it shows a full disk later"},
+    {Op::trim, 0, "", "", "what is not given back is unused space, until the segment goes"},
+    {Op::create_anonymous, EOPNOTSUPP, "", "", "a named file takes its place"},
+
+    // A directory above the root, or the root before it is made.
+    {Op::open_directory, EACCES, "", "", "what may not be read is not ours to judge or sync"},
+    {Op::open_directory, 0, "OpenNew", "", "then it is made, and found to be there"},
+    {Op::open_directory, 0, "OpenAtFirstPut", "", "then it is made, and found to be there"},
+    {Op::open_directory, 0, "PutOwnFile", "/store", "then it is made, and found to be there"},
+    {Op::open_directory, 0, "Open", "/large", "the first call that needs it opens it again"},
+    {Op::open_directory, 0, "PutAdopts", "/large", "the first call that needs it opens it again"},
+    {Op::open_directory, 0, "PutEvicts", "/large", "the next measure of the disk opens it again"},
+    {Op::open_directory, 0, "Sweep", "/large", "the first call that needs it opens it again"},
+    {Op::open_directory, 0, "Close", "/large", "the first call that needs it opens it again"},
+
+    // Before the directory is there, a refusal may mean that somebody deleted it.
+    {Op::create_anonymous, EACCES, "PutOwnFile", "/large", "the put tries once more"},
+    {Op::link, EACCES, "PutOwnFile", "/large", "the put tries once more"},
+    {Op::make_directory, EACCES, "PutOwnFile", "/large", "the put tries once more"},
+    {Op::open_file, EACCES, "PutOwnFile", "/large/LARDER", "the put tries once more"},
+    {Op::resolve, EACCES, "PutOwnFile", "/large", "the put tries once more"},
+    {Op::open_file, ESTALE, "", "/large/", "the root is opened anew, and the file by way of it"},
+
+    // An index that cannot be had is made anew, a second one for a reader; one that cannot grow has
+    // room for a third more.
+    {Op::open_file, 0, "", "/index.", "the index is made anew"},
+    {Op::file_info, 0, "", "/index.", "the index is made anew"},
+    {Op::read_at, 0, "", "/index.", "the index is made anew"},
+    {Op::map, 0, "", "/index.", "the index is made anew, or grows later"},
+    {Op::check, 0, "", "/index.", "the index is made anew, or grows later"},
+    {Op::create_file, 0, "PutGrows", "/index.", "the index grows later"},
+    {Op::allocate, 0, "PutGrows", "/index.", "the index grows later"},
+    {Op::file_info, 0, "PutGrows", "/.larder-lock", "the index grows later"},
+    {Op::try_lock, 0, "PutGrows", "/.larder-lock", "the index grows later"},
+    {Op::remove_file, 0, "", "/index.", "an old index is unused space, until the next open"},
+    {Op::list, 0, "", "/store", "what is left over is unused space, until the next open"},
+
+    {Op::read_at, EIO, "", "/segments/", "what cannot be read at once is read in parts"},
+    {Op::file_info, EIO, "", "/segments/", "without a summary the records are read"},
+    {Op::open_file, EIO, "Put", "/segments/", "what cannot be adopted is not: another is made"},
+    {Op::try_lock, EIO, "Put", "/segments/", "what cannot be adopted is not: another is made"},
+    {Op::open_file, EIO, "Seal", "/segments/", "what cannot be adopted is not: another is made"},
+    {Op::try_lock, EIO, "Seal", "/segments/", "what cannot be adopted is not: another is made"},
+    {Op::create_file, ENOSPC, "Put", "/segments/", "the put makes room and tries once more"},
+    {Op::reserve, ENOSPC, "", "/segments/", "the put makes room and tries once more"},
+    {Op::write_at, ENOSPC, "Open", "/segments/", "the put makes room and tries once more"},
+    {Op::write_at, EDQUOT, "Open", "/segments/", "the put makes room and tries once more"},
+    {Op::info_at, 0, "", "/store/", "its size is counted with the store's"},
+
+    {Op::try_lock, 0, "Close", "/state", "then the next open makes the index anew"},
+    {Op::sync_data, 0, "Close", "/state", "then the next open makes the index anew"},
+    {Op::sync_data, 0, "Close", "/index.", "then the next open makes the index anew"},
+
+    {Op::read_at, 0, "GetMany", "/segments/", "what many do not find is asked for alone"},
+    {Op::map, 0, "", "/segments/", "what cannot be mapped is read"},
+    {Op::check, 0, "", "/segments/", "what cannot be mapped is read"},
+    {Op::read_at, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
+    {Op::read_at, 0, "PutEvictsSegment", "/segments/", "which leaves first is a matter of order"},
+    {Op::space, 0, "PutEvicts", "/store", "the next put asks again"},
+    {Op::file_info, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
+    {Op::write_at, ENOSPC, "PutSeals", "/segments/", "without a summary the records are read"},
+    {Op::write_at, EDQUOT, "PutSeals", "/segments/", "without a summary the records are read"},
+    {Op::write_at, ENOSPC, "PutEvicts", "/segments/", "without a summary the records are read"},
+    {Op::write_at, EDQUOT, "PutEvicts", "/segments/", "without a summary the records are read"},
+    {Op::write_at, ENOSPC, "SealAdopted", "/segments/", "without a summary the records are read"},
+    {Op::write_at, EDQUOT, "SealAdopted", "/segments/", "without a summary the records are read"},
+    {Op::read_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
+    {Op::write_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
+
+    {Op::write_at, 0, "Clear", "/00000000.seg", "a segment on its way out needs no summary"},
+    {Op::sync_data, 0, "Clear", "/00000000.seg", "its records were durable, copies will be"},
+    {Op::file_info, 0, "Clear", "/00000000.seg", "its records were durable, copies will be"},
+    {Op::file_info, 0, "Clear", "/state", "its records were durable, copies will be"},
+    {Op::directory_info, 0, "Clear", "/store", "its records were durable, copies will be"},
+    {Op::open_directory, 0, "Clear", "/store", "its records were durable, copies will be"},
+    {Op::write_at, 0, "Prune", "/00000000.seg", "a segment on its way out needs no summary"},
+    {Op::sync_data, 0, "Prune", "/00000000.seg", "its records were durable, copies will be"},
+    {Op::file_info, 0, "Prune", "/00000000.seg", "its records were durable, copies will be"},
+    {Op::file_info, 0, "Prune", "/state", "its records were durable, copies will be"},
+    {Op::directory_info, 0, "Prune", "/store", "its records were durable, copies will be"},
+    {Op::open_directory, 0, "Prune", "/store", "its records were durable, copies will be"},
+    {Op::read_at, 0, "Clear", "/segments/", "without the proof others do not rely on it"},
+    {Op::read_at, 0, "Prune", "/segments/", "what cannot be read is not planned for, and stays"},
+    {Op::write_at, 0, "EvictByPrune", "/00000001.seg", "it leaves, and needs no summary"},
+    {Op::read_at, 0, "EvictByPrune", "/segments/", "what is not planned for stays"},
+    {Op::file_info, 0, "EvictByPrune", "/state", "it is asked again before a segment goes"},
+    {Op::directory_info, 0, "EvictByPrune", "/segments", "it is asked again before a segment goes"},
+
+    {Op::directory_info, 0, "PutOwnFile", "/large/", "its size is counted with the store's"},
+    {Op::file_info, 0, "RemoveOwnFile", "/.larder-lock", "its file is unused space"},
+    {Op::try_lock, 0, "RemoveOwnFile", "/.larder-lock", "its file is unused space"},
+    {Op::remove_file, 0, "RemoveOwnFile", "/large/", "the entry is gone; its file is unused space"},
+    {Op::open_subdirectory, 0, "RemoveOwnFile", "/large/", "its file is unused space"},
+    {Op::sync_directory, 0, "RemoveOwnFile", "/large/", "its file is unused space"},
+};
+
+}  // namespace
+
+const std::vector<Harmless>& harmless_faults(StoreKind kind) {
+  return kind == StoreKind::pack ? of_packs : of_files;
+}
+
+}  // namespace larder
