@@ -26,13 +26,6 @@ bool any_large(const format::Record&) noexcept { return true; }
 
 bool always_other(std::uint64_t) noexcept { return true; }
 
-// Whose header cannot be read any more.
-Gone nameless(std::uint64_t bytes) {
-  Gone gone{.eviction = {}, .is_known = false};
-  gone.eviction.bytes = bytes;
-  return gone;
-}
-
 }  // namespace
 
 std::string path_of(const format::SegmentName& name) {
@@ -47,6 +40,12 @@ Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t n
                        .reason = reason,
                        .bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
                        .age_s = static_cast<std::uint64_t>(age_s)}};
+}
+
+Gone nameless(std::uint64_t bytes) noexcept {
+  Gone gone{.eviction = {}, .is_known = false};
+  gone.eviction.bytes = bytes;
+  return gone;
 }
 
 SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,

@@ -36,6 +36,9 @@ struct Gone {
 
 Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t now_s) noexcept;
 
+// Of an entry whose header cannot be read any more.
+Gone nameless(std::uint64_t bytes) noexcept;
+
 class SegmentEviction {
  public:
   struct Parts {

@@ -85,6 +85,8 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
   if (record) {
     if (record->kind == format::RecordKind::large) drop_large(shelf, *record);
     gone.push_back(gone_of(*record, EvictionReason::entries, parts_.file_system.now_s()));
+  } else {
+    gone.push_back(nameless(location.hit_bytes()));
   }
   return true;
 }
