@@ -96,7 +96,8 @@ Result<std::optional<Artifact>> FileStore::get_verified(const Fingerprint& finge
 void FileStore::renew(const Opened& entry) const {
   if (directory().read_only()) return;
   const std::int64_t now = directory().file_system().now_s();
-  const std::int64_t age = now - entry.info.modified_s;
+  std::int64_t age = now - entry.info.modified_s;
+  if (age == -1) age = 0;  // the clock of the file system may be a tick ahead
   if (age >= 0 && age < std::int64_t{options_.stamp_interval_s}) return;
   (void)entry.file->touch();
 }
