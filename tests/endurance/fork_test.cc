@@ -23,7 +23,7 @@ extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 namespace larder {
 namespace {
 
-constexpr int forks = 200;
+constexpr int forks = 100;  // of each kind of store; slow under a sanitizer
 constexpr unsigned child_lifetime_s = 20;
 
 Fingerprint numbered(int number) {
