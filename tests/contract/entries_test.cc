@@ -133,6 +133,14 @@ TEST_P(EntriesContract, InspectDescribesTheEntryAndCountsNothing) {
   EXPECT_EQ(store_->metrics(), before);
 }
 
+TEST_P(EntriesContract, ARecipeThatNoRecipeEncodesToIsRefused) {
+  const std::string recipe(Recipe::max_encoded_bytes + 1, 'x');
+  const auto stored = store_->put(numbered(1), bytes_of("payload"), {.recipe = recipe});
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, Errc::invalid_argument);
+  EXPECT_EQ(text_of(numbered(1)), "absent");
+}
+
 TEST_P(EntriesContract, AnArtifactOutlivesItsEntryAndItsStore) {
   put(numbered(1), "still here");
   const auto found = store_->get(numbered(1));

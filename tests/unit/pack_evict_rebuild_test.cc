@@ -32,6 +32,24 @@ class PackEvictRebuild : public PackStoreFixture {
     next_ += entries;
   }
 
+  // The old segment may go when the new one is on the disk.
+  void push_out_in_order(Store& store, const std::string& old_segment,
+                         const std::string& new_segment) {
+    std::atomic<bool> is_synced = false;
+    std::atomic<bool> has_left = false;
+    faults_.observe([&](const testing::Operation& operation) {
+      const bool is_new = operation.path.ends_with(new_segment);
+      if (operation.op == testing::Op::sync_data && is_new) is_synced = true;
+      if (operation.op == testing::Op::remove_file && operation.path.ends_with(old_segment)) {
+        has_left = true;
+        EXPECT_TRUE(is_synced);
+      }
+    });
+    push_out(store);
+    EXPECT_TRUE(has_left);
+    faults_.observe({});
+  }
+
   void rebuild(std::shared_ptr<PackStore>& store) {
     ASSERT_TRUE(store->flush());
     store.reset();
@@ -161,19 +179,7 @@ TEST_F(PackEvictRebuild, ADeadRecordLeavesOnlyAfterItsSuccessorIsDurable) {
   const std::string old_segment = segment_names().front();
   ASSERT_EQ(put(*store, numbered(0), "the new value"), "ok");
   const std::string new_segment = segment_of(*store, numbered(0));
-  std::atomic<bool> is_synced = false;
-  std::atomic<bool> has_left = false;
-  faults_.observe([&](const testing::Operation& operation) {
-    const bool is_new = operation.path.ends_with(new_segment);
-    if (operation.op == testing::Op::sync_data && is_new) is_synced = true;
-    if (operation.op == testing::Op::remove_file && operation.path.ends_with(old_segment)) {
-      has_left = true;
-      EXPECT_TRUE(is_synced);
-    }
-  });
-  push_out(*store);
-  EXPECT_TRUE(has_left);
-  faults_.observe({});
+  push_out_in_order(*store, old_segment, new_segment);
 }
 
 // The same in the hands of another process, which has not flushed it either.
@@ -186,19 +192,7 @@ TEST_F(PackEvictRebuild, ASuccessorOfAnotherProcessIsSyncedToo) {
   const std::string old_segment = segment_of(*store, numbered(0));
   ASSERT_EQ(put(*other, numbered(0), "the new value"), "ok");
   const std::string new_segment = segment_of(*other, numbered(0));
-  std::atomic<bool> is_synced = false;
-  std::atomic<bool> has_left = false;
-  faults_.observe([&](const testing::Operation& operation) {
-    const bool is_new = operation.path.ends_with(new_segment);
-    if (operation.op == testing::Op::sync_data && is_new) is_synced = true;
-    if (operation.op == testing::Op::remove_file && operation.path.ends_with(old_segment)) {
-      has_left = true;
-      EXPECT_TRUE(is_synced);
-    }
-  });
-  push_out(*store);
-  EXPECT_TRUE(has_left);
-  faults_.observe({});
+  push_out_in_order(*store, old_segment, new_segment);
 }
 
 // Whoever cannot make the copies durable keeps the originals.

@@ -134,6 +134,7 @@ class Evictor {
   Result<void> keep_up(Caller& caller);
   Result<void> compact_hollow(Caller& caller);
   Result<void> prove_abandoned();
+  Result<std::shared_ptr<Segment>> take_abandoned(const format::SegmentName& name);
   Result<void> prove(const format::SegmentName& name);
   Result<void> trim(const format::SegmentName& name);
   void trim_abandoned(const OnDisk& disk);

@@ -53,15 +53,21 @@ Result<void> Evictor::compact_hollow(Caller& caller) {
   return {};
 }
 
+// With its lock, which goes when it is closed; null when somebody has that.
+Result<std::shared_ptr<Segment>> Evictor::take_abandoned(const format::SegmentName& name) {
+  LARDER_TRY(auto segment, Segment::open(parts_.shelf.segments_directory(), parts_.shelf.id(), name,
+                                         OpenMode::read_write));
+  LARDER_TRY(const bool locked, segment->file()->try_lock(LockMode::exclusive, owner_lock_at, 1));
+  if (!locked) return nullptr;
+  return segment;
+}
+
 // A sealed segment whose owner was killed before its proof: others do not rely on it, and a rebuild
 // reads all of it.
 Result<void> Evictor::prove(const format::SegmentName& name) {
-  Directory& directory = parts_.shelf.segments_directory();
-  LARDER_TRY(const auto segment,
-             Segment::open(directory, parts_.shelf.id(), name, OpenMode::read_write));
+  LARDER_TRY(const auto segment, take_abandoned(name));
+  if (!segment) return {};
   File& file = *segment->file();
-  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
-  if (!locked) return {};
   LARDER_TRY(const SegmentEnd end, read_end(*segment));
   LARDER_TRY(const auto summary, read_summary(*segment, Proof::unwanted));
   if (!summary || end.is_durable) return {};
@@ -71,7 +77,7 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
       scan_records(*segment, {}, [&](const format::Record&, std::uint32_t) { ++there; }));
   if (there != summary->size()) return {};
   LARDER_CHECK_OK(file.sync_data());
-  LARDER_CHECK_OK(directory.sync());
+  LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());
   const auto trailer = format::encode_trailer(*end.footer, segment->key(), end.footer_place);
   const std::array pieces{std::span<const std::byte>(trailer)};
   const std::uint64_t at = std::uint64_t{end.footer_place} * format::pack_unit_bytes;
@@ -80,12 +86,9 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
 
 // Behind what its owner wrote, who was killed: one who lives holds the lock.
 Result<void> Evictor::trim(const format::SegmentName& name) {
-  Directory& directory = parts_.shelf.segments_directory();
-  LARDER_TRY(const auto segment,
-             Segment::open(directory, parts_.shelf.id(), name, OpenMode::read_write));
+  LARDER_TRY(const auto segment, take_abandoned(name));
+  if (!segment) return {};
   File& file = *segment->file();
-  LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
-  if (!locked) return {};
   LARDER_TRY(const FileInfo info, file.info());
   LARDER_TRY(const SegmentEnd ending, read_end(*segment));
   if (ending.footer) return file.trim(info.size_bytes);

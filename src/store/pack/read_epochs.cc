@@ -1,7 +1,12 @@
 #include "store/pack/read_epochs.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <iterator>
+#include <new>
+
+#include "base/guarded.h"
 
 namespace larder::pack_store {
 
@@ -34,11 +39,20 @@ std::vector<ReadEpochs::Retired> ReadEpochs::take_free() {
   return free;
 }
 
-void ReadEpochs::retire(std::shared_ptr<const void> object) {
+// Under readers nothing may be freed: what there is no memory to remember is never freed.
+void ReadEpochs::retire(std::shared_ptr<const void> object) noexcept {
   std::vector<Retired> free;  // destroyed without the lock
   const std::lock_guard lock(mutex_);
-  retired_.push_back({std::move(object), epoch_.load(std::memory_order_seq_cst)});
-  free = take_free();
+  try {
+    Retired& retired = retired_.emplace_back();
+    retired = {std::move(object), epoch_.load(std::memory_order_seq_cst)};
+  } catch (...) {
+    using Object = std::shared_ptr<const void>;
+    alignas(Object) std::array<std::byte, sizeof(Object)> forgotten;
+    new (forgotten.data()) Object(std::move(object));
+    return;
+  }
+  best_effort([&] { free = take_free(); });
 }
 
 bool ReadEpochs::collect() {

@@ -42,7 +42,7 @@ class ReadEpochs {
   }
 
   // Takes charge of something that no new reader can find any more. Frees what nobody can see.
-  void retire(std::shared_ptr<const void> object);
+  void retire(std::shared_ptr<const void> object) noexcept;
 
   // Frees what can be freed now; whether anything was.
   bool collect();

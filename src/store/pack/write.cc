@@ -191,10 +191,10 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
   }
   if (payload.size() > max_payload_bytes_) return over_cap(fingerprint);
   if (options.recipe.size() > Recipe::max_encoded_bytes) {
-    return std::unexpected(Error{.code = Errc::too_large,
-                                 .message = fingerprint.hex() +
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = options_.directory + ": " + fingerprint.hex() +
                                             ": the recipe is over 4096 bytes; pass what "
-                                            "Recipe::encode() gives"});
+                                            "Recipe::encode returns"});
   }
   Writing writing{.payload = payload,
                   .recipe = options.recipe,
