@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/guarded.h"
+#include "larder/recipe.h"
 #include "store/layered_store.h"
 
 namespace larder {
@@ -68,6 +69,13 @@ struct LayeredStore::Tally {
 Result<void> LayeredStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                                const PutOptions& options) {
   return guarded([&]() -> Result<void> {
+    // Every tier would refuse it, and one behind a queue too late.
+    if (options.recipe.size() > Recipe::max_encoded_bytes) {
+      return std::unexpected(Error{.code = Errc::invalid_argument,
+                                   .message = fingerprint.hex() +
+                                              ": the recipe is over 4096 bytes; pass what "
+                                              "Recipe::encode returns"});
+    }
     const StripeWrite writing(stripes(), fingerprint);
     return put_into_tiers(fingerprint, payload, options.recipe);
   });
