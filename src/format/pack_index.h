@@ -110,15 +110,16 @@ inline constexpr std::size_t state_words_at = 64;
 
 // What every put changes stands on cache lines of its own: every look-up reads the first one.
 enum class StateWord : std::uint32_t {
-  dirty = 0,           // 1: the index may not be what the segments say; see shelf.cc
-  clean_check = 1,     // FNV-1a over all words, dirty and this one as 0; counts while dirty is 0
-  generation = 2,      // of the index
-  removal_epoch = 3,   // raised by every removal
-  gone_segments = 4,   // raised when a segment is unlinked: close what is open of it
-  open_sessions = 5,   // processes that changed the index and have not closed it cleanly
-  next_segment = 6,    // the next number to give to a segment
-  sequence = 8,        // the next one to give to a record
-  entries = 16,        // about: live slots
+  dirty = 0,          // 1: the index may not be what the segments say; see shelf.cc
+  clean_check = 1,    // FNV-1a over all words, dirty and this one as 0; counts while dirty is 0
+  generation = 2,     // of the index
+  removal_epoch = 3,  // raised by every removal
+  gone_segments = 4,  // raised when a segment is unlinked: close what is open of it
+  open_sessions = 5,  // processes that changed the index and have not closed it cleanly
+  next_segment = 6,   // the next number to give to a segment
+  partial_index = 7,  // 1: a rebuild beside others has not ended; what the index lacks may be there
+  sequence = 8,       // the next one to give to a record
+  entries = 16,       // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none
 };

@@ -181,13 +181,27 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   return true;
 }
 
-// With mutex_ held. Null when it is somebody else's turn.
+// With mutex_ held. Null when it is somebody else's turn, or nobody's.
 Result<std::optional<LockFile::Held>> Evictor::take_turn(Pace pace) {
+  LARDER_TRY(auto held, try_turn(pace));
+  if (held && parts_.shelf.index_is_partial()) return std::nullopt;
+  return held;
+}
+
+Result<std::optional<LockFile::Held>> Evictor::try_turn(Pace pace) {
   if (pace == Pace::at_leisure) return parts_.shelf.locks().try_acquire(LockOffset::eviction());
   auto held = parts_.shelf.locks().acquire(LockOffset::eviction(), haste);
   if (held) return std::optional(*std::move(held));
   if (held.error().code == Errc::timed_out) return std::nullopt;
   return std::unexpected(std::move(held).error());
+}
+
+Result<LockFile::Held> Evictor::wait_for_turn(std::chrono::milliseconds limit) {
+  LARDER_TRY(auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), limit));
+  if (!parts_.shelf.index_is_partial()) return held;
+  return std::unexpected(
+      Error{.code = Errc::timed_out,
+            .message = "whoever made the index anew did not end; open the store once more"});
 }
 
 Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
@@ -222,7 +236,7 @@ std::uint64_t Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller
 
 Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
   const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
+  LARDER_TRY(const auto held, wait_for_turn(patience));
   (void)finish_current(caller);
   LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
   LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());

@@ -90,6 +90,8 @@ class Evictor {
   void account();
   void forgive_refusals();
   Result<std::optional<store_directory::LockFile::Held>> take_turn(Pace pace);
+  Result<std::optional<store_directory::LockFile::Held>> try_turn(Pace pace);
+  Result<store_directory::LockFile::Held> wait_for_turn(std::chrono::milliseconds limit);
   Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
   std::uint64_t index_bytes() const;

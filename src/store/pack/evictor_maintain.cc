@@ -119,7 +119,7 @@ Result<void> Evictor::prove_abandoned() {
 
 Result<void> Evictor::maintain(Caller& caller) {
   const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), patience));
+  LARDER_TRY(const auto held, wait_for_turn(patience));
   refused_.clear();
   remove_headless_segments(parts_.shelf.segments_directory());
   LARDER_CHECK_OK(keep_up(caller));

@@ -109,7 +109,7 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
 
 Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), prune_wait));
+  LARDER_TRY(const auto held, wait_for_turn(prune_wait));
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
   remove_headless_segments(parts_.shelf.segments_directory());

@@ -202,7 +202,7 @@ Result<Published> Index::publish(std::uint64_t tag, std::uint64_t expected, std:
   return change(publish, lock);
 }
 
-Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected) {
+Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected, Lock lock) {
   bool was_done = false;
   const Change withdraw = [&](IndexTable& table) {
     const Published published = table.withdraw(tag, expected);
@@ -210,7 +210,7 @@ Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected) {
     was_done = was_done || published == Published::done;
     return published;
   };
-  return change(withdraw, Lock::take);
+  return change(withdraw, lock);
 }
 
 bool Index::has_tag(std::uint64_t tag) {

@@ -71,7 +71,7 @@ class Index {
   // full and cannot grow), io_error.
   Result<Published> publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
                             const IndexTable::IsOther& is_other, Lock lock = Lock::take);
-  Result<Published> withdraw(std::uint64_t tag, std::uint64_t expected);
+  Result<Published> withdraw(std::uint64_t tag, std::uint64_t expected, Lock lock = Lock::take);
 
   // With the index lock held: puts an empty table with room for `entries` in the place of whatever
   // there is.

@@ -18,6 +18,8 @@
 namespace larder::pack_store {
 namespace {
 
+using format::StateWord;
+
 constexpr int rounds_of_reading = 4;
 
 // A record, or a removal, of one fingerprint.
@@ -46,7 +48,23 @@ class Rebuild {
   Rebuild(const RebuildParts& parts, IndexPlace place) : parts_(parts), place_(place) {}
 
   Result<Rebuilt> run() {
-    if (place_ == IndexPlace::beside_others) LARDER_CHECK_OK(parts_.index.start_anew(0));
+    return place_ == IndexPlace::beside_others ? run_beside_others() : run_alone();
+  }
+
+ private:
+  Result<Rebuilt> run_beside_others() {
+    parts_.state.word(StateWord::partial_index).store(1);
+    const std::uint64_t removals = removal_epoch();
+    LARDER_CHECK_OK(parts_.index.start_anew(0));
+    LARDER_CHECK_OK(read_all());
+    keep_newest();
+    for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
+    if (removal_epoch() != removals) LARDER_CHECK_OK(take_back_removed());
+    parts_.state.word(StateWord::partial_index).store(0);
+    return result_;
+  }
+
+  Result<Rebuilt> run_alone() {
     LARDER_CHECK_OK(read_all());
     keep_newest();
     if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(found_.size()));
@@ -54,10 +72,32 @@ class Rebuild {
       LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
     }
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
+    if (place_ == IndexPlace::shared) parts_.state.word(StateWord::partial_index).store(0);
     return result_;
   }
 
- private:
+  std::uint64_t removal_epoch() const { return parts_.state.word(StateWord::removal_epoch).load(); }
+
+  // What was removed after its segment was read. A removal raises the epoch when its record stands
+  // there, and then looks whether the entry is in the index: one of the two finds it.
+  Result<void> take_back_removed() {
+    found_.clear();
+    seen_.clear();
+    LARDER_CHECK_OK(read_all());
+    sort_by_age();
+    for (const Entry& newest : found_) {
+      if (!newest.removed) continue;
+      LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(newest.slot_tag));
+      if (!there) continue;
+      const auto sequence = sequence_at(*there);
+      if (!sequence || *sequence >= newest.sequence) continue;
+      LARDER_TRY(const Published withdrawn,
+                 parts_.index.withdraw(newest.slot_tag, *there, Index::Lock::is_held));
+      if (withdrawn == Published::done && result_.entries > 0) --result_.entries;
+    }
+    return {};
+  }
+
   // Until no name comes up that was not read: others make segments, and rename those whose sync
   // failed.
   Result<void> read_all() {
@@ -119,12 +159,16 @@ class Rebuild {
   // One for each tag, in their order: the inserts then go through the table from front to back. Of
   // two copies of a record, which have the same sequence, either.
   void keep_newest() {
+    sort_by_age();
+    std::erase_if(found_, [](const Entry& newest) { return newest.removed; });
+  }
+
+  void sort_by_age() {
     std::ranges::sort(found_, [](const Entry& a, const Entry& b) {
       return std::tie(a.slot_tag, b.sequence, b.word) < std::tie(b.slot_tag, a.sequence, a.word);
     });
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
-    std::erase_if(found_, [](const Entry& newest) { return newest.removed; });
   }
 
   // Beside others who may put: an entry that is there already gives way only to a newer one.

@@ -18,6 +18,7 @@ struct RebuildParts {
   const format::SlotHash& hash;
   SegmentTable& segments;
   Index& index;
+  StateFile& state;
   LargeCheck large_is_good;
 };
 
@@ -38,7 +39,10 @@ enum class IndexPlace {
 
 // Reads every segment, starts a new index and fills it with the newest record of each fingerprint,
 // unless the newest one is a removal. Others may look up and put meanwhile: what they put is not
-// lost, what they look for may be missed. With the index lock held, unless the index is private.
+// lost, what they remove does not come back, what they look for may be missed. Beside others,
+// `state` says from before the start to the end that the index is partial: after an error or a kill
+// it goes on saying that. With the index lock held, unless the index is private; beside others with
+// the eviction lock, too: who evicts takes for dead what the index lacks.
 Result<Rebuilt> rebuild(const RebuildParts& parts, IndexPlace place);
 
 }  // namespace larder::pack_store

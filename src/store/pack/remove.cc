@@ -48,6 +48,8 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
     (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removal.fingerprint));
     return std::unexpected(std::move(appended).error());
   }
+  // For a rebuild that has read that segment before.
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.count_entries(-1);
   return Done::yes;
 }
@@ -62,27 +64,33 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format:
   LARDER_TRY(const Outcome outcome, find_record(shelf, removal.fingerprint, found));
   if (outcome != Outcome::absent || found.word != 0) return Done::no;
   LARDER_CHECK_OK(append_removal(claimed, removal));
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return Done::yes;
 }
 
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a
-// second slot.
+// second slot, and one that is partial gets it later. What that lacks is removed all the same.
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerprint) {
   format::Record removal{
       .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = fingerprint};
   std::vector<format::Record> removed;
+  bool is_confirmed = false;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
     Found found;
+    const bool is_partial = shelf.index_is_partial();
     LARDER_TRY(const Outcome outcome, find_record(shelf, fingerprint, found));
     const bool is_later = outcome != Outcome::wanted || found.record.sequence > removal.sequence;
     if (!removed.empty() && is_later) return finish_removal(shelf, removed);
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
-    if (!has_slot && !shelf.index().has_tag(shelf.tag_of(fingerprint))) return false;
+    if (is_confirmed && (!has_slot || is_later)) return finish_removal(shelf, removed);
+    const bool may_be_there = is_partial || shelf.index().has_tag(shelf.tag_of(fingerprint));
+    if (!has_slot && !may_be_there) return false;
     LARDER_CHECK_OK(shelf.prepare_to_change());
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removal) : confirm_removal(shelf, removal));
     if (done == Done::no) continue;
-    if (!has_slot) return finish_removal(shelf, {});
+    is_confirmed = is_confirmed || !has_slot;
+    if (!has_slot) continue;
     if (outcome != Outcome::absent) removed.push_back(found.record);
   }
   if (!removed.empty()) return finish_removal(shelf, removed);

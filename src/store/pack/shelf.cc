@@ -214,6 +214,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
                           .hash = hash_,
                           .segments = *segments_,
                           .index = *index_,
+                          .state = *state_,
                           .large_is_good = [this](const auto& record) { return is_good(record); }},
                          place);
   if (rebuilt && !rebuilt->is_complete && parts_.options.log) {
@@ -239,6 +240,7 @@ Result<bool> Shelf::is_good(const format::Record& record) {
 // Beside others, an index is not taken from them because this process lacks descriptors or memory.
 Result<bool> Shelf::index_is_good(bool alone) {
   if (alone && !state_->is_clean()) return false;
+  if (index_is_partial()) return false;
   auto opened = index_->open_current();
   if (opened) return true;
   const Errc code = opened.error().code;
@@ -262,6 +264,11 @@ Result<void> Shelf::enter() {
 
 Result<void> Shelf::make_index_anew(bool alone) {
   LARDER_CHECK_OK(state_->make_dirty());
+  std::optional<store_directory::LockFile::Held> no_eviction;
+  if (!alone) {
+    LARDER_TRY(auto turn, locks().acquire(LockOffset::eviction(), creation_wait));
+    no_eviction.emplace(std::move(turn));
+  }
   LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
   LARDER_TRY(Rebuilt rebuilt,
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
@@ -334,6 +341,8 @@ Result<void> Shelf::prepare_to_change() {
   return {};
 }
 
+bool Shelf::index_is_partial() const { return state_->word(StateWord::partial_index).load() != 0; }
+
 Result<bool> Shelf::is_in_place() {
   LARDER_TRY(const bool state_there, state_->is_at_its_name(root()));
   if (!state_there) return false;
@@ -378,7 +387,7 @@ void Shelf::close_cleanly() {
     if (!flushed || !sync_unproven()) return;
     sessions.fetch_sub(1);
   }
-  if (sessions.load() != 0 || state_->is_clean() || !is_last()) return;
+  if (sessions.load() != 0 || index_is_partial() || state_->is_clean() || !is_last()) return;
   if (sessions.load() != 0 || !index_->sync()) return;
   // Else the next one to come rebuilds.
   (void)state_->make_clean();

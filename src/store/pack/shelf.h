@@ -57,6 +57,11 @@ class Shelf {
   // Before the first change of the index: see StateFile.
   Result<void> prepare_to_change();
 
+  // Whether entries may be missing from the index that are in the segments: it is being made anew
+  // beside this process, or whoever did that was killed. Then nothing may be taken for dead because
+  // the index lacks it; the next open makes it whole.
+  bool index_is_partial() const;
+
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
 

@@ -81,8 +81,9 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
                return pack_store::read_header(fingerprint, there);
              }));
   writing.expected = found.place_word();
-  writing.record.supersedes =
-      outcome != Outcome::absent || shelf.index().has_tag(shelf.tag_of(fingerprint));
+  writing.record.supersedes = outcome != Outcome::absent ||
+                              shelf.index().has_tag(shelf.tag_of(fingerprint)) ||
+                              shelf.index_is_partial();
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
   LARDER_TRY(const bool same, holds_same(shelf, writing, found));
   if (!same) return Done::no;

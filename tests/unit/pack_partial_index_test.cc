@@ -1,0 +1,121 @@
+// An index that was lost while others have the store open is made anew beside them. Until that has
+// ended, and when it never does, nothing may be taken for dead because the index lacks it.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Op;
+using testing::Operation;
+
+constexpr std::uint32_t entries = 3000;
+
+class PackPartialIndex : public PackStoreFixture {
+ protected:
+  PackPartialIndex() { options_.budget.max_bytes = 64u << 20; }  // so that segments are small
+
+  void fill(Store& store) {
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      ASSERT_EQ(put(store, numbered(i), payload_of(1000, i)), "ok");
+    }
+    ASSERT_TRUE(store.flush());
+  }
+
+  void remove_index() const {
+    for (const auto& entry : fs::directory_iterator(root())) {
+      if (entry.path().filename().string().starts_with("index.")) fs::remove(entry.path());
+    }
+  }
+
+  // Makes the index anew beside others; `during` is called once, when a segment is read.
+  template <class During>
+  Result<std::shared_ptr<PackStore>> open_beside_others(const During& during) {
+    remove_index();
+    bool was_called = false;
+    faults_.observe([&](const Operation& operation) {
+      if (was_called || operation.op != Op::read_at || !operation.path.ends_with(".seg")) return;
+      was_called = true;
+      during();
+    });
+    PackStoreOptions options = options_;
+    options.file_system = &faults_;
+    auto store = open_pack_store(options);
+    faults_.observe({});
+    EXPECT_TRUE(was_called);
+    return store;
+  }
+
+  void fail_a_rebuild() {
+    const auto failed = open_beside_others([&] {
+      faults_.inject(
+          {.only = Op::read_at, .repeat = testing::Repeat::for_ever, .os_error = ENOMEM});
+    });
+    faults_.clear_faults();
+    ASSERT_FALSE(failed);
+  }
+
+  static std::uint32_t count_there(Store& store) {
+    std::uint32_t there = 0;
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      if (content(store.get(numbered(i))) == payload_of(1000, i)) ++there;
+    }
+    return there;
+  }
+};
+
+TEST_F(PackPartialIndex, NothingLeavesForBeingMissingThere) {
+  const auto other = open();
+  fill(*other);
+  fail_a_rebuild();
+  EXPECT_FALSE(other->maintain());
+  EXPECT_FALSE(other->prune({.max_bytes = 1u << 20}, DryRun::no));
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    ASSERT_EQ(put(*other, numbered(entries + i), payload_of(1000, i)), "ok");
+  }
+  const auto store = open();
+  EXPECT_EQ(count_there(*store), entries);
+  EXPECT_TRUE(other->maintain());
+  EXPECT_EQ(count_there(*other), entries);
+}
+
+TEST_F(PackPartialIndex, TheLastOneToCloseDoesNotCallItWhole) {
+  auto other = open();
+  fill(*other);
+  fail_a_rebuild();
+  other.reset();
+  const auto store = open();
+  EXPECT_EQ(count_there(*store), entries);
+}
+
+TEST_F(PackPartialIndex, WhatIsRemovedMeanwhileDoesNotComeBack) {
+  const auto other = open();
+  fill(*other);
+  const auto store = open_beside_others([&] { EXPECT_TRUE(other->remove(numbered(7))); });
+  ASSERT_TRUE(store);
+  EXPECT_EQ(content((*store)->get(numbered(7))), "absent");
+  EXPECT_EQ(content(other->get(numbered(7))), "absent");
+  EXPECT_EQ(count_there(**store), entries - 1);
+}
+
+// What is put meanwhile says that an older record may exist: its removal is then written.
+TEST_F(PackPartialIndex, WhatIsReplacedMeanwhileDoesNotComeBack) {
+  const auto other = open();
+  fill(*other);
+  const auto store = open_beside_others([&] {
+    EXPECT_EQ(put(*other, numbered(7), "new"), "ok");
+    EXPECT_EQ(put(*other, numbered(8), "new"), "ok");
+    EXPECT_TRUE(other->remove(numbered(8)));
+  });
+  ASSERT_TRUE(store);
+  EXPECT_EQ(content((*store)->get(numbered(7))), "new");
+  EXPECT_EQ(content((*store)->get(numbered(8))), "absent");
+  EXPECT_EQ(content(other->get(numbered(8))), "absent");
+}
+
+}  // namespace
+}  // namespace larder
