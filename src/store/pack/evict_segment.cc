@@ -190,6 +190,8 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, stored,
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
+  const bool is_large = record.kind == format::RecordKind::large;
+  if (is_large && !segment_->is_known_durable()) claimed.writer->withhold_proof();
   item.moved_to = location.word();
   item.fate = Fate::carry;
   carried_bytes_ += record.total_bytes();

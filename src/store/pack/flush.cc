@@ -63,7 +63,8 @@ void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From
   }
 }
 
-// Payloads in files of their own first: a record that leads to one must not be there before it.
+// Payloads in files of their own: with the segments' part taken, so that each record in that part
+// has its file in this one, and before the segments, so that no record is there before its file.
 PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
   std::map<Fingerprint, Fingerprint> unflushed;
   {
@@ -89,7 +90,11 @@ PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& sh
 // not_all: something was lost, and is named by the next flush.
 Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
   const std::lock_guard one_at_a_time(process.sync_mutex);
-  const Synced large = sync_large(process, shelf);
+  Synced large = Synced::not_all;
+  const auto sync_files = [&] {
+    large = sync_large(process, shelf);
+    return large == Synced::all;
+  };
   bool has_left = false;
   const auto is_there = [&]() -> Result<bool> {
     LARDER_TRY(const bool root_there, process.directory.is_at_its_path());
@@ -102,9 +107,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
     leave_shelf(shelf);
     return false;
   };
-  const auto if_undecided =
-      large == Synced::all ? Writers::Undecided::waits : Writers::Undecided::is_lost;
-  auto lost = shelf.writers().sync(is_there, if_undecided);
+  auto lost = shelf.writers().sync(is_there, sync_files);
   distrust(shelf, lost.distrusted);
   const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
   note_lost(process, lost.fingerprints, lost.error ? lost.error->message : "");
@@ -157,6 +160,13 @@ Result<void> PackStoreImpl::flush() {
   });
 }
 
+std::set<Fingerprint> PackStoreImpl::owners_of_unflushed_large() const {
+  ProcessState& process = state();
+  const std::lock_guard lock(process.lost_mutex);
+  const auto owners = std::views::values(process.unflushed_large);
+  return {owners.begin(), owners.end()};
+}
+
 Durability PackStoreImpl::durability() const {
   return guarded_or({}, [this]() -> Durability {
     ProcessState& process = state();
@@ -168,7 +178,7 @@ Durability PackStoreImpl::durability() const {
     const auto guard = process.epochs.enter();
     Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
     if (shelf != nullptr && options_.access == Access::read_write) {
-      durability.pending = shelf->writers().pending();
+      durability.pending = shelf->writers().pending(owners_of_unflushed_large());
     }
     const std::lock_guard lock(process.lost_mutex);
     durability.lost = process.lost.size();

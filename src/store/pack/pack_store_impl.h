@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -148,6 +149,7 @@ class PackStoreImpl final : public PackStore {
   Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);
   static Result<bool> may_rely_on(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
   Result<void> store_large(Shelf& shelf, Writing& writing, const Fingerprint& key);
+  Result<Done> rely_on_large(Shelf& shelf, Writing& writing);
   Error contended(const Fingerprint& fingerprint) const;
   Result<Done> append_and_publish(Shelf& shelf, Writing& writing);
   Result<bool> remove_from(Shelf& shelf, const Fingerprint& fingerprint);
@@ -163,6 +165,7 @@ class PackStoreImpl final : public PackStore {
   enum class Synced { all, not_all };
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
   Synced sync_large(ProcessState& process, Shelf& shelf);
+  std::set<Fingerprint> owners_of_unflushed_large() const;
   bool is_lost(const Fingerprint& fingerprint);
   void note_lost(ProcessState& process, std::span<const Fingerprint> fingerprints,
                  const std::string& why);

@@ -139,11 +139,13 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
   return format::Location{.segment = number(), .place = place, .units = entry.hit_units};
 }
 
-// Of an adopted segment, the records that others wrote are read first.
+// Of an adopted segment, the records that others wrote are read first. Whether the files that those
+// lead to were ever synced, nobody knows.
 Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
   std::vector<format::SummaryEntry> all;
   const auto note = [&](const format::Record& record, std::uint32_t place) {
     all.push_back(format::summary_entry(record, options_.hash(record.fingerprint), place));
+    if (record.kind == format::RecordKind::large) withhold_proof();
   };
   LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = adopted_at_}, note));
   // A summary without them would make their loss final.
@@ -177,7 +179,7 @@ Result<void> SegmentWriter::seal() {
 }
 
 Result<void> SegmentWriter::prove_durable() {
-  if (footer_place_ == 0) return {};
+  if (footer_place_ == 0 || !may_prove_) return {};
   std::array<std::byte, format::footer_bytes> bytes = {};
   const std::uint64_t at = std::uint64_t{footer_place_} * pack_unit_bytes;
   LARDER_TRY(const std::size_t count, segment_->file()->read_at(bytes, at));

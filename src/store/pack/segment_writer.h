@@ -5,7 +5,8 @@
 // sealing and at the end; after a kill they stay, and an adopter appends behind the last record and
 // the last byte that is not zero: it never overwrites. Unflushed records may be lost by a power
 // cut, torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only
-// after a sync of everything before it, and proves that sync to others.
+// after a sync of everything before it, of the files that its records lead to as well, and proves
+// that sync to others.
 #ifndef LARDER_STORE_PACK_SEGMENT_WRITER_H_
 #define LARDER_STORE_PACK_SEGMENT_WRITER_H_
 
@@ -63,8 +64,10 @@ class SegmentWriter {
   // Writes summary and footer: no record can follow.
   Result<void> seal();
 
-  // Appends the proof of durability to a sealed segment that was synced.
+  // Appends the proof of durability to a sealed segment that was synced; not when it leads to files
+  // that may not be.
   Result<void> prove_durable();
+  void withhold_proof() noexcept { may_prove_ = false; }
 
   // Gives back the blocks allocated ahead, and the zeros.
   void trim() noexcept;
@@ -76,7 +79,7 @@ class SegmentWriter {
     std::vector<Fingerprint> fingerprints;
   };
   bool has_unsynced() const noexcept { return end_ > synced_until_ || !unsynced_.empty(); }
-  std::size_t pending() const noexcept { return unsynced_.size(); }
+  const std::vector<Fingerprint>& pending() const noexcept { return unsynced_; }
   // Another put relies on a record that is here already: the next flush vouches for it, if that
   // is not so anyway.
   void rely_on(std::uint32_t place, const Fingerprint& fingerprint);
@@ -115,6 +118,7 @@ class SegmentWriter {
   std::uint64_t synced_until_;
   bool is_new_ = true;  // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
+  bool may_prove_ = true;
   std::uint32_t footer_place_ = 0;
   std::vector<format::SummaryEntry> entries_;
   std::vector<Fingerprint> unsynced_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/writers.h"
 
@@ -56,6 +57,11 @@ void Writers::finish(Job& job) {
   drop(job.writer);
 }
 
+void Writers::withhold_proof(Job& job) {
+  const std::lock_guard lock(job.writer->mutex());
+  job.writer->withhold_proof();
+}
+
 // With the writer's mutex held, or by the only one who knows it. Its lock goes with its file, when
 // the last reader has closed it.
 void Writers::drop(const std::shared_ptr<SegmentWriter>& writer) {
@@ -96,10 +102,15 @@ void Writers::lose(Job& job, const Error& why, Lost& lost) {
   drop(job.writer);
 }
 
-Writers::Lost Writers::sync(const InPlace& in_place, Undecided if_undecided) {
+Writers::Lost Writers::sync(const InPlace& in_place, const SyncFiles& sync_files) {
   const std::lock_guard one_at_a_time(sync_mutex_);
   std::vector<Job> jobs = take_jobs();
   Lost lost;
+  Undecided if_undecided = Undecided::waits;
+  if (sync_files && !guarded_or(false, sync_files)) {
+    if_undecided = Undecided::is_lost;
+    for (Job& job : jobs) withhold_proof(job);
+  }
   std::vector<Job> good;
   for (Job& job : jobs) {
     if (const auto synced = sync_one(job); !synced) {

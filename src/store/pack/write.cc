@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "format/codec.h"
 #include "store/directory/explain.h"
+#include "store/pack/evict_usage.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -36,9 +37,9 @@ struct PackStoreImpl::Writing {
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
   bool must_write = false;    // the same bytes, but under a sequence that came too early
 
+  bool is_large() const noexcept { return record.kind == format::RecordKind::large; }
   std::uint64_t disk_bytes() const noexcept {
-    const bool is_large = record.kind == format::RecordKind::large;
-    return record.total_bytes() + (is_large ? payload.size() : 0);
+    return record.total_bytes() + (is_large() ? payload.size() : 0);
   }
 };
 
@@ -53,10 +54,13 @@ IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const Fingerprint& f
   };
 }
 
-// The bytes there are read and compared by their digest: a good header over a damaged payload must
-// not keep a good put away.
+// The bytes there are read and compared: a good header over a damaged payload must not keep a good
+// put away. Those in a file of its own are compared when the file is stored: see rely_on_large.
 Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& found) {
   if (found.record.raw_bytes != writing.payload.size()) return false;
+  if (found.record.kind == format::RecordKind::large) {
+    return writing.is_large() && found.record.payload_digest == writing.record.payload_digest;
+  }
   std::optional<Artifact> artifact;
   LARDER_TRY(const Candidate read,
              read_artifact(shelf, writing.record.fingerprint, found, artifact));
@@ -64,7 +68,8 @@ Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& fo
   return std::ranges::equal(artifact->bytes(), writing.payload);
 }
 
-// Whether the next flush of this process, or one that has been, vouches for the record.
+// Whether the next flush of this process, or one that has been, vouches for the record. That says
+// nothing of the file that a large one leads to.
 Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerprint,
                                         const Found& found) {
   if (shelf.writers().rely_on(found.location, fingerprint)) return true;
@@ -74,6 +79,7 @@ Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerp
 
 // Yes when there is nothing to write.
 Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writing) {
+  writing.is_unchanged = false;
   writing.removal_epoch = shelf.state().word(StateWord::removal_epoch).load();
   Found found;
   const Fingerprint& fingerprint = writing.record.fingerprint;
@@ -99,12 +105,22 @@ Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing, const Fi
   return shelf.large().put(key, writing.payload, {.recipe = writing.recipe});
 }
 
+// The record is vouched for, and its file is not: who stored that may have been killed before a
+// flush. Stored once more, which changes nothing where it is good, it is this process's to sync. No
+// when the entry left meanwhile, perhaps with its file.
+Result<PackStoreImpl::Done> PackStoreImpl::rely_on_large(Shelf& shelf, Writing& writing) {
+  const format::Record& record = writing.record;
+  LARDER_CHECK_OK(store_large(shelf, writing,
+                              format::large_file_key(record.fingerprint, record.payload_digest)));
+  const auto there = find_word(shelf, shelf.tag_of(record.fingerprint), writing.expected);
+  return there ? Done::yes : Done::no;
+}
+
 // Published while the segment is still claimed: whoever finds that its sync failed sees every place
 // that it has in the index.
 Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writing& writing) {
   format::Record& record = writing.record;
-  const std::string_view recipe =
-      record.kind == format::RecordKind::large ? std::string_view() : writing.recipe;
+  const std::string_view recipe = writing.is_large() ? std::string_view() : writing.recipe;
   LARDER_TRY(auto claimed, shelf.writers().claim(record.total_bytes()));
   record.sequence = shelf.next_sequence();
   LARDER_TRY(const format::Location location,
@@ -134,10 +150,10 @@ Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writ
 
 Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing) {
   LARDER_TRY(const Done there, examine(shelf, writing));
-  if (there == Done::yes) return there;
+  if (there == Done::yes) return writing.is_large() ? rely_on_large(shelf, writing) : there;
   LARDER_CHECK_OK(shelf.prepare_to_change());
+  if (!writing.is_large()) return append_and_publish(shelf, writing);
   const format::Record& record = writing.record;
-  if (record.kind != format::RecordKind::large) return append_and_publish(shelf, writing);
   // Until something leads to the file, nobody may take it for one that nothing leads to.
   const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
   LARDER_TRY(const auto held,
@@ -219,8 +235,7 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
     record.recipe_bytes = static_cast<std::uint32_t>(options.recipe.size());
     record.recipe_digest = format::recipe_digest(options.recipe);
   }
-  record.payload_digest =
-      blake3(record.kind == format::RecordKind::large ? payload : writing.stored);
+  record.payload_digest = blake3(writing.is_large() ? payload : writing.stored);
   return write_until_published(writing);
 }
 

@@ -195,13 +195,14 @@ void Writers::trim_all() {
   }
 }
 
-std::size_t Writers::pending() {
+std::size_t Writers::pending(std::set<Fingerprint> others) {
   std::size_t pending = 0;
   for (const auto& writer : all()) {
     const std::lock_guard lock(writer->mutex());
-    pending += writer->pending();
+    pending += writer->pending().size();
+    for (const Fingerprint& fingerprint : writer->pending()) others.erase(fingerprint);
   }
-  return pending;
+  return pending + others.size();
 }
 
 bool Writers::has_unsynced(SegmentWriter& writer) {

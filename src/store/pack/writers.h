@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "store/pack/segment_table.h"
@@ -73,21 +74,19 @@ class Writers {
     std::vector<From> distrusted;
   };
 
-  // Of what was synced, when it cannot be found out whether it is where the store is.
-  enum class Undecided {
-    waits,    // for the next sync
-    is_lost,  // as others are already: who is told of some must be told of all
-  };
-
   // Syncs every segment that has something unsynced, once; then the names of the new ones; then
   // asks whether all of it is still where the store is. When it is not, everything is lost.
+  // Before the first segment, and after it was settled which records are meant, `sync_files` syncs
+  // the files that they lead to; false when some are lost: then no segment is proven.
   using InPlace = std::function<Result<bool>()>;
-  Lost sync(const InPlace& in_place, Undecided if_undecided = Undecided::waits);
+  using SyncFiles = std::function<bool()>;
+  Lost sync(const InPlace& in_place, const SyncFiles& sync_files = {});
 
   // Ends all segments, so that others may evict them. Not before everything is synced.
   void close_all();
 
-  std::size_t pending();
+  // How many puts wait for a sync, those of `others` included.
+  std::size_t pending(std::set<Fingerprint> others = {});
   bool has_unsynced();
 
   // Whether so many full segments wait for a sync that a put should see to it.
@@ -101,6 +100,11 @@ class Writers {
   struct Job {
     std::shared_ptr<SegmentWriter> writer;
     SegmentWriter::Unsynced taken;
+  };
+  // Of what was synced, when it cannot be found out whether it is where the store is.
+  enum class Undecided {
+    waits,    // for the next sync
+    is_lost,  // as others are already: who is told of some must be told of all
   };
 
   Result<Claimed> claim_in(Slot& slot, std::unique_lock<std::mutex> held,
@@ -118,6 +122,7 @@ class Writers {
   Result<bool> is_at_its_name(const SegmentWriter& writer);
   Result<void> sync_names(std::vector<Job>& jobs);
   void finish(Job& job);
+  static void withhold_proof(Job& job);
   void lose(Job& job, const Error& why, Lost& lost);
   void give_up(Job& job, Lost& lost);
   void drop(const std::shared_ptr<SegmentWriter>& writer);
