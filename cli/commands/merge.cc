@@ -94,8 +94,10 @@ void print_json(const Outcome& outcome) {
 int conclude(const Outcome& outcome) {
   const MergeReport& report = outcome.report;
   if (report.recipes_dropped != 0) {
-    warn(fmt::format("{} recipes were left behind: the vyre layout has no room for them",
-                     report.recipes_dropped));
+    warn(fmt::format("{} left behind: the vyre layout has no room for recipes",
+                     report.recipes_dropped == 1
+                         ? "one recipe was"
+                         : fmt::format("{} recipes were", report.recipes_dropped)));
   }
   if (!report.damaged.empty()) {
     warn(
