@@ -39,6 +39,18 @@ TEST_F(PackEvict, ManyShortSessionsKeepTheBudget) {
   EXPECT_EQ(count_present(*open(), 1'590, 1'600), 10u);
 }
 
+// An eviction takes several steps, and no process has a second put to make the next one in.
+TEST_F(PackEvict, SessionsOfOnePutKeepTheBudget) {
+  constexpr std::uint64_t budget = 10 * mib;
+  options_.budget = {.max_bytes = budget};
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(put(*open(), numbered(i), payload_of(200'000, i)), "ok");
+    EXPECT_LE(disk_bytes(), budget + 1 * mib + 2 * step) << i;
+  }
+  EXPECT_EQ(*open()->contains(numbered(199)), true);
+  EXPECT_GE(disk_bytes(), budget - 2 * mib);
+}
+
 TEST_F(PackEvict, WhatIsReadStaysAndTheRestLeaves) {
   options_.budget = {.max_bytes = 8 * mib};
   const auto store = open();

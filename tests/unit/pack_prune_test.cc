@@ -77,6 +77,27 @@ TEST_F(PackPrune, ReachesTheBytesThatDuCounts) {
   }
 }
 
+// Of a process whose segments are of 1 MiB.
+TEST_F(PackPrune, CarriesRecordsThatAreLongerThanItsOwnSegments) {
+  options_.budget = {};
+  auto store = open();
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(3 * mib, i)), "ok");
+  }
+  ASSERT_TRUE(store->flush());
+  store.reset();
+  options_.budget = {.max_bytes = 64 * mib};
+  store = open();
+  const auto report = store->prune({.max_bytes = 40 * mib});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_LE(disk_bytes(), 40 * mib);
+  EXPECT_GE(report->kept_entries, 11u);
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const bool stays = i >= 20 - report->kept_entries;
+    EXPECT_EQ(content(store->get(numbered(i))), stays ? payload_of(3 * mib, i) : "absent") << i;
+  }
+}
+
 // What is dead goes before anything that lives.
 TEST_F(PackPrune, DeadRecordsMakeRoomFirst) {
   const auto store = open();

@@ -204,6 +204,12 @@ Result<LockFile::Held> Evictor::wait_for_turn(std::chrono::milliseconds limit) {
             .message = "whoever made the index anew did not end; open the store once more"});
 }
 
+// With mutex_ held. What is too much by now, and makes a put go on with the steps.
+std::uint64_t Evictor::tolerated_bytes() const noexcept {
+  // A process may put but once: then there is no later put to finish what this one begins.
+  return put_since_measured_ ? parts_.segment_bytes : 0;
+}
+
 Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
   const Pace pace = bytes_over() > parts_.segment_bytes ? Pace::urgent : Pace::at_leisure;
   std::unique_lock lock(mutex_, std::defer_lock);
@@ -212,13 +218,23 @@ Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
   } else if (!lock.try_lock()) {
     return {};
   }
-  LARDER_TRY(const auto held, take_turn(pace));
-  if (!held) return {};
-  const auto more = step(put_bytes, caller);
-  // After a failure the next look is some puts away: it would fail again.
-  is_busy_.store(more.value_or(false), std::memory_order_relaxed);
-  if (!more) return std::unexpected(more.error());
-  return {};
+  const std::uint64_t tolerated = tolerated_bytes();
+  bool must_finish = false;
+  // Half of what leaves may be carried.
+  std::uint64_t segments_left = 2 + 2 * put_bytes / parts_.segment_bytes;
+  Result<void> outcome;
+  do {
+    must_finish = must_finish || bytes_over() > tolerated;
+    LARDER_TRY(const auto held, take_turn(pace));
+    if (!held) break;
+    const auto more = step(must_finish ? largest_step : put_bytes, caller);
+    // After a failure the next look is some puts away: it would fail again.
+    is_busy_.store(more.value_or(false), std::memory_order_relaxed);
+    if (!more) outcome = std::unexpected(more.error());
+    if (more && !*more) break;
+    if (!more || !current_) --segments_left;
+  } while (segments_left > 0 && ((must_finish && current_) || bytes_over() > tolerated));
+  return outcome;
 }
 
 // What cannot leave now is passed over: any other segment will do.

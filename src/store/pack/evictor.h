@@ -56,7 +56,9 @@ class Evictor {
   // Counts a put; whether there is something to do after it. A few nanoseconds.
   bool is_due(std::uint64_t put_bytes) noexcept;
 
-  // One step. Does nothing while somebody else evicts.
+  // One step; when there is more than a segment too much, or this is the first look of the process
+  // and there is anything too much, as many as it takes until what is begun is finished, and some
+  // segments have left. Does nothing while somebody else evicts.
   Result<void> keep_budget(std::uint64_t put_bytes, Caller& caller);
 
   // Until the budget holds and no segment is mostly dead, or nothing more can go. Then cleans up
@@ -96,6 +98,7 @@ class Evictor {
   bool is_time_to_measure() const noexcept;
   std::uint64_t index_bytes() const;
   std::uint64_t bytes_over() const;
+  std::uint64_t tolerated_bytes() const noexcept;
   std::uint64_t entries_over() const noexcept;
   std::uint64_t entries_to_let_go() const noexcept;
   void recount();

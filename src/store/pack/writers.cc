@@ -37,11 +37,18 @@ Result<Writers::Claimed> Writers::claim(std::uint64_t record_bytes) {
   return claim_in(slots_.front(), std::unique_lock(slots_.front().mutex), record_bytes);
 }
 
+// An adopted segment may have too little room for this record, a new one has enough: what is there
+// is not sealed for a record that fits nowhere.
 Result<Writers::Claimed> Writers::claim_in(Slot& slot, std::unique_lock<std::mutex> held,
                                            std::uint64_t record_bytes) {
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  if (format::records_at + record_bytes > format::max_segment_bytes) {
+    return std::unexpected(
+        Error{.code = Errc::too_large, .message = "the record is larger than a segment"});
+  }
+  Adopt adopt = parts_.adopt;
+  for (;;) {
     if (!slot.writer) {
-      LARDER_TRY(slot.writer, open_segment());
+      LARDER_TRY(slot.writer, open_segment(record_bytes, adopt));
     }
     std::unique_lock lock(slot.writer->mutex());
     if (slot.writer->fits(record_bytes)) {
@@ -51,9 +58,8 @@ Result<Writers::Claimed> Writers::claim_in(Slot& slot, std::unique_lock<std::mut
     auto retired = retire_full(full);
     lock.unlock();
     LARDER_CHECK_OK(std::move(retired));
+    adopt = Adopt::no;
   }
-  return std::unexpected(
-      Error{.code = Errc::too_large, .message = "the record is larger than a segment"});
 }
 
 // Its records stay this process's to sync, whether the summary could be written or not.
@@ -65,13 +71,19 @@ Result<void> Writers::retire_full(const std::shared_ptr<SegmentWriter>& writer) 
   return {};
 }
 
-Result<std::shared_ptr<SegmentWriter>> Writers::open_segment() {
+// A record may be longer than this process's segments: who has put it has no budget, or a larger
+// one.
+Result<std::shared_ptr<SegmentWriter>> Writers::open_segment(std::uint64_t record_bytes,
+                                                             Adopt adopt) {
+  const std::uint64_t needed = format::records_at + record_bytes;
+  SegmentWriter::Options options = parts_.options;
+  options.capacity_bytes = std::max(options.capacity_bytes, needed);
   std::shared_ptr<SegmentWriter> writer;
-  if (parts_.adopt == Adopt::yes) {
+  if (adopt == Adopt::yes && options.capacity_bytes == parts_.options.capacity_bytes) {
     LARDER_TRY(writer, adopt_segment());
   }
   if (!writer) {
-    LARDER_TRY(writer, create_segment());
+    LARDER_TRY(writer, create_segment(options));
   }
   parts_.table.add(writer->segment());
   return writer;
@@ -108,7 +120,8 @@ Result<bool> Writers::has_bad(std::uint32_t number) {
   return found;
 }
 
-Result<std::shared_ptr<SegmentWriter>> Writers::create_segment() {
+Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
+    const SegmentWriter::Options& options) {
   for (int attempt = 0; attempt < attempts_to_create; ++attempt) {
     const std::uint64_t number = parts_.state.word(StateWord::next_segment).fetch_add(1);
     if (number > format::max_segment_number) break;
@@ -118,7 +131,7 @@ Result<std::shared_ptr<SegmentWriter>> Writers::create_segment() {
                      .random = {}},
         .created_at_sequence = parts_.state.word(StateWord::sequence).load()};
     LARDER_TRY(header.identity.random, random_bytes(parts_.file_system));
-    auto made = SegmentWriter::create(parts_.segments, header, parts_.options);
+    auto made = SegmentWriter::create(parts_.segments, header, options);
     if (made) {
       LARDER_TRY(const bool was_used, has_bad(header.identity.number));
       if (was_used) {

@@ -109,9 +109,9 @@ class Writers {
 
   Result<Claimed> claim_in(Slot& slot, std::unique_lock<std::mutex> held,
                            std::uint64_t record_bytes);
-  Result<std::shared_ptr<SegmentWriter>> open_segment();
+  Result<std::shared_ptr<SegmentWriter>> open_segment(std::uint64_t record_bytes, Adopt adopt);
   Result<std::shared_ptr<SegmentWriter>> adopt_segment();
-  Result<std::shared_ptr<SegmentWriter>> create_segment();
+  Result<std::shared_ptr<SegmentWriter>> create_segment(const SegmentWriter::Options& options);
   Result<bool> has_bad(std::uint32_t number);
   Result<void> retire_full(const std::shared_ptr<SegmentWriter>& writer);
   void leave_hint(std::uint32_t number);
