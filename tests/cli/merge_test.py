@@ -54,7 +54,7 @@ class Merge(MergeTest):
                 before = self.tree(self.store)
                 target = self.use(b, to_name)
                 drops = a != "vyre" and b == "vyre"
-                report = self.merge(source, target, says="1 recipes" if drops else "")
+                report = self.merge(source, target, says="one recipe was" if drops else "")
                 self.assertEqual(
                     (report["copied"], report["copied_bytes"], report["already_there"],
                      report["damaged"], report["refused"], report["recipes_dropped"]),
