@@ -102,6 +102,7 @@ void PackStoreImpl::verify_batch(std::span<const std::span<const std::byte>> pay
 
 void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerprints,
                               std::span<Answer> answers) {
+  shelf.drop_gone_segments();
   std::array<Asked, batch_size> all;
   const auto batch = std::span(all).first(fingerprints.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -89,10 +89,12 @@ Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const Fingerprint& 
   return Candidate::wanted;
 }
 
-// Most misses end here, before anything is built that only a hit needs.
+// Most misses end here, before anything is built that only a hit needs. Every look-up comes by, so
+// that what others have unlinked is closed here too.
 bool PackStoreImpl::is_not_in_index(const ProcessState& process, const Fingerprint& fingerprint) {
   Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
   if (shelf == nullptr) return false;
+  shelf->drop_gone_segments();
   const IndexTable* const table = shelf->index().table();
   return table != nullptr && !table->has_entry(shelf->tag_of(fingerprint));
 }
@@ -127,7 +129,6 @@ Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fi
                                                            const Reader& reader) {
   LARDER_TRY(Shelf* const shelf, shelf_for_reading());
   if (shelf == nullptr) return std::nullopt;
-  shelf->drop_gone_segments();
   Found found;
   std::optional<Answer> read;
   LARDER_TRY(const Outcome outcome, look_up(*shelf, fingerprint, found, [&](Found& there) {
