@@ -32,6 +32,16 @@ class PackTail : public PackStoreFixture {
     options_.directory = left;
   }
 
+  // Where a trailer would be.
+  std::string magic_at_the_end(const std::string& name) const {
+    const auto folder = posix_file_system().open_directory(segments().string());
+    const auto file = (*folder)->open_file(name, OpenMode::read);
+    std::array<std::byte, 7> magic = {};
+    const std::uint64_t size = (*file)->info()->size_bytes;
+    EXPECT_TRUE((*file)->read_at(magic, size - format::trailer_bytes));
+    return {reinterpret_cast<const char*>(magic.data()), magic.size()};
+  }
+
   void cut(std::uint64_t bytes) const { fs::resize_file(only_segment(), bytes); }
 };
 
@@ -59,12 +69,7 @@ TEST_F(PackTail, ASealedSegmentEndsWithItsSummary) {
     ASSERT_EQ(put(*store, numbered(i), payload_of(50'000, i)), "ok");
   }
   ASSERT_TRUE(store->flush());
-  const auto folder = posix_file_system().open_directory(segments().string());
-  const auto file = (*folder)->open_file(segment_names().front(), OpenMode::read);
-  std::array<std::byte, 8> magic = {};
-  const std::uint64_t size = (*file)->info()->size_bytes;
-  ASSERT_TRUE((*file)->read_at(magic, size - format::trailer_bytes));
-  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(magic.data()), 7), "LARDdur");
+  EXPECT_EQ(magic_at_the_end(segment_names().front()), "LARDdur");
 }
 
 TEST_F(PackTail, AnAdopterGoesOnRightBehindTheLastRecord) {
@@ -94,6 +99,21 @@ TEST_F(PackTail, AnAdopterKeepsZerosThatBelongToARecord) {
     EXPECT_EQ(content(store->get(numbered(1))), std::string(length, '\0')) << length;
     EXPECT_EQ(content(store->get(numbered(2))), payload_of(1000, 2)) << length;
   }
+}
+
+// Zeros behind the footer would hide it: the segment would never be proven.
+TEST_F(PackTail, AnAdopterThatSealsAtOnceCutsTheZerosOff) {
+  options_.budget.max_bytes = 64u << 20;  // segments of 1 MiB
+  const auto killed = open();
+  fill(*killed, 0, 200);
+  ASSERT_EQ(fs::file_size(only_segment()), 7 * zero_step_bytes);
+  kill_the_owner();
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(200), payload_of(250'000, 200)), "ok");
+  ASSERT_EQ(segment_names().size(), 2u);
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(magic_at_the_end(segment_names().front()), "LARDdur");
+  EXPECT_EQ(count_present(*store, 0, 200), 200u);
 }
 
 // However the last record was torn, nothing that is there is written over.

@@ -82,7 +82,9 @@ Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
   LARDER_TRY(const std::uint64_t end, read_written_end(**opened, info.size_bytes));
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
-  return std::unique_ptr<SegmentWriter>(new SegmentWriter(*std::move(opened), options, end, end));
+  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(*std::move(opened), options, end, end));
+  writer->zeroed_until_ = format::round_to_unit(info.size_bytes);
+  return writer;
 }
 
 bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {
@@ -213,8 +215,15 @@ void SegmentWriter::give_back(Unsynced taken) {
   unsynced_.insert(unsynced_.begin(), taken.fingerprints.begin(), taken.fingerprints.end());
 }
 
-void SegmentWriter::rely_on(std::uint32_t place, const Fingerprint& fingerprint) {
+bool SegmentWriter::rely_on(std::uint32_t place, const Fingerprint& fingerprint) {
+  if (is_given_up_) return false;
   if (std::uint64_t{place} * pack_unit_bytes < vouched_from_) unsynced_.push_back(fingerprint);
+  return true;
+}
+
+SegmentWriter::Unsynced SegmentWriter::give_up() {
+  is_given_up_ = true;
+  return take_unsynced();
 }
 
 }  // namespace larder::pack_store

@@ -81,11 +81,12 @@ class SegmentWriter {
   bool has_unsynced() const noexcept { return end_ > synced_until_ || !unsynced_.empty(); }
   const std::vector<Fingerprint>& pending() const noexcept { return unsynced_; }
   // Another put relies on a record that is here already: the next flush vouches for it, if that
-  // is not so anyway.
-  void rely_on(std::uint32_t place, const Fingerprint& fingerprint);
+  // is not so anyway. False after give_up: no flush will.
+  bool rely_on(std::uint32_t place, const Fingerprint& fingerprint);
   Unsynced take_unsynced();            // before a sync
   void synced(const Unsynced& taken);  // after it
   void give_back(Unsynced taken);      // or when nothing came of it
+  Unsynced give_up();                  // or when it failed: what came since take_unsynced
   std::uint64_t synced_until() const noexcept { return synced_until_; }
 
   // All of its records; null when they are not known: others wrote some of them, or it is sealed.
@@ -119,6 +120,7 @@ class SegmentWriter {
   bool is_new_ = true;  // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
   bool may_prove_ = true;
+  bool is_given_up_ = false;
   std::uint32_t footer_place_ = 0;
   std::vector<format::SummaryEntry> entries_;
   std::vector<Fingerprint> unsynced_;

@@ -79,7 +79,7 @@ void Writers::give_up(Job& job, Lost& lost) {
     if (slot.writer == job.writer) slot.writer.reset();
   }
   const std::lock_guard lock(job.writer->mutex());
-  const auto later = job.writer->take_unsynced();
+  const auto later = job.writer->give_up();
   std::ranges::copy(job.taken.fingerprints, std::back_inserter(lost.fingerprints));
   std::ranges::copy(later.fingerprints, std::back_inserter(lost.fingerprints));
 }

@@ -156,6 +156,7 @@ void Writers::leave_hint(std::uint32_t number) {
   parts_.state.hint(oldest).store(std::uint64_t{number} + 1);
 }
 
+// Each once: one that was in its slot may be among the sealed by the time those are looked at.
 std::vector<std::shared_ptr<SegmentWriter>> Writers::all() {
   std::vector<std::shared_ptr<SegmentWriter>> all;
   for (Slot& slot : slots_) {
@@ -163,7 +164,9 @@ std::vector<std::shared_ptr<SegmentWriter>> Writers::all() {
     if (slot.writer) all.push_back(slot.writer);
   }
   const std::lock_guard lock(sealed_mutex_);
-  all.insert(all.end(), sealed_.begin(), sealed_.end());
+  for (const auto& writer : sealed_) {
+    if (std::ranges::find(all, writer) == all.end()) all.push_back(writer);
+  }
   return all;
 }
 
@@ -171,8 +174,7 @@ bool Writers::rely_on(const format::Location& location, const Fingerprint& finge
   for (const auto& writer : all()) {
     if (writer->number() != location.segment) continue;
     const std::lock_guard lock(writer->mutex());
-    writer->rely_on(location.place, fingerprint);
-    return true;
+    return writer->rely_on(location.place, fingerprint);
   }
   return false;
 }

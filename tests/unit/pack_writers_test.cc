@@ -1,0 +1,105 @@
+// The segments that a process writes: each is counted and synced once, also while it is being
+// sealed, and nobody relies on one whose sync failed.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "store/pack/writers.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using pack_store::ReadEpochs;
+using pack_store::Segment;
+using pack_store::SegmentTable;
+using pack_store::SegmentWriter;
+using pack_store::StateFile;
+using pack_store::Writers;
+
+constexpr std::uint64_t capacity = 4096;
+
+class PackWriters : public PackStoreFixture {
+ protected:
+  PackWriters() { fs::create_directories(segments()); }
+
+  Writers::Parts parts() {
+    return {.file_system = posix_file_system(),
+            .segments = *folder_,
+            .state = *state_,
+            .table = table_,
+            .store = {},
+            .options = {.hash = hash_, .capacity_bytes = capacity},
+            .adopt = Writers::Adopt::no};
+  }
+
+  static format::Location append(Writers::Claimed& claimed, std::uint32_t number) {
+    const format::Record removal{.kind = format::RecordKind::removed,
+                                 .fingerprint = numbered(number)};
+    const auto location = claimed.writer->append(removal, {}, {});
+    EXPECT_TRUE(location);
+    return location.value_or(format::Location{});
+  }
+
+  const format::SlotHash hash_{format::StoreId{}};
+  ReadEpochs epochs_;
+  const std::unique_ptr<StateFile> state_ = StateFile::make_private();
+  SegmentTable table_{epochs_, 8, [](std::uint32_t) -> Result<std::shared_ptr<Segment>> {
+                        return std::unexpected(Error{.code = Errc::absent, .message = "none"});
+                      }};
+  std::unique_ptr<Directory> folder_ = [this] {
+    fs::create_directories(segments());
+    return posix_file_system().open_directory(segments().string()).value();
+  }();
+};
+
+// The other thread sees the segment in its slot, and again among the sealed ones when it gets to
+// them: it is kept waiting between the two.
+TEST_F(PackWriters, OneThatIsBeingSealedIsCountedOnce) {
+  for (std::uint32_t round = 0; round < 200; ++round) {
+    Writers writers(parts());
+    auto first = std::make_optional(writers.claim(128).value());
+    auto second = std::make_optional(writers.claim(128).value());
+    append(*first, round);
+    first.reset();
+    std::atomic<bool> has_begun = false;
+    std::size_t pending = 0;
+    std::thread counter([&] {
+      has_begun = true;
+      has_begun.notify_one();
+      pending = writers.pending();
+    });
+    has_begun.wait(false);
+    // Does not fit into what is there.
+    {
+      const auto sealed = writers.claim(capacity - format::records_at);
+    }
+    second.reset();
+    counter.join();
+    ASSERT_EQ(pending, 1u) << round;
+    writers.close_all();
+  }
+}
+
+TEST_F(PackWriters, NobodyReliesOnWhatWasGivenUp) {
+  faults_.inject({.only = testing::Op::sync_data, .path_contains = ".seg"});
+  folder_ = faults_.open_directory(segments().string()).value();
+  Writers writers(parts());
+  auto claimed = std::make_optional(writers.claim(128).value());
+  const format::Location location = append(*claimed, 1);
+  const auto writer = claimed->writer;
+  claimed.reset();
+  EXPECT_TRUE(writers.rely_on(location, numbered(1)));
+  const auto lost = writers.sync([] { return true; });
+  EXPECT_EQ(lost.fingerprints, std::vector<Fingerprint>{numbered(1)});
+  EXPECT_FALSE(writers.rely_on(location, numbered(1)));
+  const std::lock_guard lock(writer->mutex());
+  EXPECT_FALSE(writer->rely_on(location.place, numbered(1))) << "found before it was given up";
+}
+
+}  // namespace
+}  // namespace larder
