@@ -10,7 +10,14 @@ namespace {
 constexpr std::uint64_t step = 1 * mib;  // of preallocation
 
 // Segments of 1 MiB, which hold 244 entries of 4 KiB.
-class PackEvict : public PackStoreFixture {};
+class PackEvict : public PackStoreFixture {
+ protected:
+  // What is there of the last entries, as read.
+  static void mark_all(Store& store, std::uint32_t last) {
+    for (std::uint32_t i = last - std::min(last, 2'000u); i <= last; ++i)
+      ASSERT_TRUE(store.contains(numbered(i)));
+  }
+};
 
 TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
   constexpr std::uint64_t budget = 16 * mib;
@@ -230,6 +237,52 @@ TEST_F(PackEvict, LargeArtifactsCountAndLeaveWithTheirFiles) {
   }
   EXPECT_EQ(content(store->get(numbered(19))), payload_of(5 * mib, 19));
   EXPECT_EQ(content(store->get(numbered(0))), "absent");
+}
+
+// What is carried keeps its file: carried without limit, nothing would be freed.
+TEST_F(PackEvict, LargeArtifactsThatAreAllReadKeepTheBudget) {
+  constexpr std::uint64_t budget = 64 * mib;
+  options_.budget = {.max_bytes = budget};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 120; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(1'000'000, i)), "ok");
+    EXPECT_LE(disk_bytes(), budget + 6 * mib + 2 * step) << i;
+    mark_all(*store, i);
+  }
+  EXPECT_GE(disk_bytes(), budget - 8 * mib);
+}
+
+TEST_F(PackEvict, LargeArtifactsThatAreReadStay) {
+  options_.budget = {.max_bytes = 64 * mib};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 120; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(1'000'000, i)), "ok");
+    for (std::uint32_t read = 4; read <= std::min(i, 40u); read += 4) {
+      EXPECT_EQ(store->contains(numbered(read)), true) << read << " " << i;
+    }
+  }
+  EXPECT_EQ(store->contains(numbered(41)), false);
+}
+
+// The records of all of them would find room in one segment.
+TEST_F(PackEvict, LargeArtifactsDoNotLeaveAllAtOnce) {
+  options_.budget = {.max_bytes = 64 * mib};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(1'000'000, i)), "ok");
+    EXPECT_GE(store->metrics().entries, std::min(i + 1, 55u)) << i;
+  }
+  EXPECT_EQ(store->contains(numbered(50)), true);
+}
+
+TEST_F(PackEvict, LargeArtifactsOfSessionsOfOnePutDoNotLeaveAllAtOnce) {
+  options_.budget = {.max_bytes = 64 * mib};
+  for (std::uint32_t i = 0; i < 90; ++i) {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(i), payload_of(1'000'000, i)), "ok");
+    EXPECT_GE(store->metrics().entries, std::min(i + 1, 55u)) << i;
+    EXPECT_LE(disk_bytes(), 70 * mib) << i;
+  }
 }
 
 // More than any disk has: everything leaves that can, which is all but what is being written.

@@ -11,8 +11,6 @@ namespace {
 
 using format::StateWord;
 
-constexpr std::uint32_t units_of_large = format::record_header_bytes / format::pack_unit_bytes;
-
 std::unexpected<Error> not_now(const char* why) {
   return std::unexpected(Error{.code = Errc::timed_out, .message = why});
 }

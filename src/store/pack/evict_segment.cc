@@ -34,11 +34,10 @@ std::string path_of(const format::SegmentName& name) {
 }
 
 Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t now_s) noexcept {
-  const bool is_large = record.kind == format::RecordKind::large;
   const std::int64_t age_s = std::max<std::int64_t>(0, now_s - record.written_s);
   return {.eviction = {.fingerprint = record.fingerprint,
                        .reason = reason,
-                       .bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
+                       .bytes = record.total_bytes() + large_bytes_of(record),
                        .age_s = static_cast<std::uint64_t>(age_s)}};
 }
 
@@ -137,15 +136,21 @@ Result<bool> SegmentEviction::copy(std::uint64_t bytes) {
   return next_ == items_.size();
 }
 
+// The header is read where it may tell more than the entry does.
 Result<SegmentEviction::Verdict> SegmentEviction::judge(const Item& item) {
   Asked asked{.place_word = place_word(item),
               .bytes = std::uint64_t{item.entry.hit_units} * pack_unit_bytes,
               .visited = item.visited};
+  if (!item.visited && !rules_.needs_age && item.entry.hit_units != units_of_large) {
+    return rules_.judge(asked);
+  }
   format::Record record;
-  if (rules_.needs_age && !item.visited) {
-    LARDER_TRY(const bool is_good, read_header(item, record));
+  LARDER_TRY(const bool is_good, read_header(item, record));
+  if (is_good) {
+    asked.large_bytes = large_bytes_of(record);
+    asked.bytes = record.total_bytes() + asked.large_bytes;
     const std::int64_t age_s = parts_.file_system.now_s() - record.written_s;
-    if (is_good) asked.age_s = static_cast<std::uint64_t>(std::max<std::int64_t>(0, age_s));
+    if (!item.visited) asked.age_s = static_cast<std::uint64_t>(std::max<std::int64_t>(0, age_s));
   }
   return rules_.judge(asked);
 }
@@ -186,7 +191,7 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
   const auto recipe = read.subspan(record.stored_bytes);
   // Ages count from the last use.
   if (item.visited) record.written_s = seconds(parts_.file_system.now_s());
-  LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes()));
+  LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes(), large_bytes_of(record)));
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, stored,
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));

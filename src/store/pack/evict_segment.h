@@ -28,6 +28,10 @@ namespace larder::pack_store {
 
 std::string path_of(const format::SegmentName& name);
 
+// How long a record is that leads to a file of its own.
+inline constexpr std::uint32_t units_of_large =
+    format::record_header_bytes / format::pack_unit_bytes;
+
 // What an eviction tells the store about.
 struct Gone {
   Eviction eviction;
@@ -55,7 +59,8 @@ class SegmentEviction {
   };
   struct Asked {
     std::uint64_t place_word = 0;
-    std::uint64_t bytes = 0;  // of the record, without its recipe
+    std::uint64_t bytes = 0;        // of the record, and of the file that it leads to
+    std::uint64_t large_bytes = 0;  // of that file
     bool visited = false;
     std::uint64_t age_s = 0;  // 0 when visited, or when nobody wants to know
   };

@@ -242,7 +242,7 @@ std::uint64_t Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller
   std::uint64_t freed = 0;
   for (const SegmentOnDisk& segment : in_order(disk)) {
     if (freed >= bytes) break;
-    const auto begun = begin(segment.name, rules_of_budget(EvictionReason::bytes));
+    const auto begun = begin(segment.name, rules_of_budget(EvictionReason::bytes, segment));
     if (!begun || !*begun) continue;
     const std::uint64_t gain = current_->disk_bytes();
     if (finish_current(caller)) freed += gain;

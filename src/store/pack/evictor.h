@@ -114,7 +114,8 @@ class Evictor {
   Content content_of(const SegmentOnDisk& segment);
   void forget_contents(const OnDisk& disk);
   std::vector<SegmentOnDisk> in_order(const OnDisk& disk);
-  SegmentEviction::Rules rules_of_budget(EvictionReason reason);
+  void give_credit(std::uint64_t leaving, std::uint64_t largest) noexcept;
+  SegmentEviction::Rules rules_of_budget(EvictionReason reason, const SegmentOnDisk& segment);
   SegmentEviction::Rules rules_of_age() const;
   Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
   bool writes(const format::SegmentName& name);

@@ -19,11 +19,20 @@ bool Evictor::writes(const format::SegmentName& name) {
   return parts_.shelf.writers().writes(name.number) || carriers_.writes(name.number);
 }
 
+// Never more than half again as much as the largest thing that may be carried.
+void Evictor::give_credit(std::uint64_t leaving, std::uint64_t largest) noexcept {
+  const std::uint64_t most = std::max(carry_credit_, largest + largest / 2);
+  carry_credit_ = std::min(carry_credit_ + leaving / 2, most);
+}
+
 // What was read since goes on, as long as that is no more than half of what leaves: a segment of
-// which less was read leaves some of its share to the next ones.
-SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
-  carry_credit_ = std::min(carry_credit_ + parts_.segment_bytes / 2, parts_.segment_bytes * 3 / 2);
+// which less was read leaves some of its share to the next ones. Files of their own leave with the
+// segment, and count for both.
+SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason,
+                                                const SegmentOnDisk& segment) {
+  give_credit(std::min(segment.used_bytes, parts_.segment_bytes), parts_.segment_bytes);
   return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> Verdict {
+            if (asked.large_bytes > 0) give_credit(asked.large_bytes, asked.large_bytes);
             if (!asked.visited || asked.bytes > carry_credit_) {
               return {.fate = Verdict::Fate::drop, .reason = reason};
             }
@@ -95,7 +104,7 @@ Result<bool> Evictor::pick_from(const OnDisk& disk, EvictionReason reason) {
   std::optional<Error> failure;
   for (const SegmentOnDisk& segment : in_order(disk)) {
     if (refused_.contains(segment.name.number)) continue;
-    auto begun = begin(segment.name, rules_of_budget(reason));
+    auto begun = begin(segment.name, rules_of_budget(reason, segment));
     if (begun && *begun) return true;
     if (!begun) failure = std::move(begun).error();
   }

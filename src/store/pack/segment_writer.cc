@@ -13,6 +13,8 @@ using format::pack_unit_bytes;
 
 constexpr std::uint64_t reserve_step_bytes = 1u << 20;
 
+constexpr std::uint64_t most_read_for_large = 64u << 10;  // at each adoption
+
 constexpr std::array<std::byte, zero_step_bytes> zeros = {};
 
 std::uint32_t place_of(std::uint64_t offset) noexcept {
@@ -83,12 +85,28 @@ Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter(*std::move(opened), options, end, end));
+  LARDER_CHECK_OK(writer->count_large());
   writer->zeroed_until_ = format::round_to_unit(info.size_bytes);
   return writer;
 }
 
-bool SegmentWriter::fits(std::uint64_t record_bytes) const noexcept {
-  return !is_sealed_ && end_ + record_bytes <= options_.capacity_bytes;
+// Of an adopted segment. Where there is much to read, it is taken for full of them.
+Result<void> SegmentWriter::count_large() {
+  large_bytes_ = options_.capacity_bytes;
+  if (end_ - format::records_at > most_read_for_large) return {};
+  std::uint64_t sum = 0;
+  const auto add = [&](const format::Record& record, std::uint32_t) {
+    sum += large_bytes_of(record);
+  };
+  LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = end_}, add));
+  if (scanned == Scanned::whole) large_bytes_ = sum;
+  return {};
+}
+
+bool SegmentWriter::fits(std::uint64_t record_bytes, std::uint64_t large_bytes) const noexcept {
+  if (is_sealed_ || end_ + record_bytes > options_.capacity_bytes) return false;
+  return large_bytes == 0 || large_bytes_ == 0 ||
+         end_ + record_bytes + large_bytes_ + large_bytes <= options_.capacity_bytes;
 }
 
 // unsupported: then a full disk shows at the write.
@@ -137,6 +155,7 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
   const format::SummaryEntry entry =
       format::summary_entry(record, options_.hash(record.fingerprint), place);
   entries_.push_back(entry);
+  large_bytes_ += large_bytes_of(record);
   unsynced_.push_back(record.fingerprint);
   return format::Location{.segment = number(), .place = place, .units = entry.hit_units};
 }

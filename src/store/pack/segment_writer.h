@@ -28,6 +28,11 @@ namespace larder::pack_store {
 // On every segment file: held by its owner.
 inline constexpr std::uint64_t owner_lock_at = 1ull << 40;
 
+// Of the file that a record leads to; 0 when it leads to none.
+constexpr std::uint64_t large_bytes_of(const format::Record& record) noexcept {
+  return record.kind == format::RecordKind::large ? record.raw_bytes : 0;
+}
+
 class SegmentWriter {
  public:
   struct Options {
@@ -54,7 +59,9 @@ class SegmentWriter {
   // Held by whoever calls the functions below it.
   std::mutex& mutex() noexcept { return mutex_; }
 
-  bool fits(std::uint64_t record_bytes) const noexcept;
+  // Files of `large` records count: with a segment leaves what it leads to, and one that led to
+  // hundreds of files would empty the store.
+  bool fits(std::uint64_t record_bytes, std::uint64_t large_bytes) const noexcept;
 
   // Writes the record at the end; its place and digest of the recipe are filled in here. After an
   // error the space is dead.
@@ -104,6 +111,7 @@ class SegmentWriter {
   SegmentWriter(std::shared_ptr<Segment> segment, const Options& options, std::uint64_t end,
                 std::uint64_t synced_until) noexcept;
 
+  Result<void> count_large();
   Result<void> reserve(std::uint64_t until);
   std::uint64_t zeros_behind(std::uint64_t record_end) const noexcept;
   Result<std::vector<format::SummaryEntry>> complete_summary();
@@ -117,7 +125,8 @@ class SegmentWriter {
   std::uint64_t reserved_until_ = 0;
   std::uint64_t zeroed_until_ = 0;  // what was not written before it is zeros
   std::uint64_t synced_until_;
-  bool is_new_ = true;  // an adopted one too: who made it may have ended before a flush
+  std::uint64_t large_bytes_ = 0;  // of files that its records lead to
+  bool is_new_ = true;             // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
   bool may_prove_ = true;
   bool is_given_up_ = false;

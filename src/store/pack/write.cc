@@ -121,7 +121,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::rely_on_large(Shelf& shelf, Writing& 
 Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writing& writing) {
   format::Record& record = writing.record;
   const std::string_view recipe = writing.is_large() ? std::string_view() : writing.recipe;
-  LARDER_TRY(auto claimed, shelf.writers().claim(record.total_bytes()));
+  LARDER_TRY(auto claimed, shelf.writers().claim(record.total_bytes(), large_bytes_of(record)));
   record.sequence = shelf.next_sequence();
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, writing.stored, recipe));

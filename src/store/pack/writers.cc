@@ -29,18 +29,19 @@ Result<std::array<std::byte, 16>> random_bytes(FileSystem& file_system) {
 }  // namespace
 
 // The first slot that is free: one thread alone always finds the same one.
-Result<Writers::Claimed> Writers::claim(std::uint64_t record_bytes) {
+Result<Writers::Claimed> Writers::claim(std::uint64_t record_bytes, std::uint64_t large_bytes) {
   for (Slot& slot : slots_) {
     std::unique_lock held(slot.mutex, std::try_to_lock);
-    if (held) return claim_in(slot, std::move(held), record_bytes);
+    if (held) return claim_in(slot, std::move(held), record_bytes, large_bytes);
   }
-  return claim_in(slots_.front(), std::unique_lock(slots_.front().mutex), record_bytes);
+  return claim_in(slots_.front(), std::unique_lock(slots_.front().mutex), record_bytes,
+                  large_bytes);
 }
 
 // An adopted segment may have too little room for this record, a new one has enough: what is there
 // is not sealed for a record that fits nowhere.
 Result<Writers::Claimed> Writers::claim_in(Slot& slot, std::unique_lock<std::mutex> held,
-                                           std::uint64_t record_bytes) {
+                                           std::uint64_t record_bytes, std::uint64_t large_bytes) {
   if (format::records_at + record_bytes > format::max_segment_bytes) {
     return std::unexpected(
         Error{.code = Errc::too_large, .message = "the record is larger than a segment"});
@@ -51,7 +52,7 @@ Result<Writers::Claimed> Writers::claim_in(Slot& slot, std::unique_lock<std::mut
       LARDER_TRY(slot.writer, open_segment(record_bytes, adopt));
     }
     std::unique_lock lock(slot.writer->mutex());
-    if (slot.writer->fits(record_bytes)) {
+    if (slot.writer->fits(record_bytes, large_bytes)) {
       return Claimed{.slot = std::move(held), .writer = slot.writer, .lock = std::move(lock)};
     }
     const auto full = std::move(slot.writer);

@@ -41,8 +41,9 @@ class Writers {
     std::unique_lock<std::mutex> lock;
   };
 
-  // One with room for a record of that length. Adopts or makes a segment when it has to.
-  Result<Claimed> claim(std::uint64_t record_bytes);
+  // One with room for a record of that length, and for the file that it leads to. Adopts or makes a
+  // segment when it has to.
+  Result<Claimed> claim(std::uint64_t record_bytes, std::uint64_t large_bytes = 0);
 
   // Whether the segment is written by this process; then the next flush covers the record too.
   bool rely_on(const format::Location& location, const Fingerprint& fingerprint);
@@ -108,7 +109,7 @@ class Writers {
   };
 
   Result<Claimed> claim_in(Slot& slot, std::unique_lock<std::mutex> held,
-                           std::uint64_t record_bytes);
+                           std::uint64_t record_bytes, std::uint64_t large_bytes);
   Result<std::shared_ptr<SegmentWriter>> open_segment(std::uint64_t record_bytes, Adopt adopt);
   Result<std::shared_ptr<SegmentWriter>> adopt_segment();
   Result<std::shared_ptr<SegmentWriter>> create_segment(const SegmentWriter::Options& options);
