@@ -85,8 +85,6 @@ const std::vector<Harmless> of_packs = {
     {Op::file_info, EIO, "", "/segments/", "without a summary the records are read"},
     {Op::open_file, EIO, "Put", "/segments/", "what cannot be adopted is not: another is made"},
     {Op::try_lock, EIO, "Put", "/segments/", "what cannot be adopted is not: another is made"},
-    {Op::open_file, EIO, "Seal", "/segments/", "what cannot be adopted is not: another is made"},
-    {Op::try_lock, EIO, "Seal", "/segments/", "what cannot be adopted is not: another is made"},
     {Op::create_file, ENOSPC, "Put", "/segments/", "the put makes room and tries once more"},
     {Op::reserve, ENOSPC, "", "/segments/", "the put makes room and tries once more"},
     {Op::write_at, ENOSPC, "Open", "/segments/", "the put makes room and tries once more"},

@@ -141,6 +141,26 @@ TEST_F(PackTail, AnAdopterGoesOnBehindATornRecord) {
   }
 }
 
+// As a program does that is called once for each entry: it vouches for what stands there already.
+TEST_F(PackTail, TheSameBytesInAnAbandonedSegmentAreNotWrittenAgain) {
+  ASSERT_EQ(put(*open(), numbered(1), payload_of(1000, 1)), "ok");
+  const auto size = fs::file_size(only_segment());
+  options_.file_system = &faults_;
+  auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), payload_of(1000, 1)), "ok");
+  EXPECT_EQ(store->metrics().puts_unchanged, 1u);
+  bool is_synced = false;
+  faults_.observe([&](const testing::Operation& operation) {
+    is_synced = is_synced || (operation.op == testing::Op::sync_data &&
+                              operation.path.ends_with(segment_names().front()));
+  });
+  EXPECT_TRUE(store->flush());
+  EXPECT_TRUE(is_synced);
+  faults_.observe({});
+  store.reset();
+  EXPECT_EQ(fs::file_size(only_segment()), size);
+}
+
 TEST_F(PackTail, PagesOfZerosThatWereCutOffAreNotTouched) {
   const auto store = open();
   ASSERT_EQ(put(*store, numbered(1), payload_of(1000, 1)), "ok");

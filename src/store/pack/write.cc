@@ -74,7 +74,11 @@ Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerp
                                         const Found& found) {
   if (shelf.writers().rely_on(found.location, fingerprint)) return true;
   if (shelf.evictor().carried(found.location)) return true;
-  return found.segment->is_known_durable();
+  if (found.segment->is_known_durable()) return true;
+  // The copy would take over what a dead owner left, if it has room: then perhaps this very
+  // segment, whose record the next flush of this process then syncs.
+  if (!shelf.writers().claim(found.record.total_bytes())) return false;
+  return shelf.writers().rely_on(found.location, fingerprint);
 }
 
 // Yes when there is nothing to write.
