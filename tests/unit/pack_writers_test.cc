@@ -63,7 +63,16 @@ TEST_F(PackWriters, OneThatIsBeingSealedIsCountedOnce) {
   for (std::uint32_t round = 0; round < 200; ++round) {
     Writers writers(parts());
     auto first = std::make_optional(writers.claim(128).value());
-    auto second = std::make_optional(writers.claim(128).value());
+    // Holds the second segment, in a thread of its own: nobody holds two.
+    std::atomic<bool> is_held = false;
+    std::atomic<bool> may_end = false;
+    std::thread holder([&] {
+      const auto second = writers.claim(128);
+      is_held = second.has_value();
+      is_held.notify_one();
+      may_end.wait(false);
+    });
+    is_held.wait(false);
     append(*first, round);
     first.reset();
     std::atomic<bool> has_begun = false;
@@ -78,7 +87,9 @@ TEST_F(PackWriters, OneThatIsBeingSealedIsCountedOnce) {
     {
       const auto sealed = writers.claim(capacity - format::records_at);
     }
-    second.reset();
+    may_end = true;
+    may_end.notify_one();
+    holder.join();
     counter.join();
     ASSERT_EQ(pending, 1u) << round;
     writers.close_all();
