@@ -118,6 +118,18 @@ Figures finish(Child& child) {
 
 }  // namespace
 
+void append(Figures& figures, const Figures& samples) {
+  figures.push_back(static_cast<double>(samples.size()));
+  figures.insert(figures.end(), samples.begin(), samples.end());
+}
+
+Figures take(Figures::const_iterator& next) {
+  const auto count = static_cast<std::ptrdiff_t>(*next++);
+  Figures samples(next, next + count);
+  next += count;
+  return samples;
+}
+
 std::vector<Figures> in_children(int count, const std::function<Work(int index)>& prepare) {
   std::vector<Child> children;
   for (int index = 0; index < count; ++index) {
@@ -159,11 +171,34 @@ namespace {
 
 volatile std::sig_atomic_t interruptible_group = 0;
 
+[[noreturn]] void run_and_exit(const std::function<int()>& body) {
+  int code = 1;
+  try {
+    code = body();
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "larder-bench: {}\n", error.what());
+  }
+  std::fflush(nullptr);
+  ::_exit(code);
+}
+
+int exit_code_of(pid_t process) {
+  int status = 0;
+  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 void end_group(int) {
   if (interruptible_group > 0) ::kill(-interruptible_group, SIGKILL);
 }
 
 }  // namespace
+
+int apart(const std::function<int()>& body) {
+  const pid_t process = fork_or_throw();
+  if (process == 0) run_and_exit(body);
+  return exit_code_of(process);
+}
 
 int interruptible(const std::function<int()>& body) {
   sigset_t interrupts, before;
@@ -174,17 +209,13 @@ int interruptible(const std::function<int()>& body) {
   if (process == 0) {
     ::setpgid(0, 0);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    const int code = body();
-    std::fflush(nullptr);
-    ::_exit(code);
+    run_and_exit(body);
   }
   ::setpgid(process, process);  // whoever of the two comes first
   interruptible_group = process;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, end_group);
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  int status = 0;
-  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  return exit_code_of(process);
 }
 
 std::uint64_t private_bytes() {

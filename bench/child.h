@@ -11,6 +11,10 @@ namespace larder::bench {
 
 using Figures = std::vector<double>;
 
+// Figures of several operations in one list: each as its count, then its samples.
+void append(Figures& figures, const Figures& samples);
+Figures take(Figures::const_iterator& next);
+
 // What to do once everybody is ready.
 using Work = std::function<Figures()>;
 
@@ -32,8 +36,11 @@ struct ChildStatus {
 // Runs `body` in a process that may crash or hang; its return value is the exit code.
 ChildStatus guarded(const std::function<int()>& body, unsigned seconds);
 
-// Runs `body` in a process of its own and returns its exit code; 1 when it was killed. An interrupt
-// ends that process and those that it started, but not this one.
+// Runs `body` in a process of its own and returns its exit code; 1 when it was killed, or threw,
+// which is then told on standard error.
+int apart(const std::function<int()>& body);
+
+// The same; an interrupt ends that process and those that it started, but not this one.
 int interruptible(const std::function<int()>& body);
 
 // Memory of this process that no file stands behind.

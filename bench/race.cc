@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "child.h"
+
 namespace larder::bench {
 namespace {
 
@@ -100,6 +102,41 @@ void check_entries(std::vector<Runner>& runners, const Corpus& corpus, const Fil
       }
     }
     runner.store->copy_hits_to(nullptr);
+  }
+}
+
+std::vector<Resident> make_residents(Workspace& workspace) {
+  std::vector<Resident> residents;
+  for (const StoreKind* kind : built_stores()) {
+    if (kind->on_disk) residents.push_back({kind, workspace.make_folder(kind->name)});
+  }
+  return residents;
+}
+
+void fill_apart(const std::vector<Resident>& residents, const Corpus& corpus, const Fill& fill,
+                int rounds, Group& group) {
+  const Figures figures = in_child([&] {
+    std::vector<Runner> runners;
+    for (const Resident& resident : residents) {
+      runners.push_back({resident.kind, resident.directory,
+                         resident.kind->open({.directory = resident.directory}), Random(0)});
+    }
+    Group own("", 0, 0);
+    run_fill(runners, corpus, fill, rounds, own);
+    Figures puts;
+    for (Runner& runner : runners) {
+      runner.store->settle();
+      runner.store->flush();  // an orderly end: what opens after a crash does more
+      append(puts, own.samples("put", *runner.kind));
+    }
+    check_entries(runners, corpus, fill);
+    return puts;
+  });
+  auto next = figures.begin();
+  for (const Resident& resident : residents) {
+    std::vector<double>& samples = group.samples("put", *resident.kind);
+    const Figures puts = take(next);
+    samples.insert(samples.end(), puts.begin(), puts.end());
   }
 }
 

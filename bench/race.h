@@ -63,6 +63,21 @@ void run_fill(std::vector<Runner>& runners, const Corpus& corpus, const Fill& fi
 // Throws unless every store gives back what was put.
 void check_entries(std::vector<Runner>& runners, const Corpus& corpus, const Fill& fill);
 
+// A store on disk that fresh processes open.
+struct Resident {
+  const StoreKind* kind = nullptr;
+  std::string directory;
+};
+
+// One for each kind that is kept on disk, in a new folder.
+std::vector<Resident> make_residents(Workspace& workspace);
+
+// Opens, fills, settles, flushes and checks the stores in a process of its own. Whoever forks may
+// have opened none: LevelDB and RocksDB start their background threads once in a process, and wait
+// for them for ever in a child.
+void fill_apart(const std::vector<Resident>& residents, const Corpus& corpus, const Fill& fill,
+                int rounds, Group& group);
+
 }  // namespace larder::bench
 
 #endif  // LARDER_BENCH_RACE_H_

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -61,8 +62,8 @@ Workspace::~Workspace() {
 }
 
 std::string Workspace::make_folder(std::string_view name) {
-  std::string path = fmt::format("{}/{}-{}", path_, name, ++folders_);
-  if (::mkdir(path.c_str(), 0700) != 0) {
+  std::string path = fmt::format("{}/{}-XXXXXX", path_, name);
+  if (::mkdtemp(path.data()) == nullptr) {
     const int os_error = errno;
     throw std::system_error(os_error, std::generic_category(), "cannot make a folder");
   }

@@ -33,7 +33,6 @@ class Workspace {
  private:
   std::string path_;
   int directory_ = -1;
-  std::uint64_t folders_ = 0;
 };
 
 // Bytes on disk as `du` counts them.

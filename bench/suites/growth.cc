@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -21,11 +22,8 @@ constexpr std::array<std::uint64_t, 2> quick_counts = {1000, 3000};
 constexpr std::size_t probed = 3000;  // keys in a process
 constexpr std::size_t batch = 100;
 
-struct Resident {
-  const StoreKind* kind;
-  std::string directory;
-  std::uint64_t private_bytes = 0;  // that a process needs for it
-};
+// The most that a process needs for it.
+using PrivateBytes = std::map<const StoreKind*, std::uint64_t>;
 
 // The mean of each batch of gets.
 void append_gets(BenchStore& store, const std::vector<Fingerprint>& keys, Figures& figures) {
@@ -57,46 +55,27 @@ Figures probe(const Resident& resident, std::uint64_t entries, std::uint64_t see
   return figures;
 }
 
-void take(const Figures& figures, Resident& resident, Group& group) {
+void note(const Figures& figures, const StoreKind& kind, Group& group, PrivateBytes& memory) {
   constexpr std::size_t batches = probed / batch;
   auto next = figures.begin();
-  group.samples("open", *resident.kind).push_back(*next++);
+  group.samples("open", kind).push_back(*next++);
   for (const char* op : {"get_cold", "get", "miss"}) {
-    auto& samples = group.samples(op, *resident.kind);
+    auto& samples = group.samples(op, kind);
     samples.insert(samples.end(), next, next + batches);
     next += batches;
   }
-  resident.private_bytes =
-      std::max(resident.private_bytes, static_cast<std::uint64_t>(std::max(0.0, *next)));
-}
-
-void fill_and_close(const Context& context, std::vector<Resident>& residents, std::uint64_t first,
-                    std::uint64_t count, Group& group) {
-  std::vector<Runner> runners;
-  for (const Resident& resident : residents) {
-    runners.push_back({resident.kind, resident.directory,
-                       resident.kind->open({.directory = resident.directory}), Random(0)});
-  }
-  const Fill fill = {.space = present, .first = first, .count = count, .size = [](std::uint64_t) {
-                       return size_bytes;
-                     }};
-  run_fill(runners, context.corpus, fill, context.is_quick() ? 5 : 25, group);
-  for (Runner& runner : runners) {
-    runner.store->settle();
-    runner.store->flush();  // an orderly end: what opens after a crash does more
-  }
-  check_entries(runners, context.corpus, fill);
+  memory[&kind] = std::max(memory[&kind], static_cast<std::uint64_t>(std::max(0.0, *next)));
 }
 
 void show_sizes(const Context& context, const std::vector<Resident>& residents,
-                std::uint64_t entries) {
+                const PrivateBytes& memory, std::uint64_t entries) {
   const auto payload = static_cast<double>(entries * size_bytes);
   for (const Resident& resident : residents) {
     context.report.note(fmt::format(
         "growth: {} entries of {}: {:<9} {:7.2f} MiB private memory, {:.2f} times the payload on "
         "disk",
         entries, size_text(size_bytes), resident.kind->name,
-        static_cast<double>(resident.private_bytes) / (1 << 20),
+        static_cast<double>(memory.at(resident.kind)) / (1 << 20),
         static_cast<double>(disk_bytes(resident.directory)) / payload));
   }
 }
@@ -104,10 +83,8 @@ void show_sizes(const Context& context, const std::vector<Resident>& residents,
 }  // namespace
 
 Verdict run_growth(const Context& context) {
-  std::vector<Resident> residents;
-  for (const StoreKind* kind : built_stores()) {
-    if (kind->on_disk) residents.push_back({kind, context.workspace.make_folder(kind->name)});
-  }
+  std::vector<Resident> residents = make_residents(context.workspace);
+  PrivateBytes memory;
   std::uint64_t filled = 0;
   for (const std::uint64_t entries :
        context.is_quick() ? std::span<const std::uint64_t>(quick_counts) : full_counts) {
@@ -117,21 +94,25 @@ Verdict run_growth(const Context& context) {
       context.report.note("growth: file does not take part in the last step");
     }
     Group group("growth", size_bytes, entries);
-    fill_and_close(context, residents, filled, entries - filled, group);
+    const Fill fill = {
+        .space = present, .first = filled, .count = entries - filled, .size = [](std::uint64_t) {
+          return size_bytes;
+        }};
+    fill_apart(residents, context.corpus, fill, context.is_quick() ? 5 : 25, group);
     filled = entries;
     context.workspace.settle();
     const std::size_t rounds = context.is_quick() ? 3 : 9;
     for (std::size_t round = 0; round < rounds && (round == 0 || !context.is_late()); ++round) {
       for (std::size_t turn = 0; turn < residents.size(); ++turn) {
-        Resident& resident = residents[(turn + round) % residents.size()];
+        const Resident& resident = residents[(turn + round) % residents.size()];
         const std::uint64_t seed = round * residents.size() + turn;
         const Work work = [&] { return probe(resident, entries, seed); };
         in_child(work);  // the page cache may have let go of some of it
-        take(in_child(work), resident, group);
+        note(in_child(work), *resident.kind, group, memory);
       }
     }
     context.report.show(group);
-    show_sizes(context, residents, entries);
+    show_sizes(context, residents, memory, entries);
   }
   return Verdict::passed;
 }

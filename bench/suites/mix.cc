@@ -38,24 +38,6 @@ struct Population {
   std::uint64_t payload_bytes = 0;
 };
 
-struct Resident {
-  const StoreKind* kind;
-  std::string directory;
-};
-
-// Figures of several operations in one list: each as its count, then its samples.
-void append(Figures& figures, const Figures& samples) {
-  figures.push_back(static_cast<double>(samples.size()));
-  figures.insert(figures.end(), samples.begin(), samples.end());
-}
-
-Figures take(Figures::const_iterator& next) {
-  const auto count = static_cast<std::ptrdiff_t>(*next++);
-  Figures samples(next, next + count);
-  next += count;
-  return samples;
-}
-
 template <class Operation>
 double time_of(const Operation& operation) {
   const auto began = Clock::now();
@@ -191,17 +173,9 @@ void run_churn(const Population& population, const std::vector<Resident>& reside
 
 std::vector<Resident> fill(Population& population, Group& group) {
   const Context& context = population.context;
-  auto runners = open_all(context.workspace, [](const StoreKind& kind) { return kind.on_disk; });
+  std::vector<Resident> residents = make_residents(context.workspace);
   const Fill entries = {.space = present, .count = population.plan.entries, .size = size_of};
-  run_fill(runners, context.corpus, entries, 20, group);
-  check_entries(runners, context.corpus, entries);
-  std::vector<Resident> residents;
-  for (Runner& runner : runners) {
-    runner.store->settle();
-    runner.store->flush();  // an orderly end: what opens after a crash does more
-    residents.push_back({runner.kind, runner.directory});
-  }
-  runners.clear();
+  fill_apart(residents, context.corpus, entries, 20, group);
   context.workspace.settle();
   for (const Resident& resident : residents) {
     const auto disk = static_cast<double>(disk_bytes(resident.directory));
