@@ -62,7 +62,7 @@ Workspace::~Workspace() {
 }
 
 std::string Workspace::make_folder(std::string_view name) {
-  std::string path = fmt::format("{}/{}-XXXXXX", path_, name);
+  std::string path = fmt::format("{}/{}-{}", path_, name, std::string(6, 'X'));
   if (::mkdtemp(path.data()) == nullptr) {
     const int os_error = errno;
     throw std::system_error(os_error, std::generic_category(), "cannot make a folder");

@@ -3,6 +3,9 @@
 // SIEVE: new entries enter at the young end; a hit only sets the entry's visited bit; the hand
 // walks from the old end to the young one, clears set bits and evicts the first entry whose bit is
 // clear. (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.)
+//
+// A hit is bound by cache misses: it touches one line of the table, one with fingerprint and
+// artifact, and the artifact's own reference count. Everything else stands apart.
 #ifndef LARDER_STORE_SIEVE_SHARD_H_
 #define LARDER_STORE_SIEVE_SHARD_H_
 
@@ -12,13 +15,13 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "larder/artifact.h"
 #include "larder/fingerprint.h"
 #include "larder/metrics.h"
 #include "larder/store.h"
+#include "store/number_table.h"
 #include "store/secret_hash.h"
 
 namespace larder {
@@ -75,7 +78,7 @@ class SieveShard {
     MemoryEntry entry;
   };
 
-  SieveShard(const SecretHash& hash, MemoryBudget& budget) : budget_(budget), entries_(0, hash) {}
+  SieveShard(const SecretHash& hash, MemoryBudget& budget) : hash_(hash), budget_(budget) {}
 
   // Shares the payload and sets the visited bit; counted as a look-up.
   std::optional<Artifact> get(const Fingerprint& fingerprint) noexcept;
@@ -102,26 +105,46 @@ class SieveShard {
   Metrics metrics() const noexcept;
 
  private:
-  struct Node {
-    MemoryEntry entry;
-    const Fingerprint* fingerprint = nullptr;
-    Node* younger = nullptr;
-    Node* older = nullptr;
-    bool visited = false;
+  using Number = std::uint32_t;  // of an entry, in each of the three lists
+  static constexpr Number none = NumberTable::none;
+
+  struct alignas(64) Node {
+    Fingerprint fingerprint;
+    Artifact payload;
   };
-  using Table = std::unordered_map<Fingerprint, Node, SecretHash>;
+  static_assert(sizeof(Node) == 64, "one cache line");
 
-  std::optional<EvictionReason> replace(Node& node, MemoryEntry& entry) noexcept;
-  Node* next_for_hand(const Node* node) const noexcept;
-  Departed take(Table::iterator place) noexcept;
-  Departed take_evicted(Table::iterator place) noexcept;
+  struct Place {
+    std::int64_t put_at_ns = 0;
+    std::uint32_t recipe_bytes = 0;
+    Number younger = none;
+    Number older = none;  // of a free number: the next free one
+  };
 
+  std::uint32_t hash_of(const Fingerprint& fingerprint) const noexcept {
+    return static_cast<std::uint32_t>(hash_(fingerprint));
+  }
+  Number find(const Fingerprint& fingerprint) const noexcept;
+  Number new_number();
+  MemoryEntry entry_of(Number number) const noexcept;
+  void enter(Number number, const Fingerprint& fingerprint, MemoryEntry& entry) noexcept;
+  std::optional<EvictionReason> replace(Number number, MemoryEntry& entry) noexcept;
+  Number next_for_hand(Number number) const noexcept;
+  Departed take(Number number) noexcept;
+  Departed take_evicted(Number number) noexcept;
+
+  const SecretHash hash_;
   MemoryBudget& budget_;
   mutable std::mutex mutex_;
-  Table entries_;
-  Node* youngest_ = nullptr;
-  Node* oldest_ = nullptr;
-  Node* hand_ = nullptr;  // null: at the old end
+  NumberTable numbers_;
+  std::vector<Node> nodes_;  // these three never shrink: a number is used again
+  std::vector<Place> places_;
+  std::vector<std::uint8_t> visited_;
+  std::size_t size_ = 0;
+  Number free_ = none;
+  Number youngest_ = none;
+  Number oldest_ = none;
+  Number hand_ = none;  // none: at the old end
   Metrics counters_;
 };
 

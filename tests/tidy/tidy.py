@@ -127,7 +127,8 @@ SYSTEM_NAMES = re.compile(
     r"(?<![\w.>])(?:std::|::)?(openat2?|pread(?:64|v)?|pwrite(?:64|v)?|readv|writev|fdatasync|fsync"
     r"|syncfs|sync_file_range|mmap|munmap|madvise|getenv|secure_getenv|setenv|lstat|fstat(?:at|fs)?"
     r"|statx?|statvfs|fstatvfs|renameat2?|linkat|symlink(?:at)?|unlink(?:at)?|mkdir(?:at)?|rmdir"
-    r"|opendir|readdir|fdopendir|flock|fcntl|ioctl|ftruncate|fallocate|posix_fadvise|futimens"
+    r"|opendir|readdir|fdopendir|getdents64|flock|fcntl|ioctl|ftruncate|fallocate|posix_fadvise"
+    r"|futimens"
     r"|utimensat|realpath|getrandom|getpid|geteuid|getuid|fork|vfork|execv[pe]*|waitpid|kill"
     r"|socket|connect|syscall|fopen|fread|fwrite|fclose|freopen|tmpfile|mkstemp|mkdtemp)\s*\(")
 # Names that are also good names for functions of our own: only with the global scope before them.
