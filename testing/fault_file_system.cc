@@ -80,6 +80,8 @@ Errc code_of(int os_error) noexcept {
     case EROFS: return Errc::read_only;
     case ELOOP:
     case ENOTDIR:
+    case EISDIR:
+    case ENXIO:
     case EXDEV: return Errc::not_ours;
     case EOPNOTSUPP:
     case ENOSYS: return Errc::unsupported;

@@ -369,6 +369,8 @@ TEST(FaultFileSystem, CodesAreThoseOfTheInterface) {
   EXPECT_EQ(code_of(EPERM), Errc::permission_denied);
   EXPECT_EQ(code_of(EROFS), Errc::read_only);
   EXPECT_EQ(code_of(ELOOP), Errc::not_ours);
+  EXPECT_EQ(code_of(EISDIR), Errc::not_ours);
+  EXPECT_EQ(code_of(ENXIO), Errc::not_ours);
   EXPECT_EQ(code_of(EOPNOTSUPP), Errc::unsupported);
   EXPECT_EQ(code_of(ENOMEM), Errc::out_of_memory);
   EXPECT_EQ(code_of(EEXIST), Errc::exists);
