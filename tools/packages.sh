@@ -17,7 +17,7 @@ test_packages=(
   clang-tidy-19 clang-format-19
   python3 git
   b3sum                                          # somebody else's BLAKE3, to be compared with ours
-  e2fsprogs xfsprogs util-linux                  # real file systems on loop devices, users, mounts
+  e2fsprogs xfsprogs btrfs-progs util-linux      # real file systems on loop devices, users, mounts
 )
 
 # Other people's stores, to be measured against. Each may be missing.
