@@ -131,7 +131,7 @@ void run_replay(const Population& population, const std::vector<Resident>& resid
       const auto seed = static_cast<std::uint64_t>(round);
       const Figures figures = in_child([&] { return replay(resident, population.plan, seed); });
       auto next = figures.begin();
-      append_to(group.samples("open", *resident.kind), take(next));
+      append_to(group.samples("open_first", *resident.kind), take(next));
       append_to(group.samples("get_replay", *resident.kind), take(next));
     }
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "floor.h"
 #include "heap_count.h"
 #include "race.h"
 #include "suites.h"
@@ -181,6 +182,7 @@ void run_step(const Context& context, const Step& step) {
     effort = {.rounds = 5, .slice = std::chrono::milliseconds(3), .until = context.until};
   run_lookups(runners, step, effort, group);
   context.report.show(group);
+  if (step.size_bytes <= 64 * kib) show_floor(context, step.size_bytes, step.entries);
   if (step.size_bytes == 4 * kib) count_allocations(context, runners, step);
   runners.clear();
 }
