@@ -1,0 +1,567 @@
+#include "tests/endurance/corruption.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "larder/file_system.h"
+#include "store/pack/segment_writer.h"
+#include "tests/endurance/pack_directory.h"
+
+namespace larder::corruption {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned case_lifetime_s = 30;
+constexpr std::uint64_t to_the_end = ~0ull;
+constexpr std::uint32_t first_sealed = 11;
+
+// Of this process: what is under way, for whoever ends it.
+struct Progress {
+  std::uint64_t cases = 0;
+  const Case* now = nullptr;
+};
+
+Progress& progress() {
+  static Progress progress;
+  return progress;
+}
+
+void tell_and_die(int signal) {
+  const Case* const now = progress().now;
+  const std::string text = "signal " + std::to_string(signal) + " in case " +
+                           std::to_string(progress().cases) + ": " +
+                           (now != nullptr ? now->describe() : "none") +
+                           ", LARDER_SEED=" + std::to_string(seed()) + "\n";
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+void watch() {
+  static const bool is_watched = [] {
+    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGALRM, SIGABRT}) {
+      std::signal(signal, tell_and_die);
+    }
+    return true;
+  }();
+  (void)is_watched;
+}
+
+std::string value_of(Kind kind, std::uint32_t flavour, std::uint32_t number, std::size_t size) {
+  const std::string bytes = payload_of(size, flavour * 1000 + number);
+  if (kind != Kind::zstd_pack || size < 16) return bytes;
+  // Compressible, and no block like another.
+  std::string text;
+  for (std::uint32_t i = 0; text.size() < size; ++i) {
+    text += bytes.substr(0, 16) + "compressible text of line " + std::to_string(i) + "\n";
+  }
+  return text.substr(0, size);
+}
+
+std::string read_descriptor(int descriptor) {
+  struct stat status = {};
+  EXPECT_EQ(::fstat(descriptor, &status), 0);
+  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+  EXPECT_EQ(::pread(descriptor, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  return bytes;
+}
+
+void write_descriptor(int descriptor, std::string_view bytes, std::uint64_t at) {
+  const ssize_t written = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(at));
+  if (written != static_cast<ssize_t>(bytes.size())) ADD_FAILURE() << std::strerror(errno);
+}
+
+bool is_missing(const Error& error) {
+  return error.code == Errc::corrupt || error.code == Errc::not_ours ||
+         error.code == Errc::too_large || error.code == Errc::io_error;
+}
+
+bool equal(std::span<const std::byte> bytes, const std::string& value) {
+  return bytes.size() == value.size() &&
+         (value.empty() || std::memcmp(bytes.data(), value.data(), value.size()) == 0);
+}
+
+Answer judge(std::span<const std::byte> bytes, const Entry& entry) {
+  if (!entry.is_removed && equal(bytes, entry.value)) return Answer::right;
+  const bool is_older = !entry.older.empty() && equal(bytes, entry.older);
+  return is_older ? Answer::older : Answer::wrong;
+}
+
+template <class T>
+Answer judge_found(const Result<std::optional<T>>& found, const Entry& entry) {
+  if (!found) return is_missing(found.error()) ? Answer::missing : Answer::wrong;
+  return *found ? judge((*found)->bytes(), entry) : Answer::missing;
+}
+
+Answer ask_get_into(Store& store, const Entry& entry) {
+  std::byte buffer[6000];
+  const std::span<std::byte> into(buffer, std::min(sizeof buffer, entry.value.size()));
+  const auto length = store.get_into(numbered(entry.number), into);
+  if (!length) return is_missing(length.error()) ? Answer::missing : Answer::wrong;
+  if (!*length) return Answer::missing;
+  return **length <= into.size() ? judge(into.first(**length), entry) : Answer::wrong;
+}
+
+// What it tells of a good entry whose recipe alone is damaged is `corrupt`, so that it need not
+// agree with the others.
+bool inspect_is_sound(Store& store, const Entry& entry) {
+  const auto details = store.inspect(numbered(entry.number));
+  if (!details) return is_missing(details.error());
+  if (!*details) return true;
+  return (*details)->recipe == entry.recipe || (*details)->info.payload_bytes == entry.older.size();
+}
+
+enum class Way { get_into, get_many, view, contains, inspect };
+constexpr std::array all_ways = {Way::get_into, Way::get_many, Way::view, Way::contains,
+                                 Way::inspect};
+
+}  // namespace
+
+std::string_view name_of(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::larder: return "larder";
+    case Kind::vyre: return "vyre";
+    case Kind::pack: return "pack";
+    case Kind::zstd_pack: break;
+  }
+  return "zstd_pack";
+}
+
+std::uint64_t seed() {
+  static const std::uint64_t value = [] {
+    const char* const given = std::getenv("LARDER_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+  }();
+  return value;
+}
+
+std::uint64_t cases() { return progress().cases; }
+
+std::string random_bytes(std::mt19937_64& random, std::size_t count) {
+  std::string bytes(count, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
+
+// Specimen.
+
+Specimen::Specimen(Kind kind, std::uint32_t flavour) : kind_(kind) {
+  const fs::path memory = "/dev/shm";
+  const bool is_there = ::access(memory.c_str(), W_OK) == 0;
+  std::string pattern =
+      ((is_there ? memory : fs::temp_directory_path()) / "larder-").string() + std::string(6, 'X');
+  parent_ = ::mkdtemp(pattern.data());
+  root_ = parent_ / "store";
+  watch();
+  fill(flavour);
+  remember_files();
+  remember_places();
+}
+
+Specimen::~Specimen() {
+  close_files();
+  std::error_code ignored;
+  fs::remove_all(parent_, ignored);
+}
+
+Result<std::shared_ptr<Store>> Specimen::open(Access access) const {
+  if (is_pack(kind_)) {
+    const bool is_zstd = kind_ == Kind::zstd_pack;
+    return open_pack_store({.directory = root_.string(),
+                            .access = access,
+                            .budget = {.max_bytes = 64ull << 20},
+                            .compression = is_zstd ? Compression::zstd : Compression::none});
+  }
+  const bool is_vyre = kind_ == Kind::vyre;
+  return open_file_store({.directory = root_.string(),
+                          .layout = is_vyre ? FileLayout::vyre : FileLayout::larder,
+                          .access = access});
+}
+
+void Specimen::put(Store& store, const Entry& entry) {
+  const auto stored =
+      store.put(numbered(entry.number), bytes_of(entry.value), {.recipe = entry.recipe});
+  ASSERT_TRUE(stored) << stored.error().message;
+}
+
+void Specimen::fill(std::uint32_t flavour) {
+  const auto value = [&](std::uint32_t number, std::size_t size) {
+    return value_of(kind_, flavour, number, size);
+  };
+  const bool keeps_recipes = kind_ != Kind::vyre;
+  const auto recipe = [&](std::uint32_t number) {
+    return keeps_recipes ? "recipe " + std::to_string(number) + std::string(60, 'r') : "";
+  };
+  for (const auto& [number, size] : {std::pair(1u, 0), {2u, 100}, {3u, 5000}, {4u, 700}}) {
+    entries_.push_back({.number = number, .value = value(number, size), .recipe = recipe(number)});
+  }
+  entries_.push_back({.number = 5, .value = value(5, 120), .older = value(105, 100)});
+  entries_.push_back({.number = 6, .older = value(6, 90), .is_removed = true});
+  entries_.push_back({.number = 7, .value = value(7, 300'000)});
+  const auto store = open(Access::read_write).value();
+  put(*store, {.number = 5, .value = entries_[4].older});
+  put(*store, {.number = 6, .value = entries_[5].older});
+  for (const Entry& entry : entries_) {
+    if (!entry.is_removed) put(*store, entry);
+  }
+  ASSERT_TRUE(store->remove(numbered(6)).value());
+  ASSERT_TRUE(store->flush());
+  if (is_pack(kind_)) add_sealed_segment(flavour);
+}
+
+// Too small for a store to seal it, and made by what seals them.
+void Specimen::add_sealed_segment(std::uint32_t flavour) {
+  for (const auto& [number, size] :
+       {std::pair(first_sealed, 0), {first_sealed + 1, 100}, {first_sealed + 2, 5000}}) {
+    entries_.push_back({.number = number,
+                        .value = value_of(Kind::pack, flavour, number, size),
+                        .recipe = "sealed " + std::to_string(number)});
+  }
+  const std::string first = read_bytes(root_ / "segments" / format::segment_name(0));
+  const auto header = format::decode_segment_header(bytes_of(first));
+  ASSERT_TRUE(header);
+  const format::SlotHash hash(header->identity.store);
+  format::SegmentHeader next = *header;
+  next.identity.number = 1;
+  next.identity.random[0] ^= std::byte{1};
+  const auto directory = posix_file_system().open_directory((root_ / "segments").string()).value();
+  const auto writer = pack_store::SegmentWriter::create(*directory, next, {.hash = hash}).value();
+  for (const Entry& entry : entries_) {
+    if (entry.number < first_sealed) continue;
+    const format::Record record{.sequence = 1000 + entry.number,
+                                .raw_bytes = static_cast<std::uint32_t>(entry.value.size()),
+                                .stored_bytes = static_cast<std::uint32_t>(entry.value.size()),
+                                .recipe_bytes = static_cast<std::uint32_t>(entry.recipe.size()),
+                                .fingerprint = numbered(entry.number),
+                                .payload_digest = blake3(bytes_of(entry.value)),
+                                .recipe_digest = format::recipe_digest(entry.recipe)};
+    ASSERT_TRUE(writer->append(record, bytes_of(entry.value), entry.recipe));
+  }
+  ASSERT_TRUE(writer->seal());
+  ASSERT_TRUE(writer->segment()->file()->sync_data());
+  ASSERT_TRUE(writer->prove_durable());
+  fs::remove(root_ / "state");
+  for (const auto& file : fs::directory_iterator(root_)) {
+    if (format::parse_index_name(file.path().filename().string())) fs::remove(file.path());
+  }
+  const auto store = open(Access::read_write).value();
+  for (const Entry& entry : entries_) {
+    ASSERT_EQ(ask(*store, entry), entry.is_removed ? Answer::missing : Answer::right)
+        << entry.number;
+  }
+  ASSERT_TRUE(store->flush());
+}
+
+void Specimen::close_files() {
+  for (const auto& [name, file] : files_) ::close(file.descriptor);
+  files_.clear();
+}
+
+void Specimen::remember_files() {
+  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+    if (!entry.is_regular_file()) continue;
+    SoundFile file{.path = entry.path()};
+    file.descriptor = ::open(file.path.c_str(), O_RDWR | O_CLOEXEC);
+    file.bytes = read_descriptor(file.descriptor);
+    files_.emplace(fs::relative(entry.path(), root_).string(), std::move(file));
+  }
+}
+
+void Specimen::remember_places() {
+  for (const Entry& entry : entries_) places_[entry.number];
+  for (const auto& [name, file] : files_) {
+    if (name.ends_with(".seg")) add_records(name);
+    if (name.starts_with("large/") && name.ends_with(".art")) {
+      places_[7].push_back({.file = name, .until = file.bytes.size()});
+    }
+    if (is_pack(kind_) || file.path.filename().string().size() < 64) continue;
+    for (const Entry& entry : entries_) {
+      if (file.path.filename().string().starts_with(numbered(entry.number).hex())) {
+        places_[entry.number].push_back({.file = name, .until = file.bytes.size()});
+      }
+    }
+  }
+}
+
+void Specimen::add_records(const std::string& file) {
+  for (const PlacedRecord& placed : records_of(files_.at(file).path)) {
+    for (const Entry& entry : entries_) {
+      if (numbered(entry.number) != placed.record.fingerprint) continue;
+      for (Place& older : places_[entry.number]) {
+        if (older.file.ends_with(".seg")) older.is_newest = false;
+      }
+      places_[entry.number].push_back({.file = file, .from = placed.offset, .until = placed.end()});
+    }
+  }
+}
+
+std::vector<std::string> Specimen::data_files() const {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : files_) {
+    if (name.ends_with(".seg") || name.ends_with(".art") || name.ends_with(".bin")) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::string Specimen::index_file() const {
+  for (const auto& [name, file] : files_) {
+    if (format::parse_index_name(name)) return name;
+  }
+  return {};
+}
+
+std::uint64_t Specimen::disk_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+    struct stat status = {};
+    if (::lstat(entry.path().c_str(), &status) == 0) {
+      sum += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+  }
+  return sum;
+}
+
+void Specimen::restore() {
+  std::vector<fs::path> extra;
+  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+    const std::string name = fs::relative(entry.path(), root_).string();
+    if (entry.is_regular_file() && !files_.contains(name)) extra.push_back(entry.path());
+  }
+  for (const fs::path& path : extra) fs::remove(path);
+  for (auto& [name, file] : files_) {
+    struct stat named = {};
+    struct stat held = {};
+    const bool is_there = ::lstat(file.path.c_str(), &named) == 0 &&
+                          ::fstat(file.descriptor, &held) == 0 && named.st_ino == held.st_ino;
+    if (is_there && read_descriptor(file.descriptor) == file.bytes) continue;
+    if (!is_there) {
+      ::close(file.descriptor);
+      fs::remove(file.path);
+      file.descriptor = ::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    write_descriptor(file.descriptor, file.bytes, 0);
+    ASSERT_EQ(::ftruncate(file.descriptor, static_cast<off_t>(file.bytes.size())), 0);
+  }
+}
+
+// Asking.
+
+Answer ask_get(Store& store, const Entry& entry) {
+  return judge_found(store.get(numbered(entry.number)), entry);
+}
+
+// All but inspect must agree with get: on a value before this one too, which get_into may have no
+// room for.
+bool agrees(Store& store, const Entry& entry, Way way, Answer got) {
+  const Fingerprint fingerprint = numbered(entry.number);
+  auto* const pack = dynamic_cast<PackStore*>(&store);
+  switch (way) {
+    case Way::get_into:
+      return entry.value.size() > 5000 || got == Answer::older || got == ask_get_into(store, entry);
+    case Way::get_many: return got == judge_found(store.get_many({&fingerprint, 1}).front(), entry);
+    case Way::view: {
+      if (pack == nullptr) return true;
+      // In a mapping zeros follow the end of a file that was cut, and a header may end with zeros.
+      const Answer viewed = judge_found(pack->view(fingerprint), entry);
+      return viewed == got || (viewed == Answer::right && got == Answer::missing);
+    }
+    case Way::contains: {
+      const auto there = store.contains(fingerprint);
+      return (there && *there) == (got == Answer::right || got == Answer::older);
+    }
+    case Way::inspect: break;
+  }
+  return inspect_is_sound(store, entry);
+}
+
+Answer ask(Store& store, const Entry& entry) {
+  const Answer got = ask_get(store, entry);
+  for (const Way way : all_ways) {
+    if (!agrees(store, entry, way, got)) return Answer::wrong;
+  }
+  return got;
+}
+
+// Case.
+
+Case::Case(const Specimen& specimen, std::string_view what) : specimen_(specimen), what_(what) {
+  progress().now = this;
+  ::alarm(case_lifetime_s);
+}
+
+Case::~Case() {
+  for (const Touched& touched : touched_) {
+    const SoundFile& file = *touched.file;
+    const std::uint64_t size = file.bytes.size();
+    const std::uint64_t from = std::min(touched.from, size);
+    const std::uint64_t until = std::min(touched.until, size);
+    write_descriptor(file.descriptor, std::string_view(file.bytes).substr(from, until - from),
+                     from);
+    if (touched.until > size && ::ftruncate(file.descriptor, static_cast<off_t>(size)) != 0) {
+      ADD_FAILURE() << std::strerror(errno);
+    }
+  }
+  ::alarm(0);
+  progress().now = nullptr;
+}
+
+const SoundFile& Case::touch(const std::string& file, std::uint64_t from, std::uint64_t until) {
+  const auto found = specimen_.files().find(file);
+  touched_.push_back({.file = &found->second, .name = &found->first, .from = from, .until = until});
+  return found->second;
+}
+
+void Case::overwrite(const std::string& name, std::uint64_t at, std::string_view bytes) {
+  const SoundFile& file = touch(name, at, at + bytes.size());
+  if (at >= file.bytes.size()) return;
+  const std::string_view fitting = bytes.substr(0, file.bytes.size() - at);
+  if (std::string_view(file.bytes).substr(at, fitting.size()) == fitting) return;
+  write_descriptor(file.descriptor, fitting, at);
+  is_spoilt_ = true;
+}
+
+void Case::flip(const std::string& name, std::uint64_t bit) {
+  const auto was = static_cast<unsigned char>(specimen_.bytes(name)[bit / 8]);
+  const char flipped = static_cast<char>(was ^ 1u << bit % 8);
+  overwrite(name, bit / 8, {&flipped, 1});
+}
+
+void Case::cut(const std::string& name, std::uint64_t length) {
+  // A segment that has become longer is none the worse; a file of one entry is.
+  const bool is_worse = length < specimen_.bytes(name).size() || name.ends_with(".seg");
+  const SoundFile& file = touch(name, is_worse ? length : 0, to_the_end);
+  if (length == file.bytes.size()) return;
+  if (::ftruncate(file.descriptor, static_cast<off_t>(length)) != 0) ADD_FAILURE();
+  is_spoilt_ = true;
+}
+
+void Case::become(const std::string& name, std::string_view bytes) {
+  const SoundFile& file = touch(name, 0, to_the_end);
+  if (bytes == file.bytes) return;
+  write_descriptor(file.descriptor, bytes, 0);
+  if (::ftruncate(file.descriptor, static_cast<off_t>(bytes.size())) != 0) ADD_FAILURE();
+  is_spoilt_ = true;
+}
+
+bool Case::is_one() const { return is_spoilt_; }
+
+bool Case::touches(const Place& place) const {
+  return std::ranges::any_of(touched_, [&](const Touched& touched) {
+    return touched.from < place.until && touched.until > place.from && *touched.name == place.file;
+  });
+}
+
+bool Case::hits(const Entry& entry) const {
+  return std::ranges::any_of(specimen_.places(entry.number),
+                             [&](const Place& place) { return place.is_newest && touches(place); });
+}
+
+bool Case::hits_an_older_record_of(const Entry& entry) const {
+  return std::ranges::any_of(specimen_.places(entry.number), [&](const Place& place) {
+    return !place.is_newest && touches(place);
+  });
+}
+
+void Case::count() const {
+  if (is_spoilt_) ++progress().cases;
+}
+
+std::string Case::describe() const {
+  std::string text = std::string(name_of(specimen_.kind())) + ", " + std::string(what_);
+  for (const Touched& touched : touched_) {
+    text += ", " + *touched.name + " from " + std::to_string(touched.from) + " to " +
+            (touched.until == to_the_end ? "its end" : std::to_string(touched.until));
+  }
+  return text;
+}
+
+void Case::expect(Answer answer, const Entry& entry, Others others, const char* when) const {
+  const bool is_hit = hits(entry);
+  if (answer == (entry.is_removed ? Answer::missing : Answer::right)) return;
+  if (answer == Answer::missing && (is_hit || others == Others::may_be_missing)) return;
+  if (answer == Answer::older && (is_hit || others == Others::may_be_missing)) return;
+  const char* const names[] = {"right", "older", "missing", "wrong"};
+  ADD_FAILURE() << describe() << ": entry " << entry.number << " is "
+                << names[static_cast<int>(answer)] << ' ' << when << ", LARDER_SEED=" << seed();
+}
+
+void Case::ask_open(Store& store, Others others) const {
+  if (!is_spoilt_) return;
+  count();
+  const auto& entries = specimen_.entries();
+  const std::uint64_t turn = progress().cases % entries.size();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    const bool is_dear = entry.value.size() > 100'000 && progress().cases % 64 != 0;
+    if (hits(entry)) {
+      Answer answer = ask_get(store, entry);
+      const Way way = all_ways[progress().cases % all_ways.size()];
+      if (!agrees(store, entry, way, answer)) answer = Answer::wrong;
+      // Here nothing is rebuilt: what stood before is over.
+      const bool is_back = answer == Answer::older && others == Others::must_be_right;
+      expect(is_back ? Answer::wrong : answer, entry, others, "in an open store");
+    } else if (others == Others::may_be_missing || (i == turn && !is_dear)) {
+      expect(ask_get(store, entry), entry, others, "in an open store, untouched");
+    }
+  }
+}
+
+void Case::repair(Store& store) const {
+  for (const Entry& entry : specimen_.entries()) {
+    if (entry.is_removed) continue;
+    const auto stored =
+        store.put(numbered(entry.number), bytes_of(entry.value), {.recipe = entry.recipe});
+    if (!stored) ADD_FAILURE() << describe() << ": put: " << stored.error().message;
+    if (ask(store, entry) != Answer::right) {
+      ADD_FAILURE() << describe() << ": entry " << entry.number << " is not there after its put";
+    }
+  }
+  const auto flushed = store.flush();
+  if (!flushed) ADD_FAILURE() << describe() << ": flush: " << flushed.error().message;
+}
+
+void Case::ask_anew(Hints hints, Opening opening, Others others) const {
+  if (!is_spoilt_) return;
+  count();
+  constexpr std::uint64_t most_growth = 4u << 20;  // two segments, allocated ahead, and an index
+  const std::uint64_t before = specimen_.disk_bytes();
+  if (hints == Hints::lost && is_pack(specimen_.kind())) {
+    fs::remove(specimen_.root() / "state");
+    fs::remove(specimen_.root() / specimen_.index_file());
+  }
+  {
+    const auto store = specimen_.open(Access::read_write);
+    if (!store && opening == Opening::may_be_refused) return;
+    ASSERT_TRUE(store) << describe() << ": " << store.error().message;
+    for (const Entry& entry : specimen_.entries()) {
+      expect(ask(**store, entry), entry, others, "in a store that was opened anew");
+    }
+    std::uint64_t visited = 0;
+    (void)(*store)->visit(
+        [&](const EntryInfo&) { return ++visited < 1'000'000 ? Visit::go_on : Visit::stop; });
+    EXPECT_LE(visited, 4 * specimen_.entries().size()) << describe();
+    repair(**store);
+    EXPECT_TRUE((*store)->metrics().balanced()) << describe();
+  }
+  EXPECT_LE(specimen_.disk_bytes(), before + most_growth) << describe();
+  const auto store = specimen_.open(Access::read_only);
+  ASSERT_TRUE(store) << describe();
+  for (const Entry& entry : specimen_.entries()) {
+    if (!entry.is_removed) {
+      EXPECT_EQ(ask(**store, entry), Answer::right) << describe() << ", mended: " << entry.number;
+    }
+  }
+}
+
+}  // namespace larder::corruption
