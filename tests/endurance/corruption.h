@@ -164,6 +164,7 @@ class Case {
   bool is_spoilt_ = false;
 };
 
+void write_descriptor(int descriptor, std::string_view bytes, std::uint64_t at);
 std::string random_bytes(std::mt19937_64& random, std::size_t count);
 
 }  // namespace larder::corruption
