@@ -1,4 +1,5 @@
 // The end of a segment's eviction: what must be durable before it goes, and what goes with it.
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -17,48 +18,66 @@ std::unexpected<Error> not_now(const char* why) {
 
 }  // namespace
 
-// Whether a power cut would leave what the index leads to now. What another process has not synced
-// yet is synced here: by a descriptor of our own, so that a failure is still told to the other one.
-Result<void> SegmentEviction::secure(std::uint32_t number, HoldsLarge holds_large,
+// Whether a power cut would leave what the index leads to now. The files of large artifacts come
+// first: no sync of a segment says anything of them, whoever writes it.
+Result<void> SegmentEviction::secure(std::uint32_t number, const Successors& successors,
                                      const Step& step) {
+  std::shared_ptr<Segment> keep;
+  const auto segment = parts_.shelf.segments().find(number, keep);
+  if (segment && (*segment)->is_known_durable()) return {};
+  LARDER_TRY(const bool files_synced, sync_large(parts_.shelf, successors.large));
+  if (!files_synced) return not_now("the file of what replaced an entry could not be synced");
+  // What was carried is led to when it is synced.
   if (parts_.carriers.writes(number)) return {};
   if (parts_.shelf.writers().writes(number)) {
     if (step.sync_own()) return {};
     return not_now("what replaced an entry could not be made durable");
   }
-  std::shared_ptr<Segment> keep;
-  const auto segment = parts_.shelf.segments().find(number, keep);
-  if (!segment) {
-    const Errc code = segment.error().code;
-    if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) return {};
-    return std::unexpected(segment.error());
+  if (segment || segment.error().code == Errc::absent) {
+    return secure_by_name(number, successors.end);
   }
-  if ((*segment)->is_known_durable()) return {};
-  if (holds_large == HoldsLarge::yes) {
-    return not_now("another process has not flushed what replaced an entry");
-  }
+  const Errc code = segment.error().code;
+  if (code == Errc::corrupt || code == Errc::not_ours) return {};
+  return std::unexpected(segment.error());
+}
+
+// What another process has not synced yet is synced here: by a descriptor of our own, so that a
+// failure is still told to the other one. One that failed before is told by the name alone.
+Result<void> SegmentEviction::secure_by_name(std::uint32_t number, std::uint64_t end) {
   Directory& directory = parts_.shelf.segments_directory();
-  const auto file = directory.open_file(format::segment_name(number), OpenMode::read);
-  if (!file && file.error().code == Errc::absent) return {};
-  if (!file) return std::unexpected(file.error());
-  LARDER_CHECK_OK((*file)->sync_data());
-  return directory.sync();
+  const std::string name = format::segment_name(number);
+  const auto file = directory.open_file(name, OpenMode::read);
+  if (!file && file.error().code != Errc::absent) return std::unexpected(file.error());
+  if (file) {
+    LARDER_CHECK_OK((*file)->sync_data());
+    LARDER_CHECK_OK(directory.sync());
+    LARDER_TRY(const FileInfo info, (*file)->info());
+    const auto named = directory.info_at(name);
+    if (named && named->same_file(info)) return {};
+    if (!named && named.error().code != Errc::absent) return std::unexpected(named.error());
+  }
+  LARDER_TRY(const auto bad, find_bad_segment(directory, number));
+  if (!bad) return {};  // it left, with all that the index led to in it
+  const std::uint64_t good_until = std::uint64_t{*bad->good_until_place} * format::pack_unit_bytes;
+  if (end <= good_until) return {};
+  return not_now("the sync of what replaced an entry failed");
 }
 
 // A put that replaces an entry promises that a power cut leaves the old one or the new one.
 Result<void> SegmentEviction::secure_successors(const Step& step) {
-  std::map<std::uint32_t, HoldsLarge> successors;
+  std::map<std::uint32_t, Successors> successors;
   for (const Item& item : items_) {
     if (item.fate != Fate::dead || item.entry.removed) continue;
     const auto word = find_place(parts_.shelf, item.entry.slot_tag);
     if (!word) continue;
     const auto location = format::Location::of(*word);
-    auto& holds_large = successors[location.segment];
-    if (location.units == units_of_large) holds_large = HoldsLarge::yes;
+    Successors& there = successors[location.segment];
+    there.end = std::max(there.end, location.offset_bytes() + location.hit_bytes());
+    if (location.units != units_of_large) continue;
+    const auto record = describe_record(parts_.shelf, location);
+    if (record && record->kind == format::RecordKind::large) there.large.push_back(*record);
   }
-  for (const auto& [number, holds_large] : successors) {
-    LARDER_CHECK_OK(secure(number, holds_large, step));
-  }
+  for (const auto& [number, there] : successors) LARDER_CHECK_OK(secure(number, there, step));
   return {};
 }
 

@@ -131,8 +131,12 @@ class SegmentEviction {
 
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
-  enum class HoldsLarge : std::uint8_t { no, yes };
-  Result<void> secure(std::uint32_t number, HoldsLarge holds_large, const Step& step);
+  struct Successors {  // in one segment
+    std::uint64_t end = 0;  // of the last one
+    std::vector<format::Record> large;
+  };
+  Result<void> secure(std::uint32_t number, const Successors& successors, const Step& step);
+  Result<void> secure_by_name(std::uint32_t number, std::uint64_t end);
   void drop_dead_large();
 
   const Parts parts_;

@@ -142,7 +142,6 @@ class Evictor {
   Result<void> prove_abandoned();
   Result<std::shared_ptr<Segment>> take_abandoned(const format::SegmentName& name);
   Result<void> prove(const format::SegmentName& name);
-  Result<bool> sync_files_of(const std::vector<format::Record>& records);
   Result<void> trim(const format::SegmentName& name);
   void trim_abandoned(const OnDisk& disk);
 

@@ -63,24 +63,6 @@ Result<std::shared_ptr<Segment>> Evictor::take_abandoned(const format::SegmentNa
   return segment;
 }
 
-// The files that these records lead to, by descriptors of this process. False when one of them is
-// not there as it should be.
-Result<bool> Evictor::sync_files_of(const std::vector<format::Record>& records) {
-  file_store::FileStore& files = parts_.shelf.large();
-  for (const format::Record& record : records) {
-    const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
-    // Else it could be stored anew behind the back of whoever removes it.
-    LARDER_TRY(const auto held, parts_.shelf.locks().try_acquire(LockOffset::change_of(key)));
-    if (!held) return false;
-    LARDER_TRY(const auto file, files.inspect(key));
-    LARDER_TRY(const auto artifact, files.get(key));
-    if (!file || !artifact) return false;
-    LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
-  }
-  if (!records.empty()) LARDER_CHECK_OK(files.flush());
-  return true;
-}
-
 // A sealed segment whose owner was killed before its proof: others do not rely on it, and a rebuild
 // reads all of it.
 Result<void> Evictor::prove(const format::SegmentName& name) {
@@ -98,7 +80,7 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
     if (record.kind == format::RecordKind::large) large.push_back(record);
   }));
   if (there != summary->size()) return {};
-  LARDER_TRY(const bool files_synced, sync_files_of(large));
+  LARDER_TRY(const bool files_synced, sync_large(parts_.shelf, large));
   if (!files_synced) return {};
   LARDER_CHECK_OK(file.sync_data());
   LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());

@@ -50,6 +50,22 @@ void drop_large(Shelf& shelf, const format::Record& record) {
   if (is_gone) (void)shelf.large().remove(key);
 }
 
+Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records) {
+  file_store::FileStore& files = shelf.large();
+  for (const format::Record& record : records) {
+    const Fingerprint key = file_key(record);
+    // Else it could be stored anew behind the back of whoever removes it.
+    LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
+    if (!held) return false;
+    LARDER_TRY(const auto file, files.inspect(key));
+    LARDER_TRY(const auto artifact, files.get(key));
+    if (!file || !artifact) return false;
+    LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
+  }
+  if (!records.empty()) LARDER_CHECK_OK(files.flush());
+  return true;
+}
+
 Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s) {
   const std::set<Fingerprint> used = files_in_use(shelf);
   std::vector<Fingerprint> unused;

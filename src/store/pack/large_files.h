@@ -3,6 +3,7 @@
 #define LARDER_STORE_PACK_LARGE_FILES_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "store/pack/shelf.h"
 
@@ -12,6 +13,10 @@ namespace larder::pack_store {
 // payload holds from storing the file to publishing what leads to it. What stays by mistake is
 // swept.
 void drop_large(Shelf& shelf, const format::Record& record);
+
+// Syncs the files that these records lead to, by descriptors of this process. False when one of
+// them is not there as it should be, or is being changed by somebody.
+Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
 
 // Removes files that nothing leads to and that have not been touched for `least_age_s`: a process
 // was killed between storing and publishing, or could not take a file away.

@@ -52,6 +52,17 @@ Result<std::shared_ptr<Segment>> Segment::open(Directory& segments, const format
   return std::make_shared<Segment>(header->identity, std::move(file), good_until);
 }
 
+Result<std::optional<format::SegmentName>> find_bad_segment(Directory& segments,
+                                                            std::uint32_t number) {
+  std::optional<format::SegmentName> bad;
+  LARDER_CHECK_OK(segments.list([&](std::string_view name) {
+    const auto parsed = format::parse_segment_name(name);
+    if (parsed && parsed->number == number && parsed->good_until_place) bad = parsed;
+    return !bad;
+  }));
+  return bad;
+}
+
 bool Segment::is_known_durable() {
   if (is_durable_.load(std::memory_order_relaxed)) return true;
   const auto end = read_end(*this);

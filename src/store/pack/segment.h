@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 
 #include "format/pack_segment.h"
@@ -72,6 +73,10 @@ class Segment : public std::enable_shared_from_this<Segment> {
   // One bit for each block whose pages were brought in once without a fault.
   std::array<std::atomic<std::uint64_t>, block_count / 64> checked_ = {};
 };
+
+// The name of a segment whose sync failed; nullopt when there is none of that number.
+Result<std::optional<format::SegmentName>> find_bad_segment(Directory& segments,
+                                                            std::uint32_t number);
 
 }  // namespace larder::pack_store
 

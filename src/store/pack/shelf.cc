@@ -14,6 +14,7 @@
 #include "base/try.h"
 #include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
+#include "store/pack/large_files.h"
 #include "store/pack/names.h"
 #include "store/pack/rebuild.h"
 #include "store/pack/segment_leftovers.h"
@@ -169,12 +170,7 @@ Result<std::shared_ptr<Segment>> Shelf::open_segment(std::uint32_t number) {
   const OpenMode mode = OpenMode::read;
   auto opened = Segment::open(*segments_directory_, id_, {.number = number}, mode);
   if (opened || opened.error().code != Errc::absent) return opened;
-  std::optional<format::SegmentName> bad;
-  LARDER_CHECK_OK(segments_directory_->list([&](std::string_view name) {
-    const auto parsed = format::parse_segment_name(name);
-    if (parsed && parsed->number == number && parsed->good_until_place) bad = parsed;
-    return !bad;
-  }));
+  LARDER_TRY(const auto bad, find_bad_segment(*segments_directory_, number));
   if (!bad) return opened;
   return Segment::open(*segments_directory_, id_, *bad, mode);
 }
@@ -230,6 +226,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
 Result<bool> Shelf::is_good(const format::Record& record) {
   const auto details =
       large_->inspect(format::large_file_key(record.fingerprint, record.payload_digest));
+  if (details && *details) unproven_large_.push_back(record);
   if (details) return details->has_value();
   const Errc code = details.error().code;
   const bool is_known = code == Errc::corrupt || code == Errc::not_ours || code == Errc::too_large;
@@ -273,7 +270,10 @@ Result<void> Shelf::make_index_anew(bool alone) {
   LARDER_TRY(Rebuilt rebuilt,
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
-  if (!alone) return {};
+  if (!alone) {
+    unproven_large_.clear();
+    return {};
+  }
   remove_headless_segments(*segments_directory_);
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
@@ -367,13 +367,35 @@ Shelf::~Shelf() {
 // What earlier sessions left unsynced is in the index now: before the index may be believed after a
 // power cut, it has to be on the disk.
 bool Shelf::sync_unproven() {
-  return std::ranges::all_of(unproven_, [this](const format::SegmentName& name) {
-    const auto segment = Segment::open(*segments_directory_, id_, name, OpenMode::read);
-    if (!segment) {
-      return segment.error().code == Errc::absent || segment.error().code == Errc::corrupt;
-    }
-    return (*segment)->file()->sync_data().has_value();
-  });
+  return sync_unproven_files() &&
+         std::ranges::all_of(unproven_, [this](const auto& name) { return sync_unproven(name); });
+}
+
+std::vector<format::Record> Shelf::unproven_large_in_use() {
+  std::vector<format::Record> in_use;
+  for (const format::Record& record : unproven_large_) {
+    const auto place = find_place(*this, tag_of(record.fingerprint));
+    const auto there = place ? describe_record(*this, format::Location::of(*place)) : std::nullopt;
+    const bool is_same = there && there->kind == format::RecordKind::large &&
+                         there->payload_digest == record.payload_digest;
+    if (is_same) in_use.push_back(record);
+  }
+  return in_use;
+}
+
+bool Shelf::sync_unproven_files() {
+  const auto synced = sync_large(*this, unproven_large_in_use());
+  return synced && *synced;
+}
+
+bool Shelf::sync_unproven(const format::SegmentName& name) {
+  const auto segment = Segment::open(*segments_directory_, id_, name, OpenMode::read);
+  if (segment) return (*segment)->file()->sync_data().has_value();
+  if (segment.error().code == Errc::corrupt) return true;
+  if (segment.error().code != Errc::absent) return false;
+  // Evicted; or renamed, because somebody's sync of it failed.
+  const auto bad = find_bad_segment(*segments_directory_, name.number);
+  return bad && !*bad;
 }
 
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.

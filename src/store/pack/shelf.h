@@ -111,7 +111,10 @@ class Shelf {
   Result<bool> index_is_good(bool alone);
   bool is_last();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
+  std::vector<format::Record> unproven_large_in_use();
+  bool sync_unproven_files();
   bool sync_unproven();
+  bool sync_unproven(const format::SegmentName& name);
   void close_cleanly();
 
   const Parts parts_;
@@ -123,7 +126,9 @@ class Shelf {
   std::unique_ptr<SegmentTable> segments_;
   std::unique_ptr<Writers> writers_;
   std::shared_ptr<file_store::FileStore> large_;
-  std::vector<format::SegmentName> unproven_;  // of a rebuild, by a process that was alone
+  // Of a rebuild, by a process that was alone; and the records there that lead to files.
+  std::vector<format::SegmentName> unproven_;
+  std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
   std::mutex change_mutex_;
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held

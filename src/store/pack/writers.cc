@@ -109,18 +109,6 @@ Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
   return nullptr;
 }
 
-// Whether a segment of that number was renamed because of what its sync lost. Who shares another
-// `state` than its owner (one that was deleted) does not know that the number was given.
-Result<bool> Writers::has_bad(std::uint32_t number) {
-  bool found = false;
-  LARDER_CHECK_OK(parts_.segments.list([&](std::string_view name) {
-    const auto parsed = format::parse_segment_name(name);
-    found = parsed && parsed->number == number && parsed->good_until_place;
-    return !found;
-  }));
-  return found;
-}
-
 Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
     const SegmentWriter::Options& options) {
   for (int attempt = 0; attempt < attempts_to_create; ++attempt) {
@@ -134,8 +122,10 @@ Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
     LARDER_TRY(header.identity.random, random_bytes(parts_.file_system));
     auto made = SegmentWriter::create(parts_.segments, header, options);
     if (made) {
-      LARDER_TRY(const bool was_used, has_bad(header.identity.number));
-      if (was_used) {
+      // Who shares another `state` than the owner of that one (it was deleted) does not know that
+      // the number was given.
+      LARDER_TRY(const auto bad, find_bad_segment(parts_.segments, header.identity.number));
+      if (bad) {
         LARDER_CHECK_OK(parts_.segments.remove_file(format::segment_name(header.identity.number)));
         continue;
       }

@@ -113,7 +113,6 @@ class Writers {
   Result<std::shared_ptr<SegmentWriter>> open_segment(std::uint64_t record_bytes, Adopt adopt);
   Result<std::shared_ptr<SegmentWriter>> adopt_segment();
   Result<std::shared_ptr<SegmentWriter>> create_segment(const SegmentWriter::Options& options);
-  Result<bool> has_bad(std::uint32_t number);
   Result<void> retire_full(const std::shared_ptr<SegmentWriter>& writer);
   void leave_hint(std::uint32_t number);
   std::vector<std::shared_ptr<SegmentWriter>> all();

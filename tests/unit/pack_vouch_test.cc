@@ -1,0 +1,193 @@
+// What is taken for durable because of somebody else's syncs: an old record may only go, and an
+// index may only be called whole, when the disk has all that came in its place.
+//
+// A copy of the directory of open stores is what their death would leave.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "format/pack_index.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::Op;
+using testing::Operation;
+using testing::Repeat;
+
+class PackVouch : public PackStoreFixture {
+ protected:
+  PackVouch() { options_.budget.max_bytes = 64 * mib; }  // segments of 1 MiB
+
+  static std::string large() { return payload_of(300'000, 7); }
+
+  // From now on this is the store, with every operation told to `faults_`.
+  void die() {
+    const std::string left = (directory_ / "left").string();
+    fs::copy(root(), left, fs::copy_options::recursive);
+    options_.directory = left;
+    options_.file_system = &faults_;
+  }
+
+  void fail_syncs_of_files() {
+    faults_.inject({.only = Op::sync_data, .path_contains = "/large", .repeat = Repeat::for_ever});
+  }
+
+  bool is_clean() const {
+    std::ifstream state(root() / "state", std::ios::binary);
+    state.seekg(format::state_words_at);
+    return state.get() == 0;
+  }
+
+  // An old value, flushed, in one segment; a large one in its place in the next, which no flush has
+  // reached; beside each another entry. Their writers have died.
+  void leave_an_unflushed_large_one() {
+    const auto first = open();
+    const auto second = open();
+    ASSERT_EQ(put(*first, numbered(0), "old"), "ok");
+    ASSERT_EQ(put(*first, numbered(1), "beside the old one"), "ok");
+    ASSERT_TRUE(first->flush());
+    ASSERT_EQ(put(*second, numbered(0), large()), "ok");
+    ASSERT_EQ(put(*second, numbered(2), "beside the new one"), "ok");
+    old_segment_ = segment_of(*first, numbered(1));
+    ASSERT_NE(old_segment_, segment_of(*second, numbered(2)));
+    die();
+  }
+
+  bool old_one_is_there() const { return fs::exists(segments() / old_segment_); }
+
+  std::string old_segment_;
+};
+
+// As a process leaves it that is killed when its sync has failed and the index still leads there.
+TEST_F(PackVouch, AnOldValueStaysWhenTheSyncOfTheNewOneFailed) {
+  auto store = open();
+  auto other = open();
+  ASSERT_EQ(put(*store, numbered(0), "old"), "ok");
+  ASSERT_EQ(put(*store, numbered(1), "beside it"), "ok");
+  ASSERT_TRUE(store->flush());
+  ASSERT_EQ(put(*other, numbered(0), "new"), "ok");
+  const std::string old_segment = segment_of(*store, numbered(1));
+  const std::string new_segment = segment_of(*other, numbered(0));
+  ASSERT_NE(old_segment, new_segment);
+  fs::rename(segments() / new_segment, segments() / (new_segment.substr(0, 8) + ".00000002.bad"));
+  (void)store->prune({.max_entries = 1});
+  EXPECT_TRUE(fs::exists(segments() / old_segment));
+  other.reset();
+  store.reset();
+  lose_the_index();
+  EXPECT_EQ(content(open()->get(numbered(0))), "old");
+}
+
+// What stands before the place in the name was synced.
+TEST_F(PackVouch, AnOldValueLeavesWhenTheNewOneWasSyncedBefore) {
+  auto store = open();
+  const auto other = open();
+  ASSERT_EQ(put(*store, numbered(0), "old"), "ok");
+  ASSERT_EQ(put(*store, numbered(1), "beside it"), "ok");
+  ASSERT_TRUE(store->flush());
+  ASSERT_EQ(put(*other, numbered(0), "new"), "ok");
+  const std::string old_segment = segment_of(*store, numbered(1));
+  const std::string new_segment = segment_of(*other, numbered(0));
+  fs::rename(segments() / new_segment, segments() / (new_segment.substr(0, 8) + ".00001000.bad"));
+  EXPECT_TRUE(store->prune({.max_entries = 1}));
+  EXPECT_FALSE(fs::exists(segments() / old_segment));
+  EXPECT_EQ(content(store->get(numbered(0))), "new");
+}
+
+// The owner's flush fails while this process is syncing the same segment.
+TEST_F(PackVouch, ASegmentThatIsRenamedMeanwhileIsNoSuccess) {
+  const auto other = open();
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(0), "old"), "ok");
+  ASSERT_EQ(put(*store, numbered(1), "beside it"), "ok");
+  ASSERT_TRUE(store->flush());
+  ASSERT_EQ(put(*other, numbered(0), "new"), "ok");
+  const std::string old_segment = segment_of(*store, numbered(1));
+  const std::string new_segment = segment_of(*other, numbered(0));
+  bool was_renamed = false;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op != Op::sync_data || !operation.path.ends_with(new_segment) || was_renamed) {
+      return;
+    }
+    was_renamed = true;
+    fs::rename(segments() / new_segment, segments() / (new_segment.substr(0, 8) + ".00000002.bad"));
+  });
+  (void)store->prune({.max_entries = 1});
+  EXPECT_TRUE(was_renamed);
+  EXPECT_TRUE(fs::exists(segments() / old_segment));
+}
+
+// The copy that eviction has made is synced; the file that it leads to was not.
+TEST_F(PackVouch, AnOldValueStaysUntilTheFileOfACarriedOneIsSynced) {
+  leave_an_unflushed_large_one();
+  const auto store = open();
+  EXPECT_TRUE(*store->contains(numbered(0)) && *store->contains(numbered(1)));
+  ASSERT_TRUE(store->prune({.max_entries = 2}));  // the large one is carried
+  ASSERT_TRUE(old_one_is_there());
+  EXPECT_TRUE(*store->contains(numbered(0)));
+  fail_syncs_of_files();
+  (void)store->prune({.max_entries = 1});
+  EXPECT_FALSE(faults_.injected().empty());
+  EXPECT_TRUE(old_one_is_there());
+}
+
+// This process has taken over the segment, and its flush syncs that.
+TEST_F(PackVouch, AnOldValueStaysUntilTheFileOfAnAdoptedOneIsSynced) {
+  leave_an_unflushed_large_one();
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(3), "adopts the later segment"), "ok");
+  ASSERT_EQ(segment_names().size(), 2u);
+  ASSERT_NE(segment_of(*store, numbered(3)), old_segment_);
+  for (const std::uint32_t used : {0u, 2u, 3u}) EXPECT_TRUE(*store->contains(numbered(used)));
+  fail_syncs_of_files();
+  (void)store->prune({.max_entries = 3});
+  EXPECT_FALSE(faults_.injected().empty());
+  EXPECT_TRUE(old_one_is_there());
+}
+
+TEST_F(PackVouch, AnOldValueLeavesWhenTheFileIsSynced) {
+  leave_an_unflushed_large_one();
+  const auto store = open();
+  for (const std::uint32_t used : {0u, 2u}) EXPECT_TRUE(*store->contains(numbered(used)));
+  bool is_synced = false;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op == Op::sync_data && operation.path.contains("/large")) is_synced = true;
+    if (operation.op == Op::remove_file && operation.path.ends_with(old_segment_)) {
+      EXPECT_TRUE(is_synced);
+    }
+  });
+  ASSERT_TRUE(store->prune({.max_entries = 2}));
+  EXPECT_FALSE(old_one_is_there());
+  EXPECT_EQ(content(store->get(numbered(0))), large());
+}
+
+// Whoever makes the index anew after a kill puts into it what nobody has flushed.
+TEST_F(PackVouch, AnIndexIsNotCleanBeforeTheFilesItLeadsToAreSynced) {
+  {
+    const auto killed = open();
+    ASSERT_EQ(put(*killed, numbered(0), large()), "ok");
+    die();
+  }
+  fail_syncs_of_files();
+  (void)open();
+  EXPECT_FALSE(faults_.injected().empty());
+  EXPECT_FALSE(is_clean());
+  faults_.clear_faults();
+  bool is_synced = false;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op == Op::sync_data && operation.path.contains("/large")) is_synced = true;
+  });
+  (void)open();
+  EXPECT_TRUE(is_synced);
+  EXPECT_TRUE(is_clean());
+}
+
+}  // namespace
+}  // namespace larder
