@@ -68,7 +68,7 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
   std::map<std::uint32_t, Successors> successors;
   for (const Item& item : items_) {
     if (item.fate != Fate::dead || item.entry.removed) continue;
-    const auto word = find_place(parts_.shelf, item.entry.slot_tag);
+    LARDER_TRY(const auto word, find_place(parts_.shelf, item.entry.slot_tag));
     if (!word) continue;
     const auto location = format::Location::of(*word);
     Successors& there = successors[location.segment];

@@ -14,10 +14,10 @@ using format::Location;
 // Beside the record, in the summary of the segment that it is carried to.
 constexpr std::uint64_t bytes_beside_record = format::summary_entry_bytes;
 
-std::vector<std::uint64_t> words_of(Shelf& shelf) {
-  IndexTable* const table = shelf.index().table();
+Result<std::vector<std::uint64_t>> words_of(Shelf& shelf) {
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   std::vector<std::uint64_t> words;
-  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & ~format::frozen_bit;
     if ((word & format::place_mask) != 0) words.push_back(word);
   }
@@ -26,9 +26,10 @@ std::vector<std::uint64_t> words_of(Shelf& shelf) {
 
 }  // namespace
 
-PrunePlan::Leaving PrunePlan::all_of(Shelf& shelf, EvictionReason reason) {
+Result<PrunePlan::Leaving> PrunePlan::all_of(Shelf& shelf, EvictionReason reason) {
+  LARDER_TRY(const auto words, words_of(shelf));
   Leaving leaving;
-  for (const std::uint64_t word : words_of(shelf)) leaving[word & format::place_mask] = reason;
+  for (const std::uint64_t word : words) leaving[word & format::place_mask] = reason;
   return leaving;
 }
 
@@ -43,7 +44,7 @@ PrunePlan::PrunePlan(const Parts& parts) : before_(parts.disk.disk_bytes()) {
 
 Result<PrunePlan> PrunePlan::make(const Parts& parts) {
   PrunePlan plan(parts);
-  plan.find_entries(parts);
+  LARDER_CHECK_OK(plan.find_entries(parts));
   plan.compact_hollow(parts);
   plan.choose(parts);
   plan.spare(parts);
@@ -51,8 +52,9 @@ Result<PrunePlan> PrunePlan::make(const Parts& parts) {
 }
 
 // In the order in which they leave.
-void PrunePlan::find_entries(const Parts& parts) {
-  for (const std::uint64_t word : words_of(parts.shelf)) {
+Result<void> PrunePlan::find_entries(const Parts& parts) {
+  LARDER_TRY(const auto words, words_of(parts.shelf));
+  for (const std::uint64_t word : words) {
     const auto record = describe_record(parts.shelf, Location::of(word));
     const auto source = sources_.find(Location::of(word).segment);
     if (!record || source == sources_.end()) continue;
@@ -69,6 +71,7 @@ void PrunePlan::find_entries(const Parts& parts) {
     return std::tuple(entry.visited, entry.used_s, entry.sequence);
   });
   report_.kept_entries = entries_.size();
+  return {};
 }
 
 bool PrunePlan::wants_bytes(const Parts& parts) const {

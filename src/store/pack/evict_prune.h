@@ -35,7 +35,7 @@ class PrunePlan {
   const Leaving& leaving() const noexcept { return leaving_; }
 
   // Everything that is there, in the same form.
-  static Leaving all_of(Shelf& shelf, EvictionReason reason);
+  static Result<Leaving> all_of(Shelf& shelf, EvictionReason reason);
 
   // Those to be written anew, oldest first.
   std::vector<format::SegmentName> segments() const;
@@ -61,7 +61,7 @@ class PrunePlan {
 
   explicit PrunePlan(const Parts& parts);
 
-  void find_entries(const Parts& parts);
+  Result<void> find_entries(const Parts& parts);
   void compact_hollow(const Parts& parts);
   void choose(const Parts& parts);
   void spare(const Parts& parts);

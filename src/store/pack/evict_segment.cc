@@ -84,8 +84,6 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
 }
 
 Result<bool> SegmentEviction::advance(const Step& step) {
-  // What it does not lead to counts as dead.
-  if (parts_.shelf.index().table() == nullptr) return std::unexpected(Index::missing());
   switch (phase_) {
     case Phase::copy: {
       LARDER_TRY(const bool done, copy(step.bytes));
@@ -157,9 +155,10 @@ Result<SegmentEviction::Verdict> SegmentEviction::judge(const Item& item) {
 
 // Returns what it cost.
 Result<std::uint64_t> SegmentEviction::sort_out(Item& item) {
-  const auto word = item.entry.removed
-                        ? std::nullopt
-                        : find_word(parts_.shelf, item.entry.slot_tag, place_word(item));
+  std::optional<std::uint64_t> word;
+  if (!item.entry.removed) {
+    LARDER_TRY(word, find_word(parts_.shelf, item.entry.slot_tag, place_word(item)));
+  }
   if (!word) {
     item.fate = Fate::dead;
     return bytes_per_look;
@@ -204,10 +203,12 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
 }
 
 // Whether an older record of its fingerprint could come back when this one is gone.
-bool SegmentEviction::may_uncover(const Item& item) const {
+Result<bool> SegmentEviction::may_uncover(const Item& item) const {
   if (item.entry.removed) return true;
   if (!item.entry.supersedes || item.fate == Fate::carry) return false;
-  return item.fate == Fate::drop || !find_place(parts_.shelf, item.entry.slot_tag);
+  if (item.fate == Fate::drop) return true;
+  LARDER_TRY(const auto place, find_place(parts_.shelf, item.entry.slot_tag));
+  return !place;
 }
 
 Result<void> SegmentEviction::leave_tombstone(const Item& item) {
@@ -236,7 +237,8 @@ Result<void> SegmentEviction::leave_tombstones() {
   }
   OlderRecords::Sequences newest;
   for (const Item& item : items_) {
-    if (!may_uncover(item)) continue;
+    LARDER_TRY(const bool uncovers, may_uncover(item));
+    if (!uncovers) continue;
     auto& sequence = newest[item.entry.slot_tag];
     sequence = std::max(sequence, item.entry.sequence);
   }
@@ -303,8 +305,8 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
 
 // Entries whose header is damaged and that no summary tells of: only the index knows them.
 Result<void> SegmentEviction::forget_unlisted(const Step& step) {
-  IndexTable* const table = parts_.shelf.index().table();
-  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+  LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0 || format::Location::of(word).segment != number()) continue;
     LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));

@@ -120,7 +120,7 @@ class SegmentEviction {
   Result<std::uint64_t> carry(Item& item);
 
   Result<void> settle();
-  bool may_uncover(const Item& item) const;
+  Result<bool> may_uncover(const Item& item) const;
   Result<void> leave_tombstones();
   Result<void> leave_tombstone(const Item& item);
 

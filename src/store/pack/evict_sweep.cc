@@ -66,7 +66,7 @@ Result<bool> EntrySweep::go_to_next_segment() {
 // False when it stays.
 Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
   Shelf& shelf = parts_.shelf;
-  const auto word = find_word(shelf, place.slot_tag, place.word);
+  LARDER_TRY(const auto word, find_word(shelf, place.slot_tag, place.word));
   if (!word) return false;
   const auto location = format::Location::of(place.word);
   if ((*word & format::visited_bit) != 0) {

@@ -71,18 +71,17 @@ std::uint64_t count_entries(const IndexTable& table) noexcept {
   return count;
 }
 
-std::optional<std::uint64_t> find_word(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word) {
-  IndexTable* const table = shelf.index().table();
-  if (table == nullptr) return std::nullopt;
+Result<std::optional<std::uint64_t>> find_word(Shelf& shelf, std::uint64_t tag,
+                                               std::uint64_t place_word) {
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
     if ((cursor.word() & format::place_mask) == place_word) return cursor.word();
   }
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> find_place(Shelf& shelf, std::uint64_t tag) {
-  IndexTable* const table = shelf.index().table();
-  if (table == nullptr) return std::nullopt;
+Result<std::optional<std::uint64_t>> find_place(Shelf& shelf, std::uint64_t tag) {
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
     const std::uint64_t place = cursor.word() & format::place_mask;
     if (place != 0) return place;

@@ -33,10 +33,12 @@ struct OnDisk {
 
 std::uint64_t count_entries(const IndexTable& table) noexcept;
 
-// The word of the slot that leads to exactly that place, with its marks.
-std::optional<std::uint64_t> find_word(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word);
+// The word of the slot that leads to exactly that place, with its marks. Errors, here and below: it
+// is not known.
+Result<std::optional<std::uint64_t>> find_word(Shelf& shelf, std::uint64_t tag,
+                                               std::uint64_t place_word);
 // The place that the index has for a tag.
-std::optional<std::uint64_t> find_place(Shelf& shelf, std::uint64_t tag);
+Result<std::optional<std::uint64_t>> find_place(Shelf& shelf, std::uint64_t tag);
 
 // The header there; nullopt when it is damaged or gone.
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location);

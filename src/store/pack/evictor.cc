@@ -101,7 +101,8 @@ bool Evictor::is_time_to_measure() const noexcept {
 }
 
 std::uint64_t Evictor::index_bytes() const {
-  IndexTable* const table = parts_.shelf.index().table();
+  // Not at hand: then the store looks smaller for a moment, and nothing leaves because of that.
+  const IndexTable* const table = parts_.shelf.index().table_at_hand();
   if (table == nullptr) return 0;
   return format::index_header_bytes + table->slots() * format::slot_bytes;
 }
@@ -131,9 +132,9 @@ std::uint64_t Evictor::entries_to_let_go() const noexcept {
 
 // The count that all share drifts when processes are killed.
 void Evictor::recount() {
-  IndexTable* const table = parts_.shelf.index().table();
-  if (table == nullptr) return;
-  parts_.shelf.state().word(StateWord::entries).store(count_entries(*table));
+  const auto table = parts_.shelf.index().table();
+  if (!table) return;
+  parts_.shelf.state().word(StateWord::entries).store(count_entries(**table));
 }
 
 std::optional<EvictionReason> Evictor::reason_to_evict() {

@@ -38,8 +38,8 @@ Result<void> Evictor::keep_up(Caller& caller) {
 
 Result<void> Evictor::compact_hollow(Caller& caller) {
   std::unordered_map<std::uint32_t, std::uint64_t> live_bytes;
-  IndexTable* const table = parts_.shelf.index().table();
-  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+  LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const auto location = format::Location::of(table->word_at(slot) & format::place_mask);
     live_bytes[location.segment] += location.hit_bytes();
   }

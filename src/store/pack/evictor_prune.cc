@@ -61,8 +61,8 @@ Result<void> Evictor::withdraw_in_place(std::uint64_t word, EvictionReason reaso
 
 Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller) {
   bool any = false;
-  IndexTable* const table = parts_.shelf.index().table();
-  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+  LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto left = word == 0 ? leaving.end() : leaving.find(word);
     if (left == leaving.end()) continue;
@@ -150,7 +150,8 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   refused_.clear();
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < clear_rounds; ++round) LARDER_CHECK_OK(clear_segments(caller));
-  LARDER_CHECK_OK(withdraw_left(PrunePlan::all_of(parts_.shelf, EvictionReason::cleared), caller));
+  LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
+  LARDER_CHECK_OK(withdraw_left(all, caller));
   LARDER_CHECK_OK(parts_.shelf.large().clear());
   return finish_report(gone_before, caller);
 }

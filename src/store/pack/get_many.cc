@@ -32,7 +32,7 @@ struct Asked {
 
 // The first place that the index names.
 bool probe(Shelf& shelf, Asked& asked) {
-  IndexTable* const table = shelf.index().table();
+  IndexTable* const table = shelf.index().table_at_hand();
   if (table == nullptr) return false;
   for (IndexTable::Cursor cursor(*table, asked.tag); cursor.next();) {
     if ((cursor.word() & format::place_mask) == 0) continue;
@@ -110,7 +110,7 @@ void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerp
     batch[i].answer = &answers[i];
     batch[i].tag = shelf.tag_of(fingerprints[i]);
   }
-  if (const IndexTable* const table = shelf.index().table()) {
+  if (const IndexTable* const table = shelf.index().table_at_hand()) {
     for (const Asked& asked : batch) table->prefetch(asked.tag);
   }
   std::array<Asked*, batch_size> order;

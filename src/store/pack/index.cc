@@ -83,15 +83,12 @@ Result<void> Index::open_current() {
   }
 }
 
-IndexTable* Index::follow() {
-  return open_current() ? &current_.load(std::memory_order_seq_cst)->table : nullptr;
-}
-
-Error Index::missing() {
-  return {.code = Errc::io_error,
-          .message =
-              "the index cannot be opened; look at the limit of open files, or open the "
-              "store anew"};
+Result<IndexTable*> Index::follow() {
+  if (open_current()) return &current_.load(std::memory_order_seq_cst)->table;
+  return std::unexpected(
+      Error{.code = Errc::io_error,
+            .message = "the index cannot be opened; look at the limit of open files, or open the "
+                       "store anew"});
 }
 
 Result<std::shared_ptr<IndexFile>> Index::create(std::uint64_t generation,
@@ -165,8 +162,7 @@ Result<void> Index::replace_table(std::uint64_t generation, Lock lock) {
 Result<Published> Index::change(const Change& change, Lock lock) {
   for (int attempt = 0; attempt < attempts_to_change; ++attempt) {
     const auto guard = parts_.epochs.enter();
-    IndexTable* const current = table();
-    if (current == nullptr) return std::unexpected(missing());
+    LARDER_TRY(IndexTable* const current, table());
     const Published published = change(*current);
     if (published == Published::frozen || published == Published::full) {
       LARDER_CHECK_OK(replace_table(current->generation(), lock));
@@ -213,9 +209,15 @@ Result<Published> Index::withdraw(std::uint64_t tag, std::uint64_t expected, Loc
   return change(withdraw, lock);
 }
 
-bool Index::has_tag(std::uint64_t tag) {
-  IndexTable* const current = table();
-  return current != nullptr && IndexTable::Cursor(*current, tag).next();
+bool Index::try_withdraw(std::uint64_t tag, std::uint64_t expected) {
+  const auto guard = parts_.epochs.enter();
+  IndexTable* const current = table_at_hand();
+  return current != nullptr && current->withdraw(tag, expected) == Published::done;
+}
+
+Result<bool> Index::has_tag(std::uint64_t tag) {
+  LARDER_TRY(IndexTable* const current, table());
+  return IndexTable::Cursor(*current, tag).next();
 }
 
 Result<void> Index::start_anew(std::uint64_t entries) {

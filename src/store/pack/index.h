@@ -45,11 +45,17 @@ class Index {
 
   explicit Index(const Parts& parts) : parts_(parts) {}
 
-  // The current table; null when it cannot be had: one that was replaced tells of entries that are
-  // gone.
-  IndexTable* table() {
+  // The current table when it is open; null says nothing but "call table()". One that was replaced
+  // tells of entries that are gone.
+  IndexTable* table_at_hand() noexcept {
     IndexFile* const current = current_.load(std::memory_order_seq_cst);
-    if (current != nullptr && (is_private_ || is_current(*current))) return &current->table;
+    return current != nullptr && (is_private_ || is_current(*current)) ? &current->table : nullptr;
+  }
+
+  // The current table, opened if need be; never null. io_error: it cannot be had now, and nothing is
+  // known of any entry.
+  Result<IndexTable*> table() {
+    if (IndexTable* const current = table_at_hand()) return current;
     return follow();
   }
 
@@ -57,11 +63,8 @@ class Index {
   // be had now.
   Result<void> open_current();
 
-  // What a null table means for a caller that needs one.
-  static Error missing();
-
   // Whether the tag has a slot, with an entry or without: something may have been put under it.
-  bool has_tag(std::uint64_t tag);
+  Result<bool> has_tag(std::uint64_t tag);
 
   // Whether the caller holds the index lock already.
   enum class Lock { take, is_held };
@@ -72,6 +75,10 @@ class Index {
   Result<Published> publish(std::uint64_t tag, std::uint64_t expected, std::uint64_t word,
                             const IndexTable::IsOther& is_other, Lock lock = Lock::take);
   Result<Published> withdraw(std::uint64_t tag, std::uint64_t expected, Lock lock = Lock::take);
+
+  // For a reader, who waits for nobody: gives up while the index is being replaced, and leaves its
+  // growth to others. Whether the entry was taken away.
+  bool try_withdraw(std::uint64_t tag, std::uint64_t expected);
 
   // With the index lock held: puts an empty table with room for `entries` in the place of whatever
   // there is.
@@ -92,7 +99,7 @@ class Index {
   bool is_current(const IndexFile& file) const noexcept {
     return file.table.generation() == parts_.state.generation();
   }
-  IndexTable* follow();
+  Result<IndexTable*> follow();
   Result<void> open_generation(std::uint64_t generation);
   void adopt(std::shared_ptr<IndexFile> file);
   Result<Published> change(const Change& change, Lock lock);

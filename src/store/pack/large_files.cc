@@ -21,10 +21,10 @@ Fingerprint file_key(const format::Record& record) {
 }
 
 // The files that entries lead to. Only records without a payload of their own need reading.
-std::set<Fingerprint> files_in_use(Shelf& shelf) {
+Result<std::set<Fingerprint>> files_in_use(Shelf& shelf) {
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   std::set<Fingerprint> used;
-  IndexTable* const table = shelf.index().table();
-  for (std::uint64_t slot = 0; table != nullptr && slot < table->slots(); ++slot) {
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const auto location = format::Location::of(table->word_at(slot));
     if (location.units != units_of_large) continue;
     const auto record = describe_record(shelf, location);
@@ -67,7 +67,7 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
 }
 
 Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s) {
-  const std::set<Fingerprint> used = files_in_use(shelf);
+  LARDER_TRY(const std::set<Fingerprint> used, files_in_use(shelf));
   std::vector<Fingerprint> unused;
   LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
     if (!used.contains(file.fingerprint) && now_s - file.last_used_s >= least_age_s) {
@@ -78,7 +78,8 @@ Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_ag
   for (const Fingerprint& key : unused) {
     // Somebody may be putting the same payload right now, and find the file there.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
-    if (held && !files_in_use(shelf).contains(key)) (void)shelf.large().remove(key);
+    LARDER_TRY(const std::set<Fingerprint> used_now, files_in_use(shelf));
+    if (held && !used_now.contains(key)) (void)shelf.large().remove(key);
   }
   return {};
 }

@@ -63,8 +63,10 @@ Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& fou
   for (int attempt = 0; attempt < 2 && has_left; ++attempt) {
     has_left = false;
     nowhere = 0;
-    IndexTable* const table = shelf.index().table();
-    if (table == nullptr) return std::unexpected(Index::missing());
+    IndexTable* table = shelf.index().table_at_hand();
+    if (table == nullptr) {
+      LARDER_TRY(table, shelf.index().table());
+    }
     for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
       if ((cursor.word() & format::place_mask) == 0) continue;
       found = {.location = format::Location::of(cursor.word()),

@@ -52,14 +52,13 @@ void PackStoreImpl::mark_visited(const Found& found) const {
   if (options_.access == Access::read_write) found.table->mark_visited(found.slot, found.word);
 }
 
-// What is proven to be damaged leaves the index, so that nobody reads it again; a reader does not
-// wait for that.
+// What is proven to be damaged leaves the index, so that nobody reads it again. A reader waits for
+// nothing, so it does not make `dirty` durable either: whether an index has the entry or lacks it
+// after a crash, it says nothing wrong.
 void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
                                    const Found& found) {
   if (options_.access == Access::read_only) return;
-  if (!shelf.prepare_to_change()) return;
-  const auto withdrawn = shelf.index().withdraw(shelf.tag_of(fingerprint), found.place_word());
-  if (!withdrawn || *withdrawn != Published::done) return;
+  if (!shelf.index().try_withdraw(shelf.tag_of(fingerprint), found.place_word())) return;
   shelf.count_entries(-1);
   state().counters.add(&Metrics::removals);
 }
@@ -105,7 +104,7 @@ bool PackStoreImpl::is_not_in_index(const ProcessState& process, const Fingerpri
   Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
   if (shelf == nullptr) return false;
   shelf->drop_gone_segments();
-  const IndexTable* const table = shelf->index().table();
+  const IndexTable* const table = shelf->index().table_at_hand();
   return table != nullptr && !table->has_entry(shelf->tag_of(fingerprint));
 }
 

@@ -199,14 +199,15 @@ class Rebuild {
 
   // Put and taken away since the index was begun, and perhaps since its segment was read.
   Result<bool> was_removed(std::uint64_t tag) {
-    if (place_ != IndexPlace::beside_others || !parts_.index.has_tag(tag)) return false;
+    if (place_ != IndexPlace::beside_others) return false;
+    LARDER_TRY(const bool has_tag, parts_.index.has_tag(tag));
+    if (!has_tag) return false;
     LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(tag));
     return !there;
   }
 
   Result<std::optional<std::uint64_t>> entry_there(std::uint64_t tag) {
-    IndexTable* const table = parts_.index.table();
-    if (table == nullptr) return std::nullopt;
+    LARDER_TRY(IndexTable* const table, parts_.index.table());
     for (IndexTable::Cursor cursor(*table, tag); cursor.next();) {
       const std::uint64_t there = cursor.word() & format::place_mask;
       if (there != 0) return there;

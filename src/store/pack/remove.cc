@@ -83,8 +83,8 @@ Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerp
     if (!removed.empty() && is_later) return finish_removal(shelf, removed);
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
     if (is_confirmed && (!has_slot || is_later)) return finish_removal(shelf, removed);
-    const bool may_be_there = is_partial || shelf.index().has_tag(shelf.tag_of(fingerprint));
-    if (!has_slot && !may_be_there) return false;
+    LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
+    if (!has_slot && !has_tag && !is_partial) return false;
     LARDER_CHECK_OK(shelf.prepare_to_change());
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removal) : confirm_removal(shelf, removal));

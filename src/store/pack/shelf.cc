@@ -371,10 +371,10 @@ bool Shelf::sync_unproven() {
          std::ranges::all_of(unproven_, [this](const auto& name) { return sync_unproven(name); });
 }
 
-std::vector<format::Record> Shelf::unproven_large_in_use() {
+Result<std::vector<format::Record>> Shelf::unproven_large_in_use() {
   std::vector<format::Record> in_use;
   for (const format::Record& record : unproven_large_) {
-    const auto place = find_place(*this, tag_of(record.fingerprint));
+    LARDER_TRY(const auto place, find_place(*this, tag_of(record.fingerprint)));
     const auto there = place ? describe_record(*this, format::Location::of(*place)) : std::nullopt;
     const bool is_same = there && there->kind == format::RecordKind::large &&
                          there->payload_digest == record.payload_digest;
@@ -384,7 +384,9 @@ std::vector<format::Record> Shelf::unproven_large_in_use() {
 }
 
 bool Shelf::sync_unproven_files() {
-  const auto synced = sync_large(*this, unproven_large_in_use());
+  const auto in_use = unproven_large_in_use();
+  if (!in_use) return false;
+  const auto synced = sync_large(*this, *in_use);
   return synced && *synced;
 }
 

@@ -111,7 +111,7 @@ class Shelf {
   Result<bool> index_is_good(bool alone);
   bool is_last();
   Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
-  std::vector<format::Record> unproven_large_in_use();
+  Result<std::vector<format::Record>> unproven_large_in_use();
   bool sync_unproven_files();
   bool sync_unproven();
   bool sync_unproven(const format::SegmentName& name);

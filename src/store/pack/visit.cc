@@ -72,8 +72,7 @@ Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr || !shelf->has_segments()) return {};
-    IndexTable* const table = shelf->index().table();
-    if (table == nullptr) return std::unexpected(Index::missing());
+    LARDER_TRY(IndexTable* const table, shelf->index().table());
     DamagedEntries damaged;
     for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
       const std::uint64_t word = table->word_at(slot) & format::place_mask;

@@ -91,9 +91,8 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
                return pack_store::read_header(fingerprint, there);
              }));
   writing.expected = found.place_word();
-  writing.record.supersedes = outcome != Outcome::absent ||
-                              shelf.index().has_tag(shelf.tag_of(fingerprint)) ||
-                              shelf.index_is_partial();
+  LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
+  writing.record.supersedes = outcome != Outcome::absent || has_tag || shelf.index_is_partial();
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
   LARDER_TRY(const bool same, holds_same(shelf, writing, found));
   if (!same) return Done::no;
@@ -116,7 +115,8 @@ Result<PackStoreImpl::Done> PackStoreImpl::rely_on_large(Shelf& shelf, Writing& 
   const format::Record& record = writing.record;
   LARDER_CHECK_OK(store_large(shelf, writing,
                               format::large_file_key(record.fingerprint, record.payload_digest)));
-  const auto there = find_word(shelf, shelf.tag_of(record.fingerprint), writing.expected);
+  LARDER_TRY(const auto there,
+             find_word(shelf, shelf.tag_of(record.fingerprint), writing.expected));
   return there ? Done::yes : Done::no;
 }
 
