@@ -139,7 +139,7 @@ std::optional<StoreId> decode_state_header(std::span<const std::byte> bytes) noe
       begins(bytes, state_magic, state_version) && is_zero(bytes.subspan(at_log2_slots, 4)) &&
       check_is_good(bytes, at_state_check) &&
       is_zero(bytes.subspan(at_state_check + 8, state_words_at - at_state_check - 8)) &&
-      is_zero(bytes.subspan(words_end));
+      is_zero(bytes.subspan(words_end, state_marks_at - words_end));
   if (!sound) return std::nullopt;
   return store_in(bytes.data());
 }

@@ -105,8 +105,11 @@ std::optional<std::uint64_t> parse_index_name(std::string_view name) noexcept;
 //   16  16  store id
 //   32  8   check: FNV-1a over bytes 0..31 as 4 little-endian 64-bit words
 //   64 ...  the words of enum StateWord, 8 bytes each
+//  512 ...  one word for each sync of a segment that is under way or did not end well; 0: free
 inline constexpr std::size_t state_bytes = 4096;
 inline constexpr std::size_t state_words_at = 64;
+inline constexpr std::size_t state_marks_at = 512;
+inline constexpr std::size_t state_marks = (state_bytes - state_marks_at) / 8;
 
 // What every put changes stands on cache lines of its own: every look-up reads the first one.
 enum class StateWord : std::uint32_t {
@@ -125,6 +128,30 @@ enum class StateWord : std::uint32_t {
 };
 inline constexpr std::size_t state_hints = 16;
 inline constexpr std::size_t state_words = 24 + state_hints;
+
+// A word of a sync.
+//    bits 0..25   segment number + 1
+//    bits 26..47  with bit 63: the place from which on nothing is believed
+//    bit  63      the sync failed
+struct SyncMark {
+  std::uint32_t segment = 0;
+  std::optional<std::uint32_t> good_until_place = {};  // of one that failed
+
+  constexpr std::uint64_t word() const noexcept {
+    const std::uint64_t failed =
+        good_until_place ? 1ull << 63 | std::uint64_t{*good_until_place} << 26 : 0;
+    return failed | (std::uint64_t{segment} + 1);
+  }
+  // nullopt: free, or no mark at all.
+  static constexpr std::optional<SyncMark> of(std::uint64_t word) noexcept {
+    const std::uint64_t number = word & 0x3ffffff;
+    if (number == 0 || number > std::uint64_t{max_segment_number} + 1) return std::nullopt;
+    SyncMark mark{.segment = static_cast<std::uint32_t>(number - 1)};
+    if (word >> 63 != 0) mark.good_until_place = static_cast<std::uint32_t>(word >> 26 & 0x3fffff);
+    return mark;
+  }
+  bool operator==(const SyncMark&) const = default;
+};
 
 void encode_state_header(const StoreId& store, std::span<std::byte, state_bytes> into) noexcept;
 std::optional<StoreId> decode_state_header(std::span<const std::byte> bytes) noexcept;

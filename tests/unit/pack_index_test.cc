@@ -30,6 +30,12 @@ static_assert(Location{.place = records_at / pack_unit_bytes}.word() != 0,
 static_assert(largest.offset_bytes() == max_segment_bytes - pack_unit_bytes);
 static_assert(largest.hit_bytes() == max_record_bytes);
 static_assert(state_words_at + state_words * 8 <= 512, "one sector: never torn");
+static_assert(state_words_at + state_words * 8 <= state_marks_at);
+constexpr bool alone(SyncMark mark) { return SyncMark::of(mark.word()) == mark; }
+static_assert(alone(SyncMark{.segment = 0}) && alone(SyncMark{.segment = max_segment_number}));
+static_assert(alone(SyncMark{.segment = max_segment_number, .good_until_place = 0}));
+static_assert(alone(SyncMark{.segment = 0, .good_until_place = (96u << 20) / pack_unit_bytes}));
+static_assert(!SyncMark::of(0) && !SyncMark::of(1ull << 63) && !SyncMark::of(0x3ffffff));
 
 using IndexBytes = std::array<std::byte, index_header_bytes>;
 using StateBytes = std::array<std::byte, state_bytes>;
@@ -130,8 +136,9 @@ TEST(StateHeader, EveryFlippedBitIsSeenButThoseOfTheWords) {
   encode_state_header(counting_from(1), bytes);
   EXPECT_EQ(decode_state_header(bytes), counting_from(1));
   flip_each_bit(bytes, [&](std::size_t bit) {
-    const bool is_word = bit / 8 >= state_words_at && bit / 8 < state_words_at + state_words * 8;
-    EXPECT_EQ(decode_state_header(bytes).has_value(), is_word) << bit;
+    const std::size_t at = bit / 8;
+    const bool is_word = at >= state_words_at && at < state_words_at + state_words * 8;
+    EXPECT_EQ(decode_state_header(bytes).has_value(), is_word || at >= state_marks_at) << bit;
   });
 }
 

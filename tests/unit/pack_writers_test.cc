@@ -112,5 +112,25 @@ TEST_F(PackWriters, NobodyReliesOnWhatWasGivenUp) {
   EXPECT_FALSE(writer->rely_on(location.place, numbered(1))) << "found before it was given up";
 }
 
+// Nothing is lost: it is not even tried.
+TEST_F(PackWriters, WithoutRoomForAMarkNothingIsSynced) {
+  pack_store::SyncMarks marks(*state_);
+  for (std::uint32_t i = 0; i < format::state_marks; ++i) ASSERT_TRUE(marks.set(1'000 + i));
+  Writers writers(parts());
+  {
+    auto claimed = writers.claim(128).value();
+    append(claimed, 1);
+  }
+  const auto untried = writers.sync([] { return true; });
+  EXPECT_TRUE(untried.undecided);
+  EXPECT_FALSE(untried.error);
+  EXPECT_EQ(writers.pending(), 1u);
+  marks.forget(1'007);
+  const auto synced = writers.sync([] { return true; });
+  EXPECT_FALSE(synced.undecided || synced.error);
+  EXPECT_EQ(writers.pending(), 0u);
+  EXPECT_TRUE(marks.set(1)) << "taken back";
+}
+
 }  // namespace
 }  // namespace larder

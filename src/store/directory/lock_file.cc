@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/byte_order.h"
+#include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 
@@ -104,7 +105,7 @@ void LockFile::release(File& file, LockOffset offset) noexcept {
   if (guard_.forked()) return;
   const std::lock_guard lock(mutex_);
   // It cannot fail on a descriptor that took the lock; the kernel would drop it with the file.
-  (void)file.unlock(offset.value, 1);
+  best_effort([&] { (void)file.unlock(offset.value, 1); });
   held_.erase(offset.value);
 }
 

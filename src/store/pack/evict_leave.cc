@@ -42,14 +42,15 @@ Result<void> SegmentEviction::secure(std::uint32_t number, const Successors& suc
 }
 
 // What another process has not synced yet is synced here: by a descriptor of our own, so that a
-// failure is still told to the other one. One that failed before is told by the name alone.
+// failure is still told to the other one. One that failed before is told by a mark or the name.
 Result<void> SegmentEviction::secure_by_name(std::uint32_t number, std::uint64_t end) {
   Directory& directory = parts_.shelf.segments_directory();
   const std::string name = format::segment_name(number);
   const auto file = directory.open_file(name, OpenMode::read);
   if (!file && file.error().code != Errc::absent) return std::unexpected(file.error());
+  SyncMarks marks = parts_.shelf.marks();
   if (file) {
-    LARDER_CHECK_OK((*file)->sync_data());
+    LARDER_CHECK_OK(marks.sync(number, **file));
     LARDER_CHECK_OK(directory.sync());
     LARDER_TRY(const FileInfo info, (*file)->info());
     const auto named = directory.info_at(name);
@@ -59,7 +60,7 @@ Result<void> SegmentEviction::secure_by_name(std::uint32_t number, std::uint64_t
   LARDER_TRY(const auto bad, find_bad_segment(directory, number));
   if (!bad) return {};  // it left, with all that the index led to in it
   const std::uint64_t good_until = std::uint64_t{*bad->good_until_place} * format::pack_unit_bytes;
-  if (end <= good_until) return {};
+  if (end <= good_until && !marks.is_suspect(number)) return {};
   return not_now("the sync of what replaced an entry failed");
 }
 
@@ -90,6 +91,7 @@ Result<void> SegmentEviction::leave(const Step& step) {
   if (!removed && removed.error().code != Errc::absent) return removed;
   shelf.state().word(StateWord::gone_segments).fetch_add(1);
   shelf.segments().remove(number());
+  shelf.marks().forget(number());
   drop_dead_large();
   return {};
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/large_files.h"
 #include "store/pack/segment_scan.h"
@@ -51,13 +52,16 @@ SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_dis
                                  std::shared_ptr<Segment> segment)
     : parts_(parts), on_disk_(on_disk), rules_(std::move(rules)), segment_(std::move(segment)) {}
 
-SegmentEviction::~SegmentEviction() { (void)segment_->file()->unlock(owner_lock_at, 1); }
+// The kernel drops the lock with the file, should it come to that.
+SegmentEviction::~SegmentEviction() {
+  best_effort([this] { (void)segment_->file()->unlock(owner_lock_at, 1); });
+}
 
 Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& parts,
                                                                 const format::SegmentName& name,
                                                                 Rules rules) {
   Directory& directory = parts.shelf.segments_directory();
-  auto opened = Segment::open(directory, parts.shelf.id(), name, OpenMode::read_write);
+  auto opened = parts.shelf.marks().open(directory, parts.shelf.id(), name, OpenMode::read_write);
   if (!opened) {
     const Errc code = opened.error().code;
     // What is not recognised as a segment of this store is not touched.

@@ -131,7 +131,7 @@ class SegmentEviction {
 
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
-  struct Successors {  // in one segment
+  struct Successors {       // in one segment
     std::uint64_t end = 0;  // of the last one
     std::vector<format::Record> large;
   };

@@ -80,6 +80,10 @@ class Evictor {
   // Whether this process carried the record, so that the disk has it.
   bool carried(const format::Location& location) { return carriers_.writes(location.segment); }
 
+  // At the end, when all of this process is synced: carries what lives in a segment that no sync
+  // vouches for any more into one of this process.
+  Result<void> write_anew(const format::SegmentName& name);
+
   // Tells the others what this process put, and lets go of what was begun.
   void close();
 
@@ -110,6 +114,7 @@ class Evictor {
   Result<bool> pick_for(EvictionReason reason, Caller& caller);
   Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
   Result<bool> pick_aged(Caller& caller);
+  Result<bool> pick_suspect();
   Result<void> find_aged(Caller& caller);
   Content content_of(const SegmentOnDisk& segment);
   void forget_contents(const OnDisk& disk);

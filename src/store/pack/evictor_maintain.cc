@@ -56,8 +56,9 @@ Result<void> Evictor::compact_hollow(Caller& caller) {
 
 // With its lock, which goes when it is closed; null when somebody has that.
 Result<std::shared_ptr<Segment>> Evictor::take_abandoned(const format::SegmentName& name) {
-  LARDER_TRY(auto segment, Segment::open(parts_.shelf.segments_directory(), parts_.shelf.id(), name,
-                                         OpenMode::read_write));
+  LARDER_TRY(auto segment,
+             parts_.shelf.marks().open(parts_.shelf.segments_directory(), parts_.shelf.id(), name,
+                                       OpenMode::read_write));
   LARDER_TRY(const bool locked, segment->file()->try_lock(LockMode::exclusive, owner_lock_at, 1));
   if (!locked) return nullptr;
   return segment;
@@ -82,7 +83,7 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
   if (there != summary->size()) return {};
   LARDER_TRY(const bool files_synced, sync_large(parts_.shelf, large));
   if (!files_synced) return {};
-  LARDER_CHECK_OK(file.sync_data());
+  LARDER_CHECK_OK(parts_.shelf.marks().sync(name.number, file));
   LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());
   const auto trailer = format::encode_trailer(*end.footer, segment->key(), end.footer_place);
   const std::array pieces{std::span<const std::byte>(trailer)};
@@ -121,6 +122,18 @@ Result<void> Evictor::prove_abandoned() {
   }
   trim_abandoned(disk);
   return {};
+}
+
+Result<void> Evictor::write_anew(const format::SegmentName& name) {
+  const std::lock_guard lock(mutex_);
+  LARDER_TRY(const auto held, wait_for_turn(patience));
+  current_.reset();
+  LARDER_TRY(const bool begun, begin(name, {.judge = SegmentEviction::carry_all}));
+  if (!begun) {
+    return std::unexpected(Error{.code = Errc::timed_out, .message = "somebody else holds it"});
+  }
+  Caller caller{.sync_own = [] { return true; }};
+  return finish_current(caller);
 }
 
 Result<void> Evictor::maintain(Caller& caller) {

@@ -171,7 +171,30 @@ Result<bool> Evictor::pick_aged(Caller& caller) {
   return false;
 }
 
+// One that no sync vouches for any more, so that it keeps no other one from leaving.
+Result<bool> Evictor::pick_suspect() {
+  SyncMarks marks = parts_.shelf.marks();
+  Directory& directory = parts_.shelf.segments_directory();
+  for (const std::uint32_t number : marks.suspects()) {
+    std::optional name = format::SegmentName{.number = number};
+    if (refused_.contains(number) || writes(*name)) continue;
+    const auto info = directory.info_at(path_of(*name));
+    if (!info && info.error().code == Errc::absent) {
+      LARDER_TRY(name, find_bad_segment(directory, number));
+    }
+    if (!name) {
+      marks.forget(number);
+      continue;
+    }
+    LARDER_TRY(const bool begun, begin(*name, {.judge = SegmentEviction::carry_all}));
+    if (begun) return true;
+  }
+  return false;
+}
+
 Result<bool> Evictor::pick(Caller& caller) {
+  LARDER_TRY(const bool is_suspect, pick_suspect());
+  if (is_suspect) return true;
   if (const auto hollow = sweep_.take_hollow()) {
     LARDER_TRY(const bool begun, begin(*hollow, {.judge = SegmentEviction::carry_all}));
     if (begun) return true;

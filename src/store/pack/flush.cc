@@ -2,6 +2,7 @@
 // could not make durable is named, now and later, until it is put again.
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -48,9 +49,10 @@ Result<void> PackStoreImpl::lost_error() {
 }
 
 // Nothing from there on may be found again: the disk never got it.
-void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted) {
-  IndexTable* const table = distrusted.empty() ? nullptr : shelf.index().table();
-  if (table == nullptr) return;
+Result<void> PackStoreImpl::distrust(Shelf& shelf,
+                                     const std::vector<Writers::Lost::From>& distrusted) {
+  if (distrusted.empty()) return {};
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto location = format::Location::of(word);
@@ -58,14 +60,27 @@ void PackStoreImpl::distrust(Shelf& shelf, const std::vector<Writers::Lost::From
       return from.segment == location.segment && location.offset_bytes() >= from.offset;
     });
     if (word == 0 || !is_distrusted) continue;
-    const auto withdrawn = shelf.index().withdraw(table->tag_at(slot), word);
-    if (withdrawn && *withdrawn == Published::done) shelf.count_entries(-1);
+    LARDER_TRY(const Published withdrawn, shelf.index().withdraw(table->tag_at(slot), word));
+    if (withdrawn == Published::done) shelf.count_entries(-1);
   }
+  return {};
 }
 
-// Payloads in files of their own: with the segments' part taken, so that each record in that part
+// Takes out of `lost` what needs no second try.
+Result<void> PackStoreImpl::settle_losses(ProcessState& process, Shelf& shelf,
+                                          Writers::Lost& lost) {
+  return guarded([&]() -> Result<void> {
+    note_lost(process, lost.fingerprints, lost.error ? lost.error->message : "");
+    lost.fingerprints.clear();
+    LARDER_CHECK_OK(distrust(shelf, lost.distrusted));
+    lost.distrusted.clear();
+    return {};
+  });
+}
+
+// Payloads in files of their own: with the segments' part settled, so that each record in that part
 // has its file in this one, and before the segments, so that no record is there before its file.
-PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
+Result<PackStoreImpl::Synced> PackStoreImpl::sync_large(ProcessState& process, Shelf& shelf) {
   std::map<Fingerprint, Fingerprint> unflushed;
   {
     const std::lock_guard lock(process.lost_mutex);
@@ -74,26 +89,34 @@ PackStoreImpl::Synced PackStoreImpl::sync_large(ProcessState& process, Shelf& sh
   if (unflushed.empty()) return Synced::all;
   const auto flushed = shelf.large().flush();
   if (flushed) return Synced::all;
-  std::vector<Fingerprint> lost;
-  for (const Fingerprint& key : flushed.error().fingerprints) {
-    if (const auto owner = unflushed.find(key); owner != unflushed.end()) {
-      lost.push_back(owner->second);
+  auto noted = guarded([&]() -> Result<void> {
+    std::vector<Fingerprint> lost;
+    for (const Fingerprint& key : flushed.error().fingerprints) {
+      if (const auto owner = unflushed.find(key); owner != unflushed.end()) {
+        lost.push_back(owner->second);
+      }
     }
-  }
-  if (flushed.error().code != Errc::not_durable) {
-    for (const auto& [key, owner] : unflushed) lost.push_back(owner);
-  }
-  note_lost(process, lost, flushed.error().message);
-  return Synced::not_all;
+    if (flushed.error().code != Errc::not_durable) {
+      for (const auto& [key, owner] : unflushed) lost.push_back(owner);
+    }
+    note_lost(process, lost, flushed.error().message);
+    return {};
+  });
+  if (noted) return Synced::not_all;
+  // The files' store names them once more in the next flush.
+  const std::lock_guard lock(process.lost_mutex);
+  process.unflushed_large.merge(unflushed);
+  return std::unexpected(std::move(noted).error());
 }
 
-// not_all: something was lost, and is named by the next flush.
+// not_all: something was lost, and is named by the next flush. What could not even be noted is told
+// to the next sync.
 Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, Shelf& shelf) {
   const std::lock_guard one_at_a_time(process.sync_mutex);
-  Synced large = Synced::not_all;
+  Result<Synced> large = Synced::not_all;
   const auto sync_files = [&] {
     large = sync_large(process, shelf);
-    return large == Synced::all;
+    return large && *large == Synced::all;
   };
   bool has_left = false;
   const auto is_there = [&]() -> Result<bool> {
@@ -108,10 +131,14 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
     return false;
   };
   auto lost = shelf.writers().sync(is_there, sync_files);
-  distrust(shelf, lost.distrusted);
-  const bool is_whole = !lost.error && lost.fingerprints.empty() && !has_left;
-  note_lost(process, lost.fingerprints, lost.error ? lost.error->message : "");
-  if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
+  auto undecided = std::exchange(lost.undecided, std::nullopt);
+  const bool is_whole = !lost.error && !has_left;
+  auto settled = settle_losses(process, shelf, lost);
+  const bool are_noted = lost.fingerprints.empty();
+  if (!settled) shelf.writers().tell_again(std::move(lost));
+  if (!are_noted) return std::unexpected(std::move(settled).error());
+  if (undecided) return std::unexpected(*std::move(undecided));
+  if (!large) return large;
   return is_whole ? large : Synced::not_all;
 }
 

@@ -52,8 +52,8 @@ class Index {
     return current != nullptr && (is_private_ || is_current(*current)) ? &current->table : nullptr;
   }
 
-  // The current table, opened if need be; never null. io_error: it cannot be had now, and nothing is
-  // known of any entry.
+  // The current table, opened if need be; never null. io_error: it cannot be had now, and nothing
+  // is known of any entry.
   Result<IndexTable*> table() {
     if (IndexTable* const current = table_at_hand()) return current;
     return follow();

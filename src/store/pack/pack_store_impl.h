@@ -164,12 +164,13 @@ class PackStoreImpl final : public PackStore {
   Result<void> flush_now();
   enum class Synced { all, not_all };
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
-  Synced sync_large(ProcessState& process, Shelf& shelf);
+  Result<Synced> sync_large(ProcessState& process, Shelf& shelf);
   std::set<Fingerprint> owners_of_unflushed_large() const;
   bool is_lost(const Fingerprint& fingerprint);
   void note_lost(ProcessState& process, std::span<const Fingerprint> fingerprints,
                  const std::string& why);
-  static void distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted);
+  Result<void> settle_losses(ProcessState& process, Shelf& shelf, Writers::Lost& lost);
+  static Result<void> distrust(Shelf& shelf, const std::vector<Writers::Lost::From>& distrusted);
   // Unless it was lost again after that many losses.
   void forget_loss(const Fingerprint& fingerprint, std::uint64_t losses_until);
   Result<void> lost_error();

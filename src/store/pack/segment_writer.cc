@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/segment_scan.h"
 
@@ -104,7 +105,8 @@ Result<void> SegmentWriter::count_large() {
 }
 
 bool SegmentWriter::fits(std::uint64_t record_bytes, std::uint64_t large_bytes) const noexcept {
-  if (is_sealed_ || end_ + record_bytes > options_.capacity_bytes) return false;
+  if (is_sealed_ || has_failed_) return false;
+  if (end_ + record_bytes > options_.capacity_bytes) return false;
   return large_bytes == 0 || large_bytes_ == 0 ||
          end_ + record_bytes + large_bytes_ + large_bytes <= options_.capacity_bytes;
 }
@@ -179,7 +181,7 @@ Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
 }
 
 Result<void> SegmentWriter::seal() {
-  if (is_sealed_) return {};
+  if (is_sealed_ || has_failed_) return {};
   is_sealed_ = true;  // whatever comes of it: no record may follow a summary
   std::vector<format::SummaryEntry> read;
   if (adopted_at_ > format::records_at) {
@@ -214,35 +216,21 @@ Result<void> SegmentWriter::prove_durable() {
 void SegmentWriter::trim() noexcept {
   if (std::max(reserved_until_, zeroed_until_) <= end_) return;
   // Space that is not given back costs its bytes until the segment goes.
-  (void)segment_->file()->trim(end_);
+  best_effort([this] { (void)segment_->file()->trim(end_); });
   reserved_until_ = 0;
   zeroed_until_ = 0;
 }
 
-SegmentWriter::Unsynced SegmentWriter::take_unsynced() {
-  Unsynced taken{.end = end_, .fingerprints = std::move(unsynced_)};
-  unsynced_ = {};
-  return taken;
-}
-
-void SegmentWriter::synced(const Unsynced& taken) {
-  synced_until_ = taken.end;
+void SegmentWriter::synced(const Unsynced& before) noexcept {
+  synced_until_ = before.end;
   vouched_from_ = 0;
-}
-
-void SegmentWriter::give_back(Unsynced taken) {
-  unsynced_.insert(unsynced_.begin(), taken.fingerprints.begin(), taken.fingerprints.end());
+  unsynced_.erase(unsynced_.begin(), unsynced_.begin() + static_cast<std::ptrdiff_t>(before.count));
 }
 
 bool SegmentWriter::rely_on(std::uint32_t place, const Fingerprint& fingerprint) {
-  if (is_given_up_) return false;
+  if (has_failed_) return false;
   if (std::uint64_t{place} * pack_unit_bytes < vouched_from_) unsynced_.push_back(fingerprint);
   return true;
-}
-
-SegmentWriter::Unsynced SegmentWriter::give_up() {
-  is_given_up_ = true;
-  return take_unsynced();
 }
 
 }  // namespace larder::pack_store

@@ -83,18 +83,25 @@ class SegmentWriter {
   // fingerprints between.
   struct Unsynced {
     std::uint64_t end = 0;
-    std::vector<Fingerprint> fingerprints;
+    std::size_t count = 0;  // of fingerprints
   };
   bool has_unsynced() const noexcept { return end_ > synced_until_ || !unsynced_.empty(); }
   const std::vector<Fingerprint>& pending() const noexcept { return unsynced_; }
   // Another put relies on a record that is here already: the next flush vouches for it, if that
-  // is not so anyway. False after give_up: no flush will.
+  // is not so anyway. False after fail(): no flush will.
   bool rely_on(std::uint32_t place, const Fingerprint& fingerprint);
-  Unsynced take_unsynced();            // before a sync
-  void synced(const Unsynced& taken);  // after it
-  void give_back(Unsynced taken);      // or when nothing came of it
-  Unsynced give_up();                  // or when it failed: what came since take_unsynced
+  Unsynced unsynced() const noexcept { return {.end = end_, .count = unsynced_.size()}; }
+  void synced(const Unsynced& before) noexcept;  // what unsynced() said before the sync
   std::uint64_t synced_until() const noexcept { return synced_until_; }
+  // Whether all before that was synced for certain: not what a dead owner left, before the first
+  // sync of it.
+  bool is_vouched() const noexcept { return vouched_from_ <= format::records_at; }
+
+  // A sync failed: no record goes in any more, none is synced again, and those that wait are lost:
+  // they stay here until they are forgotten, when somebody was told.
+  void fail() noexcept { has_failed_ = true; }
+  bool has_failed() const noexcept { return has_failed_; }
+  void forget_unsynced() noexcept { unsynced_ = {}; }
 
   // All of its records; null when they are not known: others wrote some of them, or it is sealed.
   const std::vector<format::SummaryEntry>* all_entries() const noexcept {
@@ -129,7 +136,7 @@ class SegmentWriter {
   bool is_new_ = true;             // an adopted one too: who made it may have ended before a flush
   bool is_sealed_ = false;
   bool may_prove_ = true;
-  bool is_given_up_ = false;
+  bool has_failed_ = false;
   std::uint32_t footer_place_ = 0;
   std::vector<format::SummaryEntry> entries_;
   std::vector<Fingerprint> unsynced_;

@@ -168,11 +168,11 @@ Result<std::shared_ptr<Segment>> Shelf::open_segment(std::uint32_t number) {
     return std::unexpected(Error{.code = Errc::absent, .message = "there are no segments"});
   }
   const OpenMode mode = OpenMode::read;
-  auto opened = Segment::open(*segments_directory_, id_, {.number = number}, mode);
+  auto opened = marks().open(*segments_directory_, id_, {.number = number}, mode);
   if (opened || opened.error().code != Errc::absent) return opened;
   LARDER_TRY(const auto bad, find_bad_segment(*segments_directory_, number));
   if (!bad) return opened;
-  return Segment::open(*segments_directory_, id_, *bad, mode);
+  return marks().open(*segments_directory_, id_, *bad, mode);
 }
 
 Result<bool> Shelf::is_alone() {
@@ -275,6 +275,7 @@ Result<void> Shelf::make_index_anew(bool alone) {
     return {};
   }
   remove_headless_segments(*segments_directory_);
+  forget_settled_marks();
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
 }
@@ -390,29 +391,45 @@ bool Shelf::sync_unproven_files() {
   return synced && *synced;
 }
 
+// What no sync can vouch for any more is written anew.
 bool Shelf::sync_unproven(const format::SegmentName& name) {
-  const auto segment = Segment::open(*segments_directory_, id_, name, OpenMode::read);
-  if (segment) return (*segment)->file()->sync_data().has_value();
-  if (segment.error().code == Errc::corrupt) return true;
-  if (segment.error().code != Errc::absent) return false;
-  // Evicted; or renamed, because somebody's sync of it failed.
-  const auto bad = find_bad_segment(*segments_directory_, name.number);
+  if (const auto file = segments_directory_->open_file(path_of(name), OpenMode::read)) {
+    if (marks().stays_suspect(name.number)) return evictor_->write_anew(name).has_value();
+    return name.good_until_place || marks().sync(name.number, **file);
+  }
+  return is_gone(name.number);
+}
+
+// Evicted, not renamed because somebody's sync of it failed.
+bool Shelf::is_gone(std::uint32_t number) {
+  const auto whole = segments_directory_->info_at(format::segment_name(number));
+  if (whole || whole.error().code != Errc::absent) return false;
+  const auto bad = find_bad_segment(*segments_directory_, number);
   return bad && !*bad;
+}
+
+// By a process that is alone: those of segments that are gone, or have their proof in spite of all.
+void Shelf::forget_settled_marks() {
+  for (const std::uint32_t number : marks().suspects()) {
+    std::shared_ptr<Segment> keep;
+    const auto segment = segments_->find(number, keep);
+    const bool is_settled = segment ? (*segment)->is_known_durable() : is_gone(number);
+    if (is_settled) marks().forget(number);
+  }
 }
 
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
 void Shelf::close_cleanly() {
   if (!writers_ || read_only() || !has_entered_) return;
+  const bool flushed = writers_->is_settled() && large_->durability().durable;
+  const bool ends_well = !has_changed_ || (flushed && sync_unproven());
   evictor_->close();
-  const bool flushed = !writers_->has_unsynced() && large_->durability().durable;
   writers_->close_all();
   auto sessions = state_->word(StateWord::open_sessions);
-  if (has_changed_) {
-    if (!flushed || !sync_unproven()) return;
-    sessions.fetch_sub(1);
-  }
+  if (!ends_well) return;
+  if (has_changed_) sessions.fetch_sub(1);
   if (sessions.load() != 0 || index_is_partial() || state_->is_clean() || !is_last()) return;
-  if (sessions.load() != 0 || !index_->sync()) return;
+  if (sessions.load() != 0 || marks().any() || !index_->sync()) return;
   // Else the next one to come rebuilds.
   (void)state_->make_clean();
 }

@@ -15,6 +15,7 @@
 #include "store/pack/rebuild.h"
 #include "store/pack/segment_table.h"
 #include "store/pack/state_file.h"
+#include "store/pack/sync_marks.h"
 #include "store/pack/writers.h"
 
 namespace larder::pack_store {
@@ -83,6 +84,7 @@ class Shelf {
   bool has_segments() const noexcept { return segments_directory_ != nullptr; }
   Directory& segments_directory() noexcept { return *segments_directory_; }
   StateFile& state() noexcept { return *state_; }
+  SyncMarks marks() const noexcept { return SyncMarks(*state_); }
   Index& index() noexcept { return *index_; }
   SegmentTable& segments() noexcept { return *segments_; }
   Writers& writers() noexcept { return *writers_; }
@@ -115,6 +117,8 @@ class Shelf {
   bool sync_unproven_files();
   bool sync_unproven();
   bool sync_unproven(const format::SegmentName& name);
+  bool is_gone(std::uint32_t number);
+  void forget_settled_marks();
   void close_cleanly();
 
   const Parts parts_;

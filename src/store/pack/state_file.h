@@ -39,6 +39,12 @@ class StateFile {
                 static_cast<std::uint32_t>(number));
   }
 
+  // Of the syncs of segments: see SyncMarks.
+  std::atomic_ref<std::uint64_t> mark(std::size_t number) const noexcept {
+    constexpr std::size_t first = (format::state_marks_at - format::state_words_at) / 8;
+    return std::atomic_ref(words_[first + number]);
+  }
+
   std::uint64_t generation() const noexcept {
     return word(format::StateWord::generation).load(std::memory_order_acquire);
   }
@@ -70,7 +76,8 @@ class StateFile {
 
   std::unique_ptr<File> file_;
   std::unique_ptr<Mapping> mapping_;
-  std::array<std::uint64_t, format::state_words> private_words_ = {};
+  static constexpr std::size_t all_words = (format::state_bytes - format::state_words_at) / 8;
+  std::array<std::uint64_t, all_words> private_words_ = {};
   std::uint64_t* words_;
   std::mutex dirty_mutex_;
   std::atomic<bool> dirty_is_durable_ = false;

@@ -99,10 +99,13 @@ Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
     // One that cannot be read keeps no put from a new one.
     if (!tried && tried.error().os_error == EIO) continue;
     LARDER_TRY(auto adopted, std::move(tried));
-    if (auto* const writer = std::get_if<std::unique_ptr<SegmentWriter>>(&adopted)) {
+    auto* const writer = std::get_if<std::unique_ptr<SegmentWriter>>(&adopted);
+    // Looked at when the file is open: of what fails from now on, that is told too.
+    if (writer != nullptr && !marks_.is_suspect(number)) {
       return std::shared_ptr<SegmentWriter>(std::move(*writer));
     }
-    if (std::get<SegmentWriter::Refusal>(adopted) == SegmentWriter::Refusal::useless) {
+    if (writer != nullptr ||
+        std::get<SegmentWriter::Refusal>(adopted) == SegmentWriter::Refusal::useless) {
       parts_.state.hint(i).compare_exchange_strong(hint, 0);
     }
   }
@@ -213,11 +216,13 @@ std::size_t Writers::pending(std::set<Fingerprint> others) {
 
 bool Writers::has_unsynced(SegmentWriter& writer) {
   const std::lock_guard lock(writer.mutex());
-  return writer.has_unsynced();
+  return writer.has_unsynced() || writer.has_failed();
 }
 
-bool Writers::has_unsynced() {
-  return std::ranges::any_of(all(), [](const auto& each) { return has_unsynced(*each); });
+bool Writers::is_settled() {
+  const std::lock_guard no_sync(sync_mutex_);
+  return !lost_.error &&
+         std::ranges::none_of(all(), [](const auto& each) { return has_unsynced(*each); });
 }
 
 bool Writers::is_behind() {

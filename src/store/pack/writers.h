@@ -9,11 +9,14 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "store/pack/segment_table.h"
 #include "store/pack/segment_writer.h"
 #include "store/pack/state_file.h"
+#include "store/pack/sync_marks.h"
 
 namespace larder::pack_store {
 
@@ -32,7 +35,7 @@ class Writers {
     Adopt adopt = Adopt::yes;  // segments that their owners left
   };
 
-  explicit Writers(const Parts& parts) : parts_(parts) {}
+  explicit Writers(const Parts& parts) : parts_(parts), marks_(parts.state) {}
 
   // A segment to append to, for one thread at a time.
   struct Claimed {
@@ -81,14 +84,20 @@ class Writers {
   // the files that they lead to; false when some are lost: then no segment is proven.
   using InPlace = std::function<Result<bool>()>;
   using SyncFiles = std::function<bool()>;
+  // When memory runs out half-way, the next call tells what this one could not.
   Lost sync(const InPlace& in_place, const SyncFiles& sync_files = {});
+
+  // The next sync tells this once more. Before anybody calls that.
+  void tell_again(Lost lost) noexcept { lost_ = std::move(lost); }
 
   // Ends all segments, so that others may evict them. Not before everything is synced.
   void close_all();
 
   // How many puts wait for a sync, those of `others` included.
   std::size_t pending(std::set<Fingerprint> others = {});
-  bool has_unsynced();
+
+  // Whether nothing waits for a sync, and all that was lost was told.
+  bool is_settled();
 
   // Whether so many full segments wait for a sync that a put should see to it.
   bool is_behind();
@@ -100,8 +109,10 @@ class Writers {
   };
   struct Job {
     std::shared_ptr<SegmentWriter> writer;
-    SegmentWriter::Unsynced taken;
+    SegmentWriter::Unsynced unsynced;
+    std::string bad_name;  // should the sync fail: then there may be no memory for it
   };
+  enum class Tried { no, yes };
   // Of what was synced, when it cannot be found out whether it is where the store is.
   enum class Undecided {
     waits,    // for the next sync
@@ -117,19 +128,24 @@ class Writers {
   void leave_hint(std::uint32_t number);
   std::vector<std::shared_ptr<SegmentWriter>> all();
   static bool has_unsynced(SegmentWriter& writer);
-  std::vector<Job> take_jobs();
-  Result<void> sync_one(Job& job);
+  static std::string bad_name_of(const SegmentWriter& writer);
+  std::vector<Job> find_jobs();
+  Result<Tried> sync_one(const Job& job);
+  void note_failure(SegmentWriter& writer, const std::optional<SyncMarks::Mark>& mark) noexcept;
   Result<bool> is_at_its_name(const SegmentWriter& writer);
   Result<void> sync_names(std::vector<Job>& jobs);
   void finish(Job& job);
   static void withhold_proof(Job& job);
-  void lose(Job& job, const Error& why, Lost& lost);
-  void give_up(Job& job, Lost& lost);
+  Result<void> rename_bad(const Job& job);
+  void lose(const Job& job, const Error& why);
+  void lose_what_came_since(const Error& why);
   void drop(const std::shared_ptr<SegmentWriter>& writer);
 
   const Parts parts_;
+  SyncMarks marks_;
   std::array<Slot, 4> slots_;
   std::mutex sync_mutex_;  // one sync at a time
+  Lost lost_;              // guarded by sync_mutex_: not told yet
   std::mutex sealed_mutex_;
   std::vector<std::shared_ptr<SegmentWriter>> sealed_;  // guarded by sealed_mutex_
 };
