@@ -38,7 +38,8 @@ Result<Marker> decode_marker(std::string_view text) {
   if (!first || !first->empty() || !kind || kind->empty() || !version) return not_a_marker();
   const auto [end, error] =
       std::from_chars(version->data(), version->data() + version->size(), marker.version);
-  if (error != std::errc() || end != version->data() + version->size()) return not_a_marker();
+  const bool is_number = error == std::errc() && end == version->data() + version->size();
+  if (!is_number || version->starts_with('0')) return not_a_marker();  // one number, one text
   if (marker.version > store_version) {
     return std::unexpected(Error{.code = Errc::unsupported_version,
                                  .message = "written by a newer Larder (store version " +
@@ -47,7 +48,7 @@ Result<Marker> decode_marker(std::string_view text) {
                                             "); upgrade Larder or name another directory"});
   }
   const auto id = take_line(text, "id ");
-  const bool sound = id && id->size() == 32 && text.empty() && marker.version != 0 &&
+  const bool sound = id && id->size() == 32 && text.empty() &&
                      std::ranges::all_of(*id, [](char c) { return hex_digit(c) >= 0; });
   if (!sound) return not_a_marker();
   marker.kind = *kind;

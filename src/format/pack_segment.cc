@@ -186,6 +186,7 @@ std::optional<std::vector<SummaryEntry>> decode_summary(std::span<const std::byt
   const auto footer_place = static_cast<std::uint32_t>(place + summary.size() / pack_unit_bytes);
   const auto footer = decode_footer(end, footer_place);
   if (!footer || footer->summary_place != place) return std::nullopt;
+  if (footer->summary_bytes() != summary.size()) return std::nullopt;
   const Digest tag = summary_tag(summary, end, key);
   if (!equal_constant_time(end.subspan<at_end_tag, 32>(), tag)) return std::nullopt;
 

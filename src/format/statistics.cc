@@ -56,7 +56,8 @@ std::optional<Statistics> decode_statistics(std::span<const std::byte> bytes) no
   // Another version may keep fewer or more: the common ones count.
   const auto& fields = metric_fields();
   for (std::size_t i = 0; i < std::min<std::size_t>(counters, fields.size()); ++i) {
-    statistics.counters.*fields[i].member = reader.number<std::uint64_t>();
+    const auto value = reader.number<std::uint64_t>();
+    if (!fields[i].gauge) statistics.counters.*fields[i].member = value;
   }
   return statistics;
 }

@@ -1,6 +1,11 @@
 // Names, the marker and the counters' block: what is recognised as ours, and nothing else.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "base/byte_order.h"
+#include "base/digest.h"
 #include "format/entry_name.h"
 #include "format/marker.h"
 #include "format/statistics.h"
@@ -60,6 +65,15 @@ TEST(Marker, RoundTripsAndRefusesAllElse) {
   EXPECT_FALSE(decode_marker(text + "more\n"));
 }
 
+TEST(Marker, AVersionIsWrittenInOneWayOnly) {
+  for (const std::string_view version : {"01", "00", "+1", "1 ", " 1", ""}) {
+    const auto marker = decode_marker("larder store\nkind file\nversion " + std::string(version) +
+                                      "\nid " + std::string(32, '1') + "\n");
+    ASSERT_FALSE(marker) << version;
+    EXPECT_EQ(marker.error().code, Errc::not_a_store) << version;
+  }
+}
+
 TEST(Marker, ANewerVersionIsToldFromGarbage) {
   const auto newer = decode_marker("larder store\nkind pack\nversion 2\nwhatever comes then");
   ASSERT_FALSE(newer);
@@ -85,6 +99,19 @@ TEST(StatisticsBlock, RoundTripsAndAnyFlippedBitEmptiesIt) {
     block[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
   }
   EXPECT_FALSE(decode_statistics(std::span(block).first(block.size() - 1)));
+}
+
+// What a store holds now is not what some process once saw.
+TEST(StatisticsBlock, AGaugeIsZeroWhateverStandsThere) {
+  auto block = encode_statistics({});
+  const auto& fields = metric_fields();
+  const auto gauge = std::ranges::find_if(fields, &MetricField::gauge) - fields.begin();
+  store_little(block.data() + 40 + 8 * gauge, std::uint64_t{7});
+  const Digest digest = blake3(std::span(block).first(block.size() - 32));
+  std::memcpy(block.data() + block.size() - 32, digest.data(), digest.size());
+  const auto read = decode_statistics(block);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->counters, Metrics{});
 }
 
 }  // namespace

@@ -144,6 +144,22 @@ TEST(SegmentSummary, IsDamagedElsewhere) {
   EXPECT_FALSE(decode_summary(bytes, segment_key(other), summary_at));
 }
 
+// One tag, one length: zeros more than the padding has are nobody's, even under a tag.
+TEST(SegmentSummary, ZerosBehindThePaddingAreRefused) {
+  const auto bytes = summary_of(some_entries(5));
+  const std::size_t summary_bytes = bytes.size() - footer_bytes;
+  for (const std::size_t more : {1u, 40u, 63u}) {
+    std::vector<std::byte> longer = bytes;
+    longer.insert(longer.begin() + static_cast<std::ptrdiff_t>(summary_bytes), more, std::byte{0});
+    Hasher hasher = Hasher::keyed(key_of_tests());
+    const auto footer = std::span(longer).last(footer_bytes);
+    hasher.update(std::span(longer).first(summary_bytes + more)).update(footer.first(32));
+    const Digest tag = hasher.finish();
+    std::memcpy(footer.data() + 32, tag.data(), tag.size());
+    EXPECT_FALSE(is_good(longer)) << more;
+  }
+}
+
 // With a tag that is right, as somebody makes them who can read the store.
 TEST(SegmentSummary, EntriesThatNoWriterWritesAreRefused) {
   const auto refused = [](std::vector<SummaryEntry> entries) {

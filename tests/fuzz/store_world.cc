@@ -1,0 +1,257 @@
+#include "tests/fuzz/store_world.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "base/digest.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace larder::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path new_directory() {
+  const fs::path memory = "/dev/shm";
+  const fs::path parent = ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
+  std::string pattern = (parent / "larder-fuzz-").string() + std::string(6, 'X');
+  require(::mkdtemp(pattern.data()) != nullptr);
+  return pattern;
+}
+
+bool holds_artifacts(const fs::path& path) {
+  const std::string end = path.extension().string();
+  return end == ".seg" || end == ".bad" || end == ".art" || end == ".bin";
+}
+
+std::vector<fs::path> files_below(const fs::path& directory) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+}  // namespace
+
+StoreWorld::StoreWorld(const StoreChoice& choice) : choice_(choice), directory_(new_directory()) {}
+
+StoreWorld::~StoreWorld() {
+  for (auto& store : stores_) store.reset();
+  fs::remove_all(directory_);
+}
+
+Result<std::shared_ptr<Store>> StoreWorld::open(Access access) {
+  const auto on_evict = [this](const Eviction& eviction) { model_.evicted(eviction.fingerprint); };
+  if (choice_.kind == StoreChoice::Kind::pack) {
+    return open_pack_store({.directory = (directory_ / "store").string(),
+                            .access = access,
+                            .budget = choice_.budget,
+                            .compression = choice_.compression,
+                            .on_evict = on_evict});
+  }
+  const bool is_vyre = choice_.kind == StoreChoice::Kind::vyre;
+  return open_file_store({.directory = (directory_ / "store").string(),
+                          .layout = is_vyre ? FileLayout::vyre : FileLayout::larder,
+                          .access = access,
+                          .budget = choice_.budget,
+                          .flush_threads = 1,
+                          .on_evict = on_evict});
+}
+
+bool StoreWorld::turn_to(std::size_t which) {
+  current_ = which;
+  if (stores_[current_]) return true;
+  // The first one makes the directory.
+  if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write)) return false;
+  auto opened = open(which == 1 ? choice_.second_access : Access::read_write);
+  require(opened.has_value() || !model_.is_certain());
+  stores_[current_] = opened.value_or(nullptr);
+  return stores_[current_] != nullptr;
+}
+
+void StoreWorld::close() { stores_[current_].reset(); }
+
+bool StoreWorld::may_write() const {
+  return current_ == 0 || choice_.second_access == Access::read_write;
+}
+
+bool StoreWorld::anybody_open() const {
+  return std::ranges::any_of(stores_, [](const auto& store) { return store != nullptr; });
+}
+
+void StoreWorld::judge(std::size_t number, const Result<std::optional<Artifact>>& found) {
+  if (!found) return model_.check_error(number, found.error());
+  if (!*found) return model_.check_absent(number);
+  model_.check_found(number, (*found)->text());
+}
+
+void StoreWorld::put(std::size_t number, const std::string& payload) {
+  model_.begin_put(number);
+  const auto done = store().put(Model::key(number), bytes_of(payload), {.recipe = "a recipe"});
+  if (done) return model_.put(number, payload);
+  const Errc code = done.error().code;
+  require(!done.error().message.empty());
+  if (!may_write()) return require(code == Errc::read_only);
+  // Two writers may need more than the budget has.
+  const bool may_be_full = code == Errc::no_space && choice_.budget.max_bytes.has_value();
+  require(may_be_full || !model_.is_certain());
+  model_.put_failed(number, payload);
+}
+
+void StoreWorld::get(std::size_t number) { judge(number, store().get(Model::key(number))); }
+
+void StoreWorld::get_into(std::size_t number, std::size_t room) {
+  Bytes into(room, std::byte{0x55});
+  const auto count = store().get_into(Model::key(number), into);
+  if (count && *count) {
+    require(**count <= room);
+    return model_.check_found(number, text_of(std::span(into).first(**count)));
+  }
+  if (count) return model_.check_absent(number);
+  if (count.error().code != Errc::too_large) return model_.check_error(number, count.error());
+  require(into == Bytes(room, std::byte{0x55}));
+  require(!model_.must_be_absent(number));
+}
+
+void StoreWorld::get_many(const std::vector<std::size_t>& numbers) {
+  std::vector<Fingerprint> keys;
+  for (const std::size_t number : numbers) keys.push_back(Model::key(number));
+  const auto found = store().get_many(keys);
+  require(found.size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) judge(numbers[i], found[i]);
+}
+
+void StoreWorld::view(std::size_t number) {
+  const auto pack = std::dynamic_pointer_cast<PackStore>(stores_[current_]);
+  if (!pack) return get(number);
+  const auto seen = pack->view(Model::key(number));
+  if (!seen) return model_.check_error(number, seen.error());
+  if (!*seen) return model_.check_absent(number);
+  model_.check_found(number, text_of((*seen)->bytes()));
+}
+
+void StoreWorld::contains(std::size_t number) {
+  const auto there = store().contains(Model::key(number));
+  if (!there) return model_.check_error(number, there.error());
+  if (!*there) return model_.check_absent(number);
+  require(!model_.must_be_absent(number));
+}
+
+void StoreWorld::inspect(std::size_t number) {
+  const auto details = store().inspect(Model::key(number));
+  if (!details) return model_.check_error(number, details.error());
+  if (!*details) return model_.check_absent(number);
+  require(!model_.must_be_absent(number));
+  require((*details)->info.fingerprint == Model::key(number));
+  const auto found = store().get(Model::key(number));
+  judge(number, found);
+  if (!found || !*found) return require(!model_.is_certain());
+  require((*details)->info.payload_bytes == (*found)->size());
+  require((*details)->payload_digest.bytes == blake3((*found)->bytes()));
+  const bool keeps_recipe = choice_.kind != StoreChoice::Kind::vyre;
+  require((*details)->recipe == (keeps_recipe ? "a recipe" : ""));
+}
+
+void StoreWorld::remove(std::size_t number) {
+  const auto done = store().remove(Model::key(number));
+  if (!may_write()) return require(done ? !*done : done.error().code == Errc::read_only);
+  if (!done) {
+    require(!model_.is_certain());
+    return model_.remove_failed(number);
+  }
+  if (*done && model_.is_certain()) require(!model_.must_be_absent(number));
+  if (!*done) model_.check_absent(number);
+  model_.removed(number);
+}
+
+void StoreWorld::flush() {
+  const auto done = store().flush();
+  require(done || !model_.is_certain());
+}
+
+void StoreWorld::prune(const Budget& budget) {
+  const auto done = store().prune(budget);
+  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
+  require(done || !model_.is_certain());
+}
+
+void StoreWorld::clear() {
+  const auto done = store().clear();
+  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
+  require(done || !model_.is_certain());
+  if (done && model_.is_certain()) model_.cleared();
+}
+
+void StoreWorld::maintain() {
+  const auto pack = std::dynamic_pointer_cast<PackStore>(stores_[current_]);
+  if (!pack) return;
+  const auto done = pack->maintain();
+  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
+  require(done || !model_.is_certain());
+}
+
+void StoreWorld::visit() {
+  std::array<bool, key_count> seen = {};
+  const auto done = store().visit([&](const EntryInfo& info) {
+    const auto number = Model::number_of(info.fingerprint);
+    require(number.has_value() && !seen[*number]);
+    require(!model_.must_be_absent(*number));
+    seen[*number] = true;
+    return Visit::go_on;
+  });
+  require(done || !model_.is_certain());
+  for (std::size_t number = 0; number < key_count; ++number) {
+    if (model_.must_be_there(number)) require(seen[number]);
+  }
+}
+
+std::vector<fs::path> StoreWorld::files_of_artifacts() const {
+  std::vector<fs::path> files = files_below(directory_);
+  std::erase_if(files, [](const fs::path& path) { return !holds_artifacts(path); });
+  return files;
+}
+
+void StoreWorld::spoil(std::uint8_t file, std::uint32_t at, std::uint8_t by) {
+  const auto files = anybody_open() ? files_of_artifacts() : files_below(directory_);
+  if (files.empty() || by == 0) return;
+  const fs::path& path = files[file % files.size()];
+  const std::uintmax_t length = fs::file_size(path);
+  if (length == 0) return;
+  std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto place = static_cast<std::streamoff>(at % length);
+  stream.seekg(place);
+  const int old = stream.get();
+  stream.seekp(place);
+  stream.put(static_cast<char>(old ^ by));
+  stream.close();
+  require(stream.good());
+  model_.spoilt();
+}
+
+std::string StoreWorld::first_file_of_artifacts() const {
+  constexpr std::size_t most_bytes = 200'000;
+  const auto files = files_of_artifacts();
+  if (files.empty()) return {};
+  std::ifstream stream(files.front(), std::ios::binary);
+  std::string text(most_bytes, '\0');
+  stream.read(text.data(), most_bytes);
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return text;
+}
+
+void StoreWorld::check_all() {
+  for (std::size_t which = 0; which < stores_.size(); ++which) {
+    if (!turn_to(which)) return;
+    for (std::size_t number = 0; number < key_count; ++number) get(number);
+    visit();
+    require(store().metrics().balanced());
+  }
+}
+
+}  // namespace larder::fuzz

@@ -1,0 +1,78 @@
+// A directory in memory with a store, opened twice as two processes would, and every call held
+// against the model.
+#ifndef LARDER_TESTS_FUZZ_STORE_WORLD_H_
+#define LARDER_TESTS_FUZZ_STORE_WORLD_H_
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/pack_store.h"
+#include "larder/store.h"
+#include "tests/fuzz/model.h"
+
+namespace larder::fuzz {
+
+struct StoreChoice {
+  enum class Kind { pack, file, vyre } kind = Kind::pack;
+  Budget budget = {};
+  Compression compression = Compression::none;
+  Access second_access = Access::read_write;
+};
+
+class StoreWorld {
+ public:
+  explicit StoreWorld(const StoreChoice& choice);
+  ~StoreWorld();
+  StoreWorld(const StoreWorld&) = delete;
+  StoreWorld& operator=(const StoreWorld&) = delete;
+
+  // Which of the two the following calls go to; opens it. False: it cannot be opened any more,
+  // which only a spoilt byte excuses.
+  bool turn_to(std::size_t which);
+  void close();
+
+  void put(std::size_t number, const std::string& payload);
+  void get(std::size_t number);
+  void get_into(std::size_t number, std::size_t room);
+  void get_many(const std::vector<std::size_t>& numbers);
+  void view(std::size_t number);
+  void contains(std::size_t number);
+  void inspect(std::size_t number);
+  void remove(std::size_t number);
+  void flush();
+  void prune(const Budget& budget);
+  void clear();
+  void maintain();
+  void visit();
+
+  // Changes one byte of one file: of any when nobody has the store open, else of those that hold
+  // artifacts.
+  void spoil(std::uint8_t file, std::uint32_t at, std::uint8_t by);
+
+  // What a segment or an entry file holds, to be put as if it were an artifact.
+  std::string first_file_of_artifacts() const;
+
+  // Every entry, by both.
+  void check_all();
+
+ private:
+  Store& store() { return *stores_[current_]; }
+  bool may_write() const;
+  bool anybody_open() const;
+  std::vector<std::filesystem::path> files_of_artifacts() const;
+  Result<std::shared_ptr<Store>> open(Access access);
+  void judge(std::size_t number, const Result<std::optional<Artifact>>& found);
+
+  const StoreChoice choice_;
+  std::filesystem::path directory_;
+  std::array<std::shared_ptr<Store>, 2> stores_;
+  std::size_t current_ = 0;
+  Model model_;
+};
+
+}  // namespace larder::fuzz
+
+#endif  // LARDER_TESTS_FUZZ_STORE_WORLD_H_
