@@ -132,6 +132,7 @@ inline constexpr std::size_t state_words = 24 + state_hints;
 // A word of a sync.
 //    bits 0..25   segment number + 1
 //    bits 26..47  with bit 63: the place from which on nothing is believed
+//    bits 48..62  check: garbage must hide nothing
 //    bit  63      the sync failed
 struct SyncMark {
   std::uint32_t segment = 0;
@@ -140,17 +141,25 @@ struct SyncMark {
   constexpr std::uint64_t word() const noexcept {
     const std::uint64_t failed =
         good_until_place ? 1ull << 63 | std::uint64_t{*good_until_place} << 26 : 0;
-    return failed | (std::uint64_t{segment} + 1);
+    const std::uint64_t word = failed | (std::uint64_t{segment} + 1);
+    return word | check_of(word);
   }
   // nullopt: free, or no mark at all.
   static constexpr std::optional<SyncMark> of(std::uint64_t word) noexcept {
     const std::uint64_t number = word & 0x3ffffff;
     if (number == 0 || number > std::uint64_t{max_segment_number} + 1) return std::nullopt;
+    if (check_of(word & ~check_mask) != (word & check_mask)) return std::nullopt;
     SyncMark mark{.segment = static_cast<std::uint32_t>(number - 1)};
     if (word >> 63 != 0) mark.good_until_place = static_cast<std::uint32_t>(word >> 26 & 0x3fffff);
     return mark;
   }
   bool operator==(const SyncMark&) const = default;
+
+ private:
+  static constexpr std::uint64_t check_mask = 0x7fffull << 48;
+  static constexpr std::uint64_t check_of(std::uint64_t word) noexcept {
+    return word * 0x9e3779b97f4a7c15 >> 1 & check_mask;
+  }
 };
 
 void encode_state_header(const StoreId& store, std::span<std::byte, state_bytes> into) noexcept;

@@ -36,6 +36,7 @@ static_assert(alone(SyncMark{.segment = 0}) && alone(SyncMark{.segment = max_seg
 static_assert(alone(SyncMark{.segment = max_segment_number, .good_until_place = 0}));
 static_assert(alone(SyncMark{.segment = 0, .good_until_place = (96u << 20) / pack_unit_bytes}));
 static_assert(!SyncMark::of(0) && !SyncMark::of(1ull << 63) && !SyncMark::of(0x3ffffff));
+static_assert(!SyncMark::of(SyncMark{.segment = 5}.word() ^ 1ull << 63));
 
 using IndexBytes = std::array<std::byte, index_header_bytes>;
 using StateBytes = std::array<std::byte, state_bytes>;

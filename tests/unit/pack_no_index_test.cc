@@ -103,24 +103,6 @@ TEST_F(PackNoIndex, NoFileIsTakenForALeftover) {
   EXPECT_EQ(content(store->get(numbered(1))), large);
 }
 
-// A record that does not say that there may be an older one is not followed by a removal.
-TEST_F(PackNoIndex, NothingIsPutOrRemoved) {
-  const auto other = open();
-  options_.file_system = &faults_;
-  const auto store = open();
-  ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
-  grow_the_index(*other);
-  faults_.inject({.only = Op::open_file,
-                  .path_contains = "index.",
-                  .repeat = Repeat::for_ever,
-                  .os_error = EMFILE});
-  EXPECT_FALSE(store->put(numbered(1), bytes_of("two")));
-  EXPECT_FALSE(store->remove(numbered(1)));
-  EXPECT_FALSE(store->get(numbered(1)));
-  faults_.clear_faults();
-  EXPECT_EQ(content(store->get(numbered(1))), "one");
-}
-
 // The index is as full as it may be, and whoever changes it is to replace it first.
 TEST_F(PackNoIndex, AReaderOfADamagedEntryAsksForNoLock) {
   options_.file_system = &faults_;

@@ -269,5 +269,21 @@ TEST_F(PackSuspect, WhatAFailedSyncLostStaysAwayWithoutANameThatSaysSo) {
   EXPECT_EQ(content(rebuilder->get(numbered(1))), "flushed");
 }
 
+// `state` is a hint: what stands there by accident costs no entry.
+TEST_F(PackSuspect, GarbageThatLooksLikeAMarkHidesNothing) {
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  {
+    const std::uint64_t garbage = 1ull << 63 | 2ull << 26 | 1;
+    std::fstream state(root() / "state", std::ios::in | std::ios::out | std::ios::binary);
+    state.seekp(format::state_marks_at);
+    state.write(reinterpret_cast<const char*>(&garbage), sizeof garbage);
+  }
+  EXPECT_EQ(content(open()->get(numbered(1))), "one");
+}
+
 }  // namespace
 }  // namespace larder

@@ -76,7 +76,7 @@ TEST_F(PackVouch, AnOldValueStaysWhenTheSyncOfTheNewOneFailed) {
   const std::string new_segment = segment_of(*other, numbered(0));
   ASSERT_NE(old_segment, new_segment);
   fs::rename(segments() / new_segment, segments() / (new_segment.substr(0, 8) + ".00000002.bad"));
-  (void)store->prune({.max_entries = 1});
+  (void)store->prune({.max_entries = 0});
   EXPECT_TRUE(fs::exists(segments() / old_segment));
   other.reset();
   store.reset();

@@ -23,8 +23,8 @@ std::optional<SyncMarks::Mark> SyncMarks::set(std::uint32_t number) noexcept {
   const std::uint64_t word = SyncMark{.segment = number}.word();
   for (std::size_t i = 0; i < state_marks; ++i) {
     const std::size_t slot = (number + i) % state_marks;
-    std::uint64_t seen = 0;
-    if (state_->mark(slot).compare_exchange_strong(seen, word)) {
+    std::uint64_t seen = state_->mark(slot).load();
+    if (!SyncMark::of(seen) && state_->mark(slot).compare_exchange_strong(seen, word)) {
       return Mark{.slot = slot, .word = word};
     }
   }
@@ -63,7 +63,7 @@ bool SyncMarks::stays_suspect(std::uint32_t number) const {
 
 bool SyncMarks::any() const noexcept {
   for (std::size_t slot = 0; slot < state_marks; ++slot) {
-    if (state_->mark(slot).load() != 0) return true;
+    if (SyncMark::of(state_->mark(slot).load())) return true;
   }
   return false;
 }
