@@ -28,9 +28,14 @@ constexpr std::uint64_t full_bytes = 40u << 20;  // before an unbounded pack's f
 constexpr double patience_s = 1;
 constexpr double least_life_us = 200, longest_life_us = 25'000;
 
+// What writers over a pack do while the power goes. Linux 6.18 was seen to break down when one went
+// on writing into mappings of an ext4 with data=journal that had been shut down.
+enum class PackWriters : std::uint8_t { go_on, are_stopped };
+
 struct Mode {
   std::string name;
   LoopDisk::Options disk;
+  PackWriters pack_writers = PackWriters::go_on;
 };
 
 constexpr std::uint64_t ext4_bytes = 128u << 20,
@@ -41,14 +46,18 @@ const Mode modes[] = {
     {"ext4_noauto_da_alloc",
      {.type = "ext4", .mount_options = "noinit_itable,noauto_da_alloc", .bytes = ext4_bytes}},
     {"ext4_data_journal",
-     {.type = "ext4", .mount_options = "noinit_itable,data=journal", .bytes = ext4_bytes}},
+     {.type = "ext4", .mount_options = "noinit_itable,data=journal", .bytes = ext4_bytes},
+     PackWriters::are_stopped},
     {"xfs", {.type = "xfs", .mount_options = "nouuid", .bytes = xfs_bytes}},
 };
 
 class PowerCuts {
  public:
-  PowerCuts(const DiskRoom& room, const LoopDisk::Options& options, std::uint64_t seed)
-      : disk_(room, "disk", options), mount_point_(room.path() / "mounted"), random_(seed) {}
+  PowerCuts(const DiskRoom& room, const Mode& mode, std::uint64_t seed)
+      : pack_writers_(mode.pack_writers),
+        disk_(room, "disk", mode.disk),
+        mount_point_(room.path() / "mounted"),
+        random_(seed) {}
 
   // Until that many, or until something is wrong, which it returns.
   std::string run(std::uint64_t cuts) {
@@ -126,9 +135,11 @@ class PowerCuts {
                                                     std::log(longest_life_us));
     ::usleep(static_cast<useconds_t>(std::exp(exponent(random_))));
     stage_->is_over = true;
+    const bool halts = choice_.kind == Kind::pack && pack_writers_ == PackWriters::are_stopped;
+    if (halts) stop(children);
     disk_.cut_power(random_() % 3 == 0 ? LogFlush::yes : LogFlush::no);
     // Who evicts says so only when its put returns: it is let come to its end.
-    const bool kills = choice_.size == Size::unbounded && random_() % 2 == 0;
+    const bool kills = halts || (choice_.size == Size::unbounded && random_() % 2 == 0);
     std::string wrong;
     for (const pid_t child : children) wrong += end(child, kills);
     for (const History& history : stage_->histories) {
@@ -136,7 +147,17 @@ class PowerCuts {
       events_ += history.events().size();
       wrong += history.complaint();
     }
+    if (halts && choice_.size == Size::bounded) ledger_.excuse_absence(stage_->now());
     return wrong.empty() ? wrong : where() + wrong;
+  }
+
+  // Once they are out of the system call that they are in.
+  static void stop(const std::vector<pid_t>& children) {
+    for (const pid_t child : children) ::kill(child, SIGSTOP);
+    for (const pid_t child : children) {
+      siginfo_t info = {};
+      ::waitid(P_PID, static_cast<id_t>(child), &info, WSTOPPED | WEXITED | WNOWAIT);
+    }
   }
 
   // So that there is something to lose.
@@ -162,6 +183,7 @@ class PowerCuts {
     return {};
   }
 
+  const PackWriters pack_writers_;
   LoopDisk disk_;
   const std::filesystem::path mount_point_;
   std::mt19937_64 random_;
@@ -180,7 +202,7 @@ TEST_P(PowerCut, TakesNothingThatWasFlushed) {
   if (!can_run("power cuts of " + GetParam().name, why_not)) return;
   const std::uint64_t seed = seed_of_run();
   const Stopwatch watch;
-  PowerCuts cuts(room, GetParam().disk, seed);
+  PowerCuts cuts(room, GetParam(), seed);
   const std::string wrong = cuts.run(number_from("LARDER_CUTS", usual_cuts));
   EXPECT_EQ(wrong, "") << "seed " << seed;
   cuts.print(GetParam().name, seed, watch.seconds());
