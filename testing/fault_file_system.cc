@@ -1,50 +1,14 @@
 #include "larder/testing/fault_file_system.h"
 
-#include <algorithm>
-#include <array>
+#include <chrono>
 #include <mutex>
 #include <system_error>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
 namespace larder::testing {
 namespace {
-
-constexpr std::array<std::string_view, op_count> op_names = {"file_info",
-                                                             "read_at",
-                                                             "write_at",
-                                                             "reserve",
-                                                             "trim",
-                                                             "allocate",
-                                                             "map",
-                                                             "check",
-                                                             "start_writeback",
-                                                             "sync_data",
-                                                             "touch",
-                                                             "try_lock",
-                                                             "unlock",
-                                                             "is_locked",
-                                                             "close",
-                                                             "directory_info",
-                                                             "info_at",
-                                                             "space",
-                                                             "file_system_type",
-                                                             "open_file",
-                                                             "open_or_create_file",
-                                                             "create_anonymous",
-                                                             "create_file",
-                                                             "link",
-                                                             "rename_over",
-                                                             "rename_no_replace",
-                                                             "remove_file",
-                                                             "open_subdirectory",
-                                                             "make_directory",
-                                                             "list",
-                                                             "sync_directory",
-                                                             "open_directory",
-                                                             "resolve",
-                                                             "read_file",
-                                                             "random_name"};
 
 std::string join(std::string_view directory, std::string_view name) {
   return std::string(directory) + "/" + std::string(name);
@@ -65,30 +29,26 @@ std::unexpected<Error> stranger(std::string_view function) {
                                           "pass one that this file system opened"});
 }
 
-}  // namespace
-
-std::string_view op_name(Op op) noexcept { return op_names.at(static_cast<std::size_t>(op)); }
-
-Errc code_of(int os_error) noexcept {
-  switch (os_error) {
-    case ENOENT: return Errc::absent;
-    case EEXIST: return Errc::exists;
-    case ENOSPC:
-    case EDQUOT: return Errc::no_space;
-    case EACCES:
-    case EPERM: return Errc::permission_denied;
-    case EROFS: return Errc::read_only;
-    case ELOOP:
-    case ENOTDIR:
-    case EISDIR:
-    case ENXIO:
-    case EXDEV: return Errc::not_ours;
-    case EOPNOTSUPP:
-    case ENOSYS: return Errc::unsupported;
-    case ENOMEM: return Errc::out_of_memory;
-    default: return Errc::io_error;
+// Whether a fault can do that to an operation at all.
+bool applies(Effect effect, Op op) noexcept {
+  switch (effect) {
+    case Effect::tear: return op == Op::write_at;
+    case Effect::shorten: return op == Op::read_at;
+    case Effect::flip_bit: return op == Op::read_at || op == Op::write_at;
+    case Effect::refuse:
+    case Effect::refuse_after:
+    case Effect::delay: return true;
   }
+  return false;
 }
+
+void turn_bit(std::span<std::byte> bytes, std::uint64_t bit) noexcept {
+  if (bytes.empty()) return;
+  bit %= bytes.size() * 8;
+  bytes[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
+}
+
+}  // namespace
 
 // Shared by everything that one fault file system opened. The observer runs before the lock is
 // taken, so that it may use the file system itself.
@@ -139,7 +99,7 @@ class FaultFileSystem::State {
 
     bool strikes(const Operation& operation) {
       if (fault.only && *fault.only != operation.op) return false;
-      if (fault.effect == Effect::flip_bit && operation.op != Op::read_at) return false;
+      if (!applies(fault.effect, operation.op)) return false;
       if (operation.path.find(fault.path_contains) == std::string::npos &&
           operation.to_path.find(fault.path_contains) == std::string::npos) {
         return false;
@@ -160,11 +120,22 @@ namespace {
 
 using State = FaultFileSystem::State;
 
-// Does `act`, unless the fault that is due says otherwise.
+// Whether the caller is told; waits first where that is all that happens.
+bool fails(const Fault& fault) {
+  if (fault.effect == Effect::delay) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(fault.delay_ms));
+  }
+  return fault.effect == Effect::refuse || fault.effect == Effect::refuse_after;
+}
+
+// Does `act`, unless the fault that is due says otherwise. `spoils`: where the caller does what
+// only reads and writes know how to do.
 template <class Act>
-std::invoke_result_t<Act> perform(State& state, Operation operation, Act&& act) {
+std::invoke_result_t<Act> perform(State& state, Operation operation, Act&& act,
+                                  std::optional<Fault>* spoils = nullptr) {
   const std::optional<Fault> fault = state.begin(operation);
-  if (!fault || fault->effect == Effect::flip_bit) return act();
+  if (spoils != nullptr) *spoils = fault;
+  if (!fault || !fails(*fault)) return act();
   const bool acts = fault->effect == Effect::refuse_after || operation.op == Op::close;
   if (acts) {
     if (auto done = act(); !done) return done;
@@ -207,26 +178,28 @@ class FaultFile final : public File {
   }
 
   Result<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) override {
-    Operation operation = here(Op::read_at);
-    const std::optional<Fault> fault = state_->begin(operation);
-    if (fault && fault->effect == Effect::refuse) {
-      return std::unexpected(injected_error(operation, fault->os_error));
-    }
-    auto read = real_->read_at(into, offset);
+    std::optional<Fault> fault;
+    auto read =
+        perform(*state_, here(Op::read_at), [&] { return real_->read_at(into, offset); }, &fault);
     if (!fault || !read) return read;
-    if (fault->effect == Effect::refuse_after) {
-      return std::unexpected(injected_error(operation, fault->os_error));
-    }
-    if (*read > 0) {
-      const std::uint64_t bit = fault->bit % (*read * 8);
-      into[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
-    }
+    if (fault->effect == Effect::shorten) *read /= 2;
+    if (fault->effect == Effect::flip_bit) turn_bit(into.first(*read), fault->bit);
     return read;
   }
 
   Result<void> write_at(std::span<const std::span<const std::byte>> pieces,
                         std::uint64_t offset) override {
-    return perform(*state_, here(Op::write_at), [&] { return real_->write_at(pieces, offset); });
+    Operation operation = here(Op::write_at);
+    std::optional<Fault> fault;
+    return perform(
+        *state_, operation,
+        [&]() -> Result<void> {
+          const bool is_spoilt =
+              fault && (fault->effect == Effect::tear || fault->effect == Effect::flip_bit);
+          if (!is_spoilt) return real_->write_at(pieces, offset);
+          return write_spoilt(pieces, offset, operation, *fault);
+        },
+        &fault);
   }
 
   Result<void> reserve(std::uint64_t bytes) override {
@@ -280,6 +253,19 @@ class FaultFile final : public File {
   }
 
  private:
+  // Half of the bytes, or all with one bit turned over: of a copy, the caller's stay as they are.
+  Result<void> write_spoilt(std::span<const std::span<const std::byte>> pieces,
+                            std::uint64_t offset, const Operation& operation, const Fault& fault) {
+    std::vector<std::byte> bytes;
+    for (const auto piece : pieces) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    if (fault.effect == Effect::flip_bit) turn_bit(bytes, fault.bit);
+    if (fault.effect == Effect::tear) bytes.resize(bytes.size() / 2);
+    const std::span<const std::byte> all = bytes;
+    auto written = real_->write_at(std::span(&all, 1), offset);
+    if (!written || fault.effect == Effect::flip_bit) return written;
+    return std::unexpected(injected_error(operation, fault.os_error));
+  }
+
   Operation here(Op op) {
     const std::scoped_lock lock(path_mutex_);
     return {.op = op, .path = path_, .to_path = {}};

@@ -50,11 +50,16 @@ std::string_view kind_name(StoreKind kind) noexcept {
   return {};
 }
 
-Result<std::shared_ptr<Store>> open_kind(StoreKind kind, const FileStoreOptions& options) {
-  if (kind == StoreKind::pack) return open_pack_store(pack_options(options));
+std::function<Result<std::shared_ptr<Store>>()> opener_of(StoreKind kind,
+                                                          const FileStoreOptions& options) {
+  if (kind == StoreKind::pack) {
+    return [prepared = pack_options(options)]() -> Result<std::shared_ptr<Store>> {
+      return open_pack_store(prepared);
+    };
+  }
   FileStoreOptions of_layout = options;
   of_layout.layout = kind == StoreKind::larder ? FileLayout::larder : FileLayout::vyre;
-  return open_file_store(of_layout);
+  return [of_layout] { return open_file_store(of_layout); };
 }
 
 fs::path temporary_directory() {

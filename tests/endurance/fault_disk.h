@@ -3,6 +3,7 @@
 #define LARDER_TESTS_ENDURANCE_FAULT_DISK_H_
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -15,8 +16,10 @@ enum class StoreKind { larder, vyre, pack };
 
 std::string_view kind_name(StoreKind kind) noexcept;
 
-// Options that every kind has a place for; what a kind lacks is left out.
-Result<std::shared_ptr<Store>> open_kind(StoreKind kind, const FileStoreOptions& options);
+// Opens a store when it is called. Options that every kind has a place for; what a kind lacks is
+// left out.
+std::function<Result<std::shared_ptr<Store>>()> opener_of(StoreKind kind,
+                                                          const FileStoreOptions& options);
 
 // A file system in memory where there is one: a sync is then an operation like others.
 std::filesystem::path temporary_directory();

@@ -28,6 +28,9 @@ const std::vector<Harmless> of_files = {
     {Op::make_directory, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
     {Op::open_file, EACCES, "OpenAtFirstPut", "/LARDER", "the put tries once more"},
     {Op::resolve, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::list, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::write_at, EACCES, "OpenAtFirstPut", "", "the put tries once more"},
+    {Op::rename_no_replace, EOPNOTSUPP, "PutWithoutAnonymousFiles", "", "a link takes its place"},
 
     {Op::file_info, 0, "Put", "", "what cannot be read is replaced, as if it were damaged"},
     {Op::read_at, 0, "Put", "", "what cannot be read is replaced, as if it were damaged"},
@@ -65,6 +68,7 @@ const std::vector<Harmless> of_packs = {
     {Op::make_directory, EACCES, "PutOwnFile", "/large", "the put tries once more"},
     {Op::open_file, EACCES, "PutOwnFile", "/large/LARDER", "the put tries once more"},
     {Op::resolve, EACCES, "PutOwnFile", "/large", "the put tries once more"},
+    {Op::write_at, EACCES, "PutOwnFile", "/large", "the put tries once more"},
     {Op::open_file, ESTALE, "", "/large/", "the root is opened anew, and the file by way of it"},
 
     // An index that cannot be had is made anew, a second one for a reader; one that cannot grow has
@@ -88,7 +92,6 @@ const std::vector<Harmless> of_packs = {
     {Op::create_file, ENOSPC, "Put", "/segments/", "the put makes room and tries once more"},
     {Op::reserve, ENOSPC, "", "/segments/", "the put makes room and tries once more"},
     {Op::write_at, ENOSPC, "Open", "/segments/", "the put makes room and tries once more"},
-    {Op::write_at, EDQUOT, "Open", "/segments/", "the put makes room and tries once more"},
     {Op::info_at, 0, "", "/store/", "its size is counted with the store's"},
 
     {Op::try_lock, 0, "Close", "/state", "then the next open makes the index anew"},
@@ -103,11 +106,8 @@ const std::vector<Harmless> of_packs = {
     {Op::space, 0, "PutEvicts", "/store", "the next put asks again"},
     {Op::file_info, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
     {Op::write_at, ENOSPC, "PutSeals", "/segments/", "without a summary the records are read"},
-    {Op::write_at, EDQUOT, "PutSeals", "/segments/", "without a summary the records are read"},
     {Op::write_at, ENOSPC, "PutEvicts", "/segments/", "without a summary the records are read"},
-    {Op::write_at, EDQUOT, "PutEvicts", "/segments/", "without a summary the records are read"},
     {Op::write_at, ENOSPC, "SealAdopted", "/segments/", "without a summary the records are read"},
-    {Op::write_at, EDQUOT, "SealAdopted", "/segments/", "without a summary the records are read"},
     {Op::read_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
     {Op::write_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
 

@@ -13,7 +13,7 @@ namespace larder {
 // Each was thought over.
 struct Harmless {
   testing::Op op;
-  int os_error;           // 0: any
+  int os_error;           // 0: any; else all of its code, but for io_error: that one alone
   std::string workloads;  // that begin so; empty: any
   std::string path_part;  // empty: any
   std::string reason;

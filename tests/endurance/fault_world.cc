@@ -29,6 +29,18 @@ std::string brief(std::string_view text) {
 
 constexpr std::uint8_t shards = 3;  // so that entries share folders
 
+// Between the two: the store's. Nested the other way round: what the store calls back.
+class Between {
+ public:
+  Between(void (*begin)(), void (*end)()) : end_(end) { begin(); }
+  ~Between() { end_(); }
+  Between(const Between&) = delete;
+  Between& operator=(const Between&) = delete;
+
+ private:
+  void (*end_)();
+};
+
 }  // namespace
 
 FaultWorld::FaultWorld(StoreKind kind) : kind_(kind) {
@@ -36,10 +48,12 @@ FaultWorld::FaultWorld(StoreKind kind) : kind_(kind) {
   directory_ = ::mkdtemp(pattern.data());
   options = {.directory = (directory_ / "parent" / "store").string(), .flush_threads = 1};
   options.log = [this](LogLevel, std::string_view line) {
+    const Between outside(watch.end, watch.begin);
     record_.emplace_back(line);
     some_unread_ = some_unread_ || line.contains("cannot be read");
   };
   options.on_evict = [this](const Eviction& eviction) {
+    const Between outside(watch.end, watch.begin);
     evicted_.insert(eviction.fingerprint.hex());
     ++evictions_told_;
     for (auto& [number, entry] : entries_) {
@@ -71,21 +85,31 @@ void FaultWorld::expect(bool truth, const std::string& what) {
   if (!truth) violations_.push_back(what);
 }
 
+template <class Call>
+std::invoke_result_t<Call> FaultWorld::watched(const Call& call) {
+  const Between inside(watch.begin, watch.end);
+  return call();
+}
+
 void FaultWorld::open() {
-  auto opened = open_kind(kind_, options);
+  auto opened = watched(opener_of(kind_, options));
   note("open", outcome(opened));
   store_ = opened.value_or(nullptr);
 }
 
-void FaultWorld::close() { store_.reset(); }
+void FaultWorld::close() {
+  watched([&] { store_.reset(); });
+}
 
 void FaultWorld::put(int entry, std::string_view payload) {
   if (!store_) return;
   Entry& model = entries_[entry];
   model.evicted = false;
-  const auto done = store_->put(key(entry), bytes_of(payload), {.recipe = "recipe"});
+  const auto done =
+      watched([&] { return store_->put(key(entry), bytes_of(payload), {.recipe = "recipe"}); });
   note("put", outcome(done));
   const std::string text = brief(payload);
+  ever_[entry].insert(text);
   if (done) {
     model = {.may_hold = {text}, .durable = std::move(model.durable), .evicted = model.evicted};
     if (!model.evicted) model.unflushed = text;
@@ -102,7 +126,8 @@ void FaultWorld::put(int entry, std::string_view payload) {
 // and not told may be gone.
 bool FaultWorld::left_untold(int entry) {
   if (left_untold_.contains(entry)) return true;
-  if (left_untold_.size() + evictions_told_ >= evictions_counted_) return false;
+  const std::uint64_t may_be_gone = evictions_counted_ + may_leave_untold;
+  if (left_untold_.size() + evictions_told_ >= may_be_gone) return false;
   left_untold_.insert(entry);
   return true;
 }
@@ -110,6 +135,10 @@ bool FaultWorld::left_untold(int entry) {
 void FaultWorld::judge_get(int entry, const Result<std::optional<Artifact>>& found) {
   const Entry& model = entries_[entry];
   const std::string name = "entry " + std::to_string(entry);
+  if (spoilt != Spoilt::nothing) {
+    const bool may_be = !found || !*found || ever_[entry].contains(brief((*found)->text()));
+    return expect(may_be, name + " gave bytes that were never put");
+  }
   if (!found) {
     const bool blamed = found.error().code == Errc::corrupt;
     expect(!blamed || model.damaged, name + " was called corrupt");
@@ -130,7 +159,7 @@ void FaultWorld::judge_get(int entry, const Result<std::optional<Artifact>>& fou
 
 void FaultWorld::get(int entry) {
   if (!store_) return;
-  const auto found = store_->get(key(entry));
+  const auto found = watched([&] { return store_->get(key(entry)); });
   note("get", found && !*found ? "absent" : outcome(found));
   judge_get(entry, found);
 }
@@ -138,7 +167,7 @@ void FaultWorld::get(int entry) {
 void FaultWorld::get_into(int entry) {
   if (!store_) return;
   std::array<std::byte, 1000> buffer;
-  const auto count = store_->get_into(key(entry), buffer);
+  const auto count = watched([&] { return store_->get_into(key(entry), buffer); });
   note("get_into", count && !*count ? "absent" : outcome(count));
   if (!count) return judge_get(entry, std::unexpected(count.error()));
   if (!*count) return judge_get(entry, std::nullopt);
@@ -149,7 +178,7 @@ void FaultWorld::get_many(const std::vector<int>& entries) {
   if (!store_) return;
   std::vector<Fingerprint> keys;
   for (const int entry : entries) keys.push_back(key(entry));
-  const auto found = store_->get_many(keys);
+  const auto found = watched([&] { return store_->get_many(keys); });
   for (std::size_t i = 0; i < entries.size(); ++i) {
     note("get_many", found[i] && !*found[i] ? "absent" : outcome(found[i]));
     judge_get(entries[i], found[i]);
@@ -159,7 +188,7 @@ void FaultWorld::get_many(const std::vector<int>& entries) {
 void FaultWorld::view(int entry) {
   const auto pack = std::dynamic_pointer_cast<PackStore>(store_);
   if (!pack) return;
-  const auto view = pack->view(key(entry));
+  const auto view = watched([&] { return pack->view(key(entry)); });
   note("view", view && !*view ? "absent" : outcome(view));
   if (!view) return judge_get(entry, std::unexpected(view.error()));
   if (!*view) return judge_get(entry, std::nullopt);
@@ -168,10 +197,11 @@ void FaultWorld::view(int entry) {
 
 void FaultWorld::remove(int entry) {
   if (!store_) return;
-  const auto removed = store_->remove(key(entry));
+  const auto removed = watched([&] { return store_->remove(key(entry)); });
   note("remove", removed && !*removed ? "absent" : outcome(removed));
   Entry& model = entries_[entry];
-  expect(!removed || *removed || model.durable.empty(), "a durable entry was called absent");
+  const bool may_be = !removed || *removed || model.durable.empty();
+  expect(may_be || spoilt != Spoilt::nothing, "a durable entry was called absent");
   model.durable.clear();
   model.standing.clear();
   model.unflushed.clear();
@@ -180,7 +210,7 @@ void FaultWorld::remove(int entry) {
 
 void FaultWorld::flush() {
   if (!store_) return;
-  const auto flushed = store_->flush();
+  const auto flushed = watched([&] { return store_->flush(); });
   note("flush", outcome(flushed));
   if (!flushed && flushed.error().code != Errc::not_durable) return;
   for (auto& [number, model] : entries_) {
@@ -199,23 +229,23 @@ void FaultWorld::flush() {
 
 void FaultWorld::prune(const Budget& budget, DryRun dry_run) {
   if (!store_) return;
-  const auto report = store_->prune(budget, dry_run);
+  const auto report = watched([&] { return store_->prune(budget, dry_run); });
   note("prune", outcome(report));
   if (report) note("evicted", std::to_string(report->evicted_entries));
 }
 
 void FaultWorld::clear() {
   if (!store_) return;
-  const auto report = store_->clear();
+  const auto report = watched([&] { return store_->clear(); });
   note("clear", outcome(report));
   if (report) note("evicted", std::to_string(report->evicted_entries));
 }
 
 void FaultWorld::lease(int entry) {
   if (!store_) return;
-  const auto first = store_->try_lease(key(entry));
+  const auto first = watched([&] { return store_->try_lease(key(entry)); });
   note("lease", first && *first == nullptr ? "held" : outcome(first));
-  const auto second = store_->try_lease(key(entry));
+  const auto second = watched([&] { return store_->try_lease(key(entry)); });
   note("second lease", second && *second == nullptr ? "held" : outcome(second));
   const bool both = first && *first && second && *second;
   expect(!both, "two leases on one fingerprint");
@@ -223,24 +253,26 @@ void FaultWorld::lease(int entry) {
 
 void FaultWorld::keep_statistics() {
   if (!store_) return;
-  note("add", outcome(store_->add_statistics({.lookups = 2, .hits = 2})));
-  const auto kept = store_->statistics();
+  note("add", outcome(watched([&] { return store_->add_statistics({.lookups = 2, .hits = 2}); })));
+  const auto kept = watched([&] { return store_->statistics(); });
   note("statistics", kept ? std::to_string(kept->hits) : outcome(kept));
-  note("reset", outcome(store_->reset_statistics()));
+  note("reset", outcome(watched([&] { return store_->reset_statistics(); })));
 }
 
 void FaultWorld::look_around(int entry) {
   if (!store_) return;
-  const auto details = store_->inspect(key(entry));
+  const auto details = watched([&] { return store_->inspect(key(entry)); });
   note("inspect", details && !*details ? "absent" : outcome(details));
   std::multiset<std::string> seen;  // in no order of the store's
-  const auto visited = store_->visit([&](const EntryInfo& info) {
+  const auto visitor = [&](const EntryInfo& info) {
+    const Between outside(watch.end, watch.begin);
     seen.insert(info.fingerprint.hex() + " " + std::to_string(info.payload_bytes));
     return Visit::go_on;
-  });
+  };
+  const auto visited = watched([&] { return store_->visit(visitor); });
   note("visit", outcome(visited));
   for (const std::string& each : seen) note("visited", each);
-  const auto there = store_->contains(key(entry));
+  const auto there = watched([&] { return store_->contains(key(entry)); });
   note("contains", there && !*there ? "absent" : outcome(there));
 }
 
@@ -268,6 +300,7 @@ void FaultWorld::fill_by_another(int entries) { fill_store(another(), entries, {
 void FaultWorld::put_by_another(int entry, std::string_view payload) {
   expect(another().put(key(entry), bytes_of(payload)).has_value(), "another's put failed");
   const std::string text = brief(payload);
+  ever_[entry].insert(text);
   entries_[entry] = {.may_hold = {text}, .standing = {text}};
 }
 
@@ -312,10 +345,14 @@ std::vector<std::string> FaultWorld::record() const {
 // The faults are gone: an entry put now must come back, and a flush must not lose it.
 void FaultWorld::check_store_works(Store& store, int spare_entry) {
   const std::string text = "spare " + std::to_string(spare_entry);
+  // What was written wrong may be what everything depends on: the marker.
+  const bool may_fail = spoilt == Spoilt::what_was_written;
   const auto done = store.put(key(spare_entry), bytes_of(text));
-  expect(done.has_value(), "afterwards a put fails: " + (done ? "" : done.error().message));
+  expect(done.has_value() || may_fail,
+         "afterwards a put fails: " + (done ? "" : done.error().message));
   const auto found = store.get(key(spare_entry));
-  expect(found && *found && (*found)->text() == text, "afterwards a put entry is not got");
+  const bool is_right = found && *found && (*found)->text() == text;
+  expect(is_right || may_fail, "afterwards a put entry is not got");
   const auto flushed = store.flush();
   const bool named =
       !flushed && std::ranges::count(flushed.error().fingerprints, key(spare_entry)) > 0;
@@ -330,7 +367,9 @@ std::shared_ptr<Store> FaultWorld::open_soundly(const fs::path& at) {
   sound.budget = {};
   sound.access = Access::read_write;
   sound.on_evict = {};
-  const auto opened = open_kind(kind_, sound);
+  const auto opened = opener_of(kind_, sound)();
+  // Its marker may be what was written wrong.
+  if (spoilt == Spoilt::what_was_written && !opened) return nullptr;
   expect(opened.has_value(), "cannot be opened: " + (opened ? "" : opened.error().message));
   return opened.value_or(nullptr);
 }
@@ -341,6 +380,7 @@ void FaultWorld::check_all(Store& store, std::set<std::string> Entry::* must_be_
     judge_get(number, found);
     const std::set<std::string>& expected = model.*must_be_there;
     if (expected.empty() || left_untold_.contains(number)) continue;
+    if (spoilt != Spoilt::nothing) continue;
     const bool right = found && *found && expected.contains(brief((*found)->text()));
     expect(right, "entry " + std::to_string(number) + " is lost");
   }

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "larder/file_system.h"
@@ -24,6 +25,16 @@ namespace larder {
 
 enum class AfterAKill { checked, unchecked };
 
+// What silently became of bytes: then an entry may be refused or gone, and what a rebuild finds of
+// it may be older; it is still never anything that was not put under its name.
+enum class Spoilt { nothing, what_was_read, what_was_written };
+
+// Told around each call of the store: for what is to fail in there, and not in the test.
+struct CallWatch {
+  void (*begin)() = [] {};
+  void (*end)() = [] {};
+};
+
 class FaultWorld {
  public:
   explicit FaultWorld(StoreKind kind);
@@ -33,6 +44,9 @@ class FaultWorld {
 
   FileStoreOptions options;
   testing::FaultFileSystem faults{posix_file_system()};
+  CallWatch watch;
+  Spoilt spoilt = Spoilt::nothing;
+  std::uint64_t may_leave_untold = 0;  // entries that are evicted without a word
 
   // Each notes its outcome, and does nothing when the store could not be opened.
   void open();
@@ -83,6 +97,8 @@ class FaultWorld {
 
   static Fingerprint key(int entry);
   std::filesystem::path path_of(int entry) const;
+  template <class Call>
+  std::invoke_result_t<Call> watched(const Call& call);
   void note(std::string_view call, const std::string& outcome);
   void expect(bool truth, const std::string& what);
   bool left_untold(int entry);
@@ -100,7 +116,8 @@ class FaultWorld {
   std::shared_ptr<Store> store_;
   std::shared_ptr<Store> another_;
   std::map<int, Entry> entries_;
-  bool some_unread_ = false;  // by the store's own log
+  std::map<int, std::set<std::string>> ever_;  // put under that name
+  bool some_unread_ = false;                   // by the store's own log
   std::multiset<std::string> evicted_;
   std::uint64_t evictions_told_ = 0;
   std::uint64_t evictions_counted_ = 0;

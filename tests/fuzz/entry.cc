@@ -1,6 +1,7 @@
 // The file of one entry, in both layouts.
 //
-//   byte: bit 0 = vyre, bit 1 = lengths are made to fit, bit 2 = the tag is made anew
+//   byte: bit 0 = vyre, bit 1 = lengths are made to fit, bit 2 = the tag is made anew, bit 3 = 5000
+//   zeros follow, more than a recipe may have
 //   u32: a bit to turn over; then the file
 #include "format/entry.h"
 
@@ -137,6 +138,7 @@ void test_one(std::span<const std::byte> bytes) {
   const auto layout = (how & 1) == 0 ? FileLayout::larder : FileLayout::vyre;
   Bytes file = copy_of(input.rest());
   encode_and_look(layout, file, bit);
+  if ((how & 8) != 0) file.resize(file.size() + 5000);
   if (layout == FileLayout::larder) {
     if ((how & 2) != 0) fit_lengths(file);
     if ((how & 4) != 0) make_tag(file);

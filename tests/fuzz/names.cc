@@ -85,6 +85,7 @@ void check_every_way(std::string_view name) {
   for (const FileLayout layout : {FileLayout::larder, FileLayout::vyre}) {
     check_entry(layout, name.substr(0, 2), name);
     check_entry(layout, "", name);
+    check_entry(layout, "ff", name);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
 #include <set>
 #include <thread>
 
@@ -12,6 +13,7 @@ namespace {
 // Every operation succeeds and is noted by its name.
 struct Notes {
   std::vector<std::string> calls;
+  std::vector<std::byte> written;  // by the last write
 
   Result<void> note(std::string_view name) {
     add(name);
@@ -43,7 +45,12 @@ class NotingFile final : public File {
     std::ranges::fill(into, std::byte{0});
     return into.size();
   }
-  Result<void> write_at(std::span<const std::span<const std::byte>>, std::uint64_t) override {
+  Result<void> write_at(std::span<const std::span<const std::byte>> pieces,
+                        std::uint64_t) override {
+    notes_.written.clear();
+    for (const auto piece : pieces) {
+      notes_.written.insert(notes_.written.end(), piece.begin(), piece.end());
+    }
     return notes_.note("write_at");
   }
   Result<void> reserve(std::uint64_t) override { return notes_.note("reserve"); }
@@ -338,12 +345,87 @@ TEST(FaultFileSystem, TurnsOneBitOfARead) {
   FaultFileSystem faults(real);
   Handles handles(faults);
   faults.inject({.effect = Effect::flip_bit, .bit = 8 * 4 + 13});
-  ASSERT_FALSE(call(Op::touch, faults, handles)) << "only a read can be spoilt";
+  ASSERT_FALSE(call(Op::touch, faults, handles)) << "only a read or a write can be spoilt";
   std::array<std::byte, 4> bytes{};
   ASSERT_TRUE(handles.file->read_at(bytes, 0));
   EXPECT_EQ(bytes, (std::array<std::byte, 4>{std::byte{0}, std::byte{0x20}}));
   ASSERT_TRUE(handles.file->read_at(bytes, 0));
   EXPECT_EQ(bytes, (std::array<std::byte, 4>{}));
+}
+
+std::vector<std::byte> bytes_from_1_to(int last) {
+  std::vector<std::byte> bytes;
+  for (int i = 1; i <= last; ++i) bytes.push_back(static_cast<std::byte>(i));
+  return bytes;
+}
+
+TEST(FaultFileSystem, TurnsOneBitOfAWriteAndNotOfTheCallersBytes) {
+  NotingFileSystem real;
+  FaultFileSystem faults(real);
+  Handles handles(faults);
+  faults.inject({.only = Op::write_at, .effect = Effect::flip_bit, .bit = 8});
+  const std::vector<std::byte> bytes = bytes_from_1_to(4);
+  const std::array<std::span<const std::byte>, 2> pieces = {std::span(bytes).first(1),
+                                                            std::span(bytes).subspan(1)};
+  ASSERT_TRUE(handles.file->write_at(pieces, 0));
+  EXPECT_EQ(bytes, bytes_from_1_to(4));
+  std::vector<std::byte> expected = bytes;
+  expected[1] = std::byte{3};
+  EXPECT_EQ(real.notes.written, expected);
+  ASSERT_TRUE(handles.file->write_at(pieces, 0));
+  EXPECT_EQ(real.notes.written, bytes);
+}
+
+TEST(FaultFileSystem, ATornWriteWritesHalfAndFails) {
+  NotingFileSystem real;
+  FaultFileSystem faults(real);
+  Handles handles(faults);
+  faults.inject({.effect = Effect::tear, .os_error = ENOSPC});
+  ASSERT_FALSE(call(Op::touch, faults, handles)) << "only a write can be torn";
+  const std::vector<std::byte> bytes = bytes_from_1_to(5);
+  const std::span<const std::byte> piece = bytes;
+  const auto written = handles.file->write_at(std::span(&piece, 1), 0);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().os_error, ENOSPC);
+  EXPECT_EQ(real.notes.written, bytes_from_1_to(2));
+}
+
+TEST(FaultFileSystem, AShortenedReadGivesHalf) {
+  NotingFileSystem real;
+  FaultFileSystem faults(real);
+  Handles handles(faults);
+  faults.inject({.effect = Effect::shorten});
+  std::array<std::byte, 5> bytes{};
+  EXPECT_EQ(handles.file->read_at(bytes, 0).value(), 2u);
+  EXPECT_EQ(handles.file->read_at(bytes, 0).value(), 5u);
+}
+
+TEST(FaultFileSystem, ADelayedOperationIsDoneOnce) {
+  for (const Op op : every_op()) {
+    NotingFileSystem real;
+    FaultFileSystem faults(real);
+    Handles handles(faults);
+    real.notes.calls.clear();
+    faults.inject({.only = op, .effect = Effect::delay, .delay_ms = 2});
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_FALSE(call(op, faults, handles)) << op_name(op);
+    EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(2));
+    EXPECT_EQ(real.notes.calls, std::vector<std::string>{std::string(op_name(op))});
+    EXPECT_EQ(faults.injected().size(), 1u);
+  }
+}
+
+TEST(FaultFileSystem, EveryOperationHasErrorsOfItsOwn) {
+  for (const Op op : every_op()) {
+    const auto errors = possible_errors(op);
+    EXPECT_FALSE(errors.empty()) << op_name(op);
+    EXPECT_EQ(std::set<int>(errors.begin(), errors.end()).size(), errors.size()) << op_name(op);
+    for (const int os_error : errors) {
+      EXPECT_NE(code_of(os_error), Errc::absent) << op_name(op);
+      EXPECT_NE(code_of(os_error), Errc::exists) << op_name(op);
+      EXPECT_NE(code_of(os_error), Errc::not_ours) << op_name(op);
+    }
+  }
 }
 
 TEST(FaultFileSystem, TheObserverSeesEachOperationFirstAndMayUseTheFileSystem) {
@@ -368,9 +450,9 @@ TEST(FaultFileSystem, CodesAreThoseOfTheInterface) {
   EXPECT_EQ(code_of(EDQUOT), Errc::no_space);
   EXPECT_EQ(code_of(EPERM), Errc::permission_denied);
   EXPECT_EQ(code_of(EROFS), Errc::read_only);
-  EXPECT_EQ(code_of(ELOOP), Errc::not_ours);
-  EXPECT_EQ(code_of(EISDIR), Errc::not_ours);
-  EXPECT_EQ(code_of(ENXIO), Errc::not_ours);
+  for (const int os_error : {ELOOP, ENOTDIR, EISDIR, ENXIO, EXDEV}) {
+    EXPECT_EQ(code_of(os_error), Errc::not_ours) << os_error;
+  }
   EXPECT_EQ(code_of(EOPNOTSUPP), Errc::unsupported);
   EXPECT_EQ(code_of(ENOMEM), Errc::out_of_memory);
   EXPECT_EQ(code_of(EEXIST), Errc::exists);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 
@@ -49,8 +50,9 @@ NewFile::NewFile(NewFile&& other) noexcept
       temporary_(std::exchange(other.temporary_, {})) {}
 
 NewFile::~NewFile() {
-  // A failure leaves a leftover, which the next open sweeps.
-  if (!temporary_.empty()) (void)root_->remove_file(temporary_);
+  if (temporary_.empty()) return;
+  // A failure leaves a leftover, which the next open sweeps; without memory it is not even tried.
+  best_effort([&] { (void)root_->remove_file(temporary_); });
 }
 
 Result<void> NewFile::publish(Directory& directory, std::string_view name) {

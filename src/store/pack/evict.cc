@@ -13,7 +13,8 @@ Evictor::Caller PackStoreImpl::caller(Shelf& shelf) {
   }};
 }
 
-// Without any lock held.
+// Without any lock held. What threw on its way has let go of entries all the same: hence the guards
+// within those of the calls.
 void PackStoreImpl::tell(const std::vector<Gone>& gone) {
   Counters& counters = state().counters;
   for (const Gone& each : gone) {
@@ -49,7 +50,7 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
-    auto report = shelf->evictor().prune(budget, evicting);
+    auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting.gone);
     return report;
   });
@@ -62,7 +63,7 @@ Result<PruneReport> PackStoreImpl::clear() {
     if (shelf == nullptr) return PruneReport{};
     LARDER_CHECK_OK(shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
-    auto report = shelf->evictor().clear(evicting);
+    auto report = guarded([&] { return shelf->evictor().clear(evicting); });
     tell(evicting.gone);
     return report;
   });
@@ -73,7 +74,7 @@ Result<void> PackStoreImpl::maintain() {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
-    auto kept = shelf->evictor().maintain(evicting);
+    auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting.gone);
     state().epochs.collect();
     return kept;

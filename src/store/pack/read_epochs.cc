@@ -58,7 +58,7 @@ void ReadEpochs::retire(std::shared_ptr<const void> object) noexcept {
 bool ReadEpochs::collect() {
   std::vector<Retired> free;  // destroyed without the lock
   const std::lock_guard lock(mutex_);
-  free = take_free();
+  best_effort([&] { free = take_free(); });  // without memory: later, or with the epochs
   return !free.empty();
 }
 

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,13 @@ inline constexpr std::size_t op_count = static_cast<std::size_t>(Op::random_name
 // As written above. Static storage.
 std::string_view op_name(Op op) noexcept;
 
+// The errnos that such a call may fail with on Linux (local disks, NFS, FUSE, quotas), one of each
+// code first. Not among them: answers, which are no failures (ENOENT, EEXIST, and those that say
+// that something else stands there: ELOOP, ENOTDIR, EISDIR, ENXIO, EXDEV); those of a call that is
+// itself wrong (EBADF, EINVAL); and those that the library is never told, as it calls again (EINTR
+// while it reads and writes). Static storage.
+std::span<const int> possible_errors(Op op) noexcept;
+
 struct Operation {
   std::uint64_t number = 0;  // from 1
   Op op = Op::file_info;
@@ -79,7 +87,10 @@ struct Operation {
 enum class Effect {
   refuse,        // fails and does nothing; close alone closes all the same, as the kernel does
   refuse_after,  // does it, then fails: the reply of a network file system was lost
-  flip_bit,      // read_at alone: succeeds with one bit of what was read turned over
+  tear,          // write_at alone: writes the first half, then fails
+  shorten,       // read_at alone: succeeds with half of what was there, as at the end of a file
+  flip_bit,      // read_at and write_at alone: succeeds with one bit of the bytes turned over
+  delay,         // does it `delay_ms` later
 };
 enum class Repeat { once, for_ever };
 
@@ -91,7 +102,8 @@ struct Fault {
   Repeat repeat = Repeat::once;
   Effect effect = Effect::refuse;
   int os_error = EIO;
-  std::uint64_t bit = 0;  // flip_bit: modulo the length of what was read
+  std::uint64_t bit = 0;  // flip_bit: modulo the length of what was read or is written
+  std::uint32_t delay_ms = 1;
 };
 
 // What the errno of a failed call becomes, by the list in file_system.h.
