@@ -40,6 +40,8 @@ std::uint64_t hash_of(const FrozenDisk& disk, const memory::FrozenNode& node) {
 // Walks through a tree of answers, from the first outcome of each question to the last.
 class Walk {
  public:
+  explicit Walk(Between between) noexcept : between_(between) {}
+
   // What is asked again gets the same answer as before, as far as that was kept.
   std::uint32_t ask(const CrashChoice& choice) {
     if (asked_ == decisions_.size()) decisions_.push_back({.choice = choice, .outcome = 0});
@@ -48,19 +50,23 @@ class Walk {
 
   // False when that was the last one.
   bool next() {
-    while (!decisions_.empty() &&
-           decisions_.back().outcome + 1 == decisions_.back().choice.outcomes) {
-      decisions_.pop_back();
-    }
-    if (decisions_.empty()) return false;
-    ++decisions_.back().outcome;
     asked_ = 0;
-    return true;
+    while (!decisions_.empty() && !advance(decisions_.back())) decisions_.pop_back();
+    return !decisions_.empty();
   }
 
   const CrashDecisions& decisions() const noexcept { return decisions_; }
 
  private:
+  bool advance(CrashDecision& decision) const noexcept {
+    const std::uint32_t next =
+        between_ == Between::tried ? decision.outcome + 1 : decision.choice.now;
+    if (next <= decision.outcome || next >= decision.choice.outcomes) return false;
+    decision.outcome = next;
+    return true;
+  }
+
+  const Between between_;
   CrashDecisions decisions_;
   std::size_t asked_ = 0;
 };
@@ -131,12 +137,15 @@ std::string describe(const CrashDecisions& decisions) {
 }
 
 Exploration explore_crashes(
-    const CrashPoint& point, std::uint64_t most_states,
+    const CrashPoint& point, const ExploreOptions& options,
     const std::function<Look(MemoryFileSystem&, const CrashDecisions&)>& look) {
   Exploration explored;
-  Walk walk;
+  Walk walk(options.between);
   do {
-    if (explored.states == most_states) return {.states = most_states, .is_complete = false};
+    if (explored.states == options.most_states) {
+      explored.is_complete = false;
+      break;
+    }
     ++explored.states;
     const auto found = point.open([&walk](const CrashChoice& choice) { return walk.ask(choice); });
     if (look(*found, walk.decisions()) == Look::stop) {

@@ -239,9 +239,12 @@ void FileData::set_page(std::uint64_t number, PageRef page, std::uint64_t sequen
 
 void FileData::write_page(std::uint64_t number, std::uint64_t from,
                           std::span<const std::byte> bytes, std::uint64_t sequence) {
-  PageBytes changed = {};
-  if (number < pages_.size()) std::ranges::copy(bytes_of(pages_[number]), changed.begin());
-  std::ranges::copy(bytes, changed.begin() + static_cast<std::ptrdiff_t>(from));
+  PageBytes changed;
+  const PageRef before = number < pages_.size() ? pages_[number] : nullptr;
+  if (bytes.size() < page_bytes) {
+    std::memcpy(changed.data(), bytes_of(before).data(), page_bytes);
+  }
+  std::memcpy(changed.data() + from, bytes.data(), bytes.size());
   set_page(number, make_page(changed), sequence);
 }
 

@@ -97,6 +97,7 @@ const std::vector<Harmless> of_packs = {
     {Op::try_lock, 0, "Close", "/state", "then the next open makes the index anew"},
     {Op::sync_data, 0, "Close", "/state", "then the next open makes the index anew"},
     {Op::sync_data, 0, "Close", "/index.", "then the next open makes the index anew"},
+    {Op::sync_directory, 0, "Close", "/store", "then the next open makes the index anew"},
 
     {Op::read_at, 0, "GetMany", "/segments/", "what many do not find is asked for alone"},
     {Op::map, 0, "", "/segments/", "what cannot be mapped is read"},

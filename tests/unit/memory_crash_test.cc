@@ -45,7 +45,7 @@ class MemoryCrashTest : public ::testing::Test {
   Outcomes outcomes(const Look& look) {
     Outcomes seen;
     const auto explored =
-        explore_crashes(disk_.crash_point(), 10000, [&](MemoryFileSystem& found, const auto&) {
+        explore_crashes(disk_.crash_point(), {}, [&](MemoryFileSystem& found, const auto&) {
           seen.insert(look(found));
           return Look_::go_on;
         });
@@ -300,7 +300,7 @@ TEST_F(MemoryCrashTest, WhatWasFoundCanBeLostAgain) {
   const auto file = synced_file("f", std::string(600, 'a'));
   write(*file, std::string(600, 'b'));
   Outcomes seen;
-  explore_crashes(disk_.crash_point(), 100, [&](MemoryFileSystem& found, const auto&) {
+  explore_crashes(disk_.crash_point(), {}, [&](MemoryFileSystem& found, const auto&) {
     const auto root = found.open_directory("/").value();
     const auto inside = root->open_file("f", OpenMode::read_write).value();
     write(*inside, "c");
@@ -320,25 +320,42 @@ TEST_F(MemoryCrashTest, ExplorationStopsWhereItIsToldTo) {
   const auto file = synced_file("f", std::string(2048, 'a'));
   write(*file, std::string(2048, 'b'));
   std::uint64_t looks = 0;
-  const auto capped =
-      explore_crashes(disk_.crash_point(), 5, [&](MemoryFileSystem& found, const auto&) {
-        content(found, "/f");
-        ++looks;
-        return Look_::go_on;
-      });
+  const auto capped = explore_crashes(disk_.crash_point(), {.most_states = 5},
+                                      [&](MemoryFileSystem& found, const auto&) {
+                                        content(found, "/f");
+                                        ++looks;
+                                        return Look_::go_on;
+                                      });
   EXPECT_FALSE(capped.is_complete);
   EXPECT_EQ(capped.states, 5u);
   EXPECT_EQ(looks, 5u);
   std::string told;
-  const auto stopped = explore_crashes(disk_.crash_point(), 100,
-                                       [&](MemoryFileSystem& found, const auto& decisions) {
-                                         content(found, "/f");
-                                         told = describe(decisions);
-                                         return Look_::stop;
-                                       });
+  const auto stopped =
+      explore_crashes(disk_.crash_point(), {}, [&](MemoryFileSystem& found, const auto& decisions) {
+        content(found, "/f");
+        told = describe(decisions);
+        return Look_::stop;
+      });
   EXPECT_FALSE(stopped.is_complete);
   EXPECT_EQ(stopped.states, 1u);
   EXPECT_EQ(told, "sector f+0 0/1, sector f+512 0/1, sector f+1024 0/1, sector f+1536 0/1");
+}
+
+TEST_F(MemoryCrashTest, WhatWasOnlyThereBetweenCanBeLeftOut) {
+  const auto file = synced_file("f", "aa");
+  write(*file, "bb");
+  write(*file, "cc");
+  Outcomes seen;
+  const auto look = [&](MemoryFileSystem& found, const auto&) {
+    seen.insert(content(found, "/f"));
+    return Look_::go_on;
+  };
+  explore_crashes(disk_.crash_point(), {.between = Between::left_out}, look);
+  EXPECT_EQ(seen, (Outcomes{"2a", "2c"}));
+  write(*file, "aa");
+  seen.clear();
+  explore_crashes(disk_.crash_point(), {.between = Between::left_out}, look);
+  EXPECT_EQ(seen, Outcomes{"2a"});
 }
 
 TEST_F(MemoryCrashTest, PointsThatLeaveTheSameHaveTheSameHash) {

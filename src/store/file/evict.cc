@@ -4,7 +4,8 @@
 // entries leave first, by a stamp (the modification time) that hits renew at most once an hour; a
 // stamp from the future counts as now. An entry is unlinked under its lock, when the name still
 // leads to the file that the scan saw and nobody has used it since. No sync: an entry that a power
-// cut brings back costs space only, and the next scan finds it.
+// cut brings back costs space only, and the next scan finds it. (But one that was put and not yet
+// flushed may have replaced another: see unlink_unused.)
 #include <algorithm>
 #include <chrono>
 #include <vector>
@@ -221,7 +222,16 @@ Result<bool> FileStore::unlink_unused(const Found& found, const std::string& pat
              state().locks->acquire(LockOffset::change_of(found.fingerprint), entry_wait));
   LARDER_TRY(const FileInfo named, root->info_at(path));
   if (!named.same_file(found.info) || named.modified_s != found.info.modified_s) return false;
-  LARDER_CHECK_OK(unlink_entry(*root, found.fingerprint, path, named));
+  auto pending = state().pending.take(found.fingerprint, named);
+  const auto removed = root->remove_file(path);
+  if (pending) {
+    // Until a sync covers the removal, a power cut may bring back what had the name before: the
+    // next flush sees to the folder. The number of the file may be another one's from now on.
+    if (removed) pending->file.reset();
+    if (removed) pending->identity = {};
+    state().pending.give_back(*std::move(pending));
+  }
+  LARDER_CHECK_OK(removed);
   return true;
 }
 

@@ -79,7 +79,8 @@ bool Pending::join(const Fingerprint& fingerprint, std::shared_ptr<File> file,
 void Pending::insert(Entry entry) {
   entry.order = next_order_++;
   Entry& place = entries_[key_of(entry.fingerprint, entry.identity)];
-  if (!place.file) ++open_files_;
+  if (place.file) --open_files_;
+  if (entry.file) ++open_files_;
   place = std::move(entry);
 }
 

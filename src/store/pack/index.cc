@@ -250,10 +250,13 @@ void Index::remove_leftovers() {
   for (const std::string& name : leftovers) (void)parts_.root.remove_file(name);
 }
 
+// With its name: after a crash a generation may be given once more, and until the directory is
+// synced the name may lead to the table that had it before.
 Result<void> Index::sync() {
   const std::lock_guard lock(mutex_);
   if (!owned_ || !owned_->file) return {};
-  return owned_->file->sync_data();
+  LARDER_CHECK_OK(owned_->file->sync_data());
+  return parts_.root.sync();
 }
 
 }  // namespace larder::pack_store

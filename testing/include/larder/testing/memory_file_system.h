@@ -111,6 +111,15 @@ using CrashDecisions = std::vector<CrashDecision>;
 // "name LARDER 1/2, sector state+512 0/3": for messages.
 std::string describe(const CrashDecisions& decisions);
 
+// Whether it is tried what a write has left that others followed; else only what was synced last,
+// and what is there now.
+enum class Between { tried, left_out };
+
+struct ExploreOptions {
+  std::uint64_t most_states = 10000;
+  Between between = Between::tried;
+};
+
 struct Exploration {
   std::uint64_t states = 0;
   bool is_complete = true;  // false: there are more than `most_states`, or `look` asked to stop
@@ -122,7 +131,7 @@ enum class Look { go_on, stop };
 // each time it sees the same. The decisions are those made so far, and go on growing while `look`
 // uses the file system.
 Exploration explore_crashes(
-    const CrashPoint& point, std::uint64_t most_states,
+    const CrashPoint& point, const ExploreOptions& options,
     const std::function<Look(MemoryFileSystem&, const CrashDecisions&)>& look);
 
 // Any thread may call any function. What it opened may outlive it, and keeps its contents alive.
