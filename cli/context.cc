@@ -43,6 +43,14 @@ Result<Config> settings_of(const Options& options) {
   return without_cache(config.error(), std::move(bare));
 }
 
+// With the setting and where it comes from.
+ExitCode refuse_because_of(const Context& context, std::string_view key) {
+  const auto setting = std::ranges::find(context.config.settings, key, &Setting::key);
+  return fail(exit_refused,
+              fmt::format("the settings say that nothing is written: {} is set ({}); unset it", key,
+                          setting == context.config.settings.end() ? "" : setting->origin));
+}
+
 }  // namespace
 
 Result<Context> make_context(Options options) {
@@ -84,18 +92,14 @@ Context listening(const Context& context, Warnings& warnings) {
 
 std::optional<ExitCode> refuse_change(const Context& context) {
   const Config& config = context.config;
-  if (!config.read_only && !config.must_hit) return std::nullopt;
-  const std::string_view key = config.must_hit ? "must_hit" : "readonly";
-  const auto setting = std::ranges::find(config.settings, key, &Setting::key);
-  return fail(exit_refused,
-              fmt::format("the settings say that nothing is written: {} is set ({}); unset it", key,
-                          setting == config.settings.end() ? "" : setting->origin));
+  if (config.must_hit) return refuse_because_of(context, "must_hit");
+  if (config.read_only) return refuse_because_of(context, "readonly");
+  return std::nullopt;
 }
 
 std::optional<ExitCode> refuse_write(const Context& context) {
-  const Mode mode = mode_of(context.config);
-  if (mode == Mode::read_write || mode == Mode::refresh) return std::nullopt;
-  return fail(exit_refused, "the settings say that nothing is written; see `larder config`");
+  if (context.config.disabled) return refuse_because_of(context, "disable");
+  return refuse_change(context);
 }
 
 void keep_statistics(Store& store) {

@@ -34,18 +34,35 @@ Errc code_of(int os_error) {
   }
 }
 
+constexpr std::string_view not_written = "cannot be written";
+
+std::string_view advice(std::string_view what, int os_error) {
+  switch (os_error) {
+    case ENOENT: return what == not_written ? "; make its folder first" : "; check the name";
+    case EACCES:
+    case EPERM: return "; check its owner and mode, and those of its folder";
+    case EISDIR: return "; name a file";
+    case EROFS: return "; name a place that may be written";
+    case ENOSPC:
+    case EDQUOT: return "; free some space";
+    default: return "";
+  }
+}
+
 std::unexpected<Error> failed(const std::string& path, std::string_view what, int os_error) {
-  return std::unexpected(
-      Error{.code = code_of(os_error),
-            .os_error = os_error,
-            .message = fmt::format("{} {}: {}", path, what, std::strerror(os_error))});
+  return std::unexpected(Error{
+      .code = code_of(os_error),
+      .os_error = os_error,
+      .message =
+          fmt::format("{} {}: {}{}", path, what, std::strerror(os_error), advice(what, os_error))});
 }
 
 std::unexpected<Error> over_the_cap(const std::string& path, std::uint64_t max_bytes) {
   return std::unexpected(
       Error{.code = Errc::too_large,
-            .message = fmt::format("{} is larger than {}, the most that an entry can hold", path,
-                                   human_bytes(max_bytes))});
+            .message = fmt::format("{} is larger than {}, the most that an entry can hold; use it "
+                                   "without keeping it",
+                                   path, human_bytes(max_bytes))});
 }
 
 // As many bytes as there are, up to the size of `into`; -1 and errno otherwise.
@@ -110,11 +127,11 @@ Result<Descriptor> create_beside(const std::string& path, std::string& temporary
   const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) {
-    return failed(path, "cannot be written", errno);
+    return failed(path, not_written, errno);
   }
   temporary = fmt::format("{}.larder-{:016x}.tmp", folder, random);
   Descriptor made(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!made) return failed(path, "cannot be written", errno);
+  if (!made) return failed(path, not_written, errno);
   return made;
 }
 
@@ -137,7 +154,7 @@ Result<void> replace(const std::string& path, std::span<const std::byte> bytes) 
   if (done) return {};
   const int os_error = errno;
   ::unlink(temporary.c_str());
-  return failed(path, "cannot be written", os_error);
+  return failed(path, not_written, os_error);
 }
 
 // Without O_NONBLOCK a FIFO that nobody reads would hold us for ever. What comes to stand at the
@@ -153,7 +170,7 @@ Result<void> write_directly(const std::string& path, std::span<const std::byte> 
   }
   if (!file || ::fcntl(file.get(), F_SETFL, O_WRONLY | O_APPEND) != 0 ||
       !write_fully(file.get(), bytes) || file.close() != 0) {
-    return failed(path, "cannot be written", errno);
+    return failed(path, not_written, errno);
   }
   return {};
 }
@@ -208,17 +225,17 @@ Result<Place> place_of(const std::string& path) {
     if (is_in_proc(at)) return Place{PlaceKind::stream, at};
     struct stat info{};
     if (::lstat(at.c_str(), &info) != 0) {
-      if (errno != ENOENT) return failed(path, "cannot be written", errno);
+      if (errno != ENOENT) return failed(path, not_written, errno);
       return Place{links == 0 ? PlaceKind::file : PlaceKind::nothing, at};
     }
-    if (S_ISDIR(info.st_mode)) return failed(path, "cannot be written", EISDIR);
+    if (S_ISDIR(info.st_mode)) return failed(path, not_written, EISDIR);
     if (S_ISREG(info.st_mode)) return Place{PlaceKind::file, at};
     if (!S_ISLNK(info.st_mode)) return Place{PlaceKind::stream, at};
     auto target = read_link(at);
     if (!target) return std::unexpected(std::move(target).error());
     at = *std::move(target);
   }
-  return failed(path, "cannot be written", ELOOP);
+  return failed(path, not_written, ELOOP);
 }
 
 // Our own standard output under another name: opening it anew would lose its position in a file,
@@ -281,7 +298,7 @@ Result<void> write_in_place_of(const std::string& path, std::span<const std::byt
 
 Result<void> write_standard_output(std::span<const std::byte> bytes) {
   if (!write_fully(STDOUT_FILENO, bytes)) {
-    return failed("standard output", "cannot be written", errno);
+    return failed("standard output", not_written, errno);
   }
   return {};
 }

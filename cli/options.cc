@@ -244,6 +244,9 @@ void check(const CLI::App& app, const Words& words, Options& options) {
   if (options.verb == "once" && options.command.empty()) {
     throw Usage{"once: no COMMAND; write it after `--`"};
   }
+  if (options.verb == "put" && options.file.empty()) {
+    throw Usage{"put: the name of FILE is empty; name a file, or - for standard input"};
+  }
   if (options.output && options.output->empty()) throw Usage{"-o: the name is empty; name a file"};
   if (options.verb != "once") return;
   if (options.command.front().empty()) throw Usage{"once: COMMAND is empty; name a program"};

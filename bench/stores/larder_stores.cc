@@ -34,8 +34,9 @@ class LarderStore : public BenchStore {
 
   bool get_many(std::span<const Fingerprint> keys) override {
     const auto found = store_->get_many(keys);
+    if (!found) return false;
     bool all = true;
-    for (const auto& one : found) all = one && *one && hit((*one)->bytes()) && all;
+    for (const auto& one : *found) all = one && *one && hit((*one)->bytes()) && all;
     return all;
   }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
 
 #include "exit_code.h"
@@ -16,6 +17,12 @@ std::string_view advice(const Error& error) {
     case Errc::not_ours: return "; move it away";
     default: return "";
   }
+}
+
+// Some messages have it in a path.
+std::string with_fingerprint(const Fingerprint& fingerprint, const std::string& message) {
+  const std::string hex = fingerprint.hex();
+  return message.contains(hex) ? message : fmt::format("{}: {}", hex, message);
 }
 
 // Cache::get gives a value for every kind of miss; its counters say which kind it was.
@@ -54,9 +61,9 @@ ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error) {
     case Errc::not_ours:
     case Errc::too_large:
       return fail(exit_not_found,
-                  fmt::format("{}: {}{}", fingerprint.hex(), error.message, advice(error)));
+                  with_fingerprint(fingerprint, error.message) + std::string(advice(error)));
     case Errc::must_hit: return fail(exit_not_found, error.message);
-    default: return fail(exit_refused, fmt::format("{}: {}", fingerprint.hex(), error.message));
+    default: return fail(exit_refused, with_fingerprint(fingerprint, error.message));
   }
 }
 

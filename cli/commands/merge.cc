@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <span>
@@ -42,8 +43,15 @@ bool is_same_directory(const std::string& a, const std::string& b) {
 struct Outcome {
   MergeReport report;
   std::uint64_t evicted = 0;
-  std::vector<std::string> passed_over;
+  std::vector<Stray> lost;               // in FROM, damaged so that nobody can tell whose it was
+  std::vector<std::string> passed_over;  // in FROM, could not be looked at
 };
+
+std::uint64_t damaged_in(const Outcome& outcome) {
+  std::uint64_t count = outcome.report.damaged.size();
+  for (const Stray& stray : outcome.lost) count += std::max<std::uint64_t>(stray.entries, 1);
+  return count;
+}
 
 std::uint64_t refused_in(const Outcome& outcome) {
   return outcome.report.refused.size() + outcome.passed_over.size();
@@ -58,13 +66,17 @@ void print_troubles(std::string_view word, const std::vector<MergeReport::Troubl
 void print_text(const Outcome& outcome) {
   const MergeReport& report = outcome.report;
   print_troubles("damaged", report.damaged);
+  for (const Stray& stray : outcome.lost) {
+    fmt::print("{} {}: {}\n", coloured(Colour::red, "damaged"), printable(stray.location),
+               printable(stray.message));
+  }
   print_troubles("refused", report.refused);
   for (const std::string& message : outcome.passed_over) {
     fmt::print("{} {}\n", coloured(Colour::red, "refused"), printable(message));
   }
   fmt::print("{} copied ({}), {} already there, {} damaged, {} refused, {} evicted\n",
              report.copied, human_bytes(report.copied_bytes), report.already_there,
-             report.damaged.size(), refused_in(outcome), outcome.evicted);
+             damaged_in(outcome), refused_in(outcome), outcome.evicted);
 }
 
 Document list_of(const std::vector<MergeReport::Trouble>& troubles) {
@@ -77,13 +89,20 @@ Document list_of(const std::vector<MergeReport::Trouble>& troubles) {
 
 void print_json(const Outcome& outcome) {
   const MergeReport& report = outcome.report;
+  Document damaged = list_of(report.damaged);
+  for (const Stray& stray : outcome.lost) {
+    damaged.append(Document::object()
+                       .set("location", stray.location)
+                       .set("message", stray.message)
+                       .set("entries", stray.entries));
+  }
   Document passed_over = Document::list();
   for (const std::string& message : outcome.passed_over) passed_over.append(message);
   Document::object()
       .set("copied", report.copied)
       .set("copied_bytes", report.copied_bytes)
       .set("already_there", report.already_there)
-      .set("damaged", list_of(report.damaged))
+      .set("damaged", damaged)
       .set("refused", list_of(report.refused))
       .set("passed_over", passed_over)
       .set("recipes_dropped", report.recipes_dropped)
@@ -99,11 +118,11 @@ int conclude(const Outcome& outcome) {
                          ? "one recipe was"
                          : fmt::format("{} recipes were", report.recipes_dropped)));
   }
-  if (!report.damaged.empty()) {
+  if (const std::uint64_t damaged = damaged_in(outcome); damaged != 0) {
     warn(
         fmt::format("{} damaged in FROM, where they stay; `larder --store FROM verify --repair` "
                     "removes them",
-                    report.damaged.size()));
+                    damaged));
   }
   const std::uint64_t refused = refused_in(outcome);
   if (refused == 0) return exit_ok;
@@ -119,13 +138,16 @@ Result<std::shared_ptr<Store>> open_source(const Location& location, const Logge
                      .log = log});
 }
 
-// What could not even be listed, the library tells by warnings.
-Result<std::vector<EntryInfo>> list_source(Store& from, Warnings& warnings, Outcome& outcome) {
-  const auto told_by_open = static_cast<std::ptrdiff_t>(warnings.all().size());
-  auto entries = entries_by_last_use(from);
-  const std::vector<std::string> told = warnings.all();
-  outcome.passed_over.assign(told.begin() + told_by_open, told.end());
-  return entries;
+// What the entries do not show: it cannot be copied, whatever it was. What is foreign is nobody's.
+Result<void> look_for_strays(Store& from, Outcome& outcome) {
+  return from.visit_strays([&outcome](const Stray& stray) {
+    if (stray.code == Errc::corrupt) {
+      outcome.lost.push_back(stray);
+    } else if (stray.code != Errc::not_ours) {
+      outcome.passed_over.push_back(stray.location + ": " + stray.message);
+    }
+    return Visit::go_on;
+  });
 }
 
 Result<void> copy(Store& from, Store& to, std::span<const EntryInfo> entries, Recipes recipes,
@@ -156,15 +178,16 @@ int run_merge(const Context& context) {
   if (::access(source->directory.c_str(), F_OK) != 0 && errno == ENOENT) {
     warn(fmt::format("{} does not exist; there is nothing to merge", source->directory));
   }
-  Warnings warnings;
-  auto from = open_source(*source, warnings.listen(context.log));
+  auto from = open_source(*source, context.log);
   if (!from) return fail(from.error());
   std::atomic<std::uint64_t> evicted = 0;
   auto to = open_for_writing(context, [&evicted](const Eviction&) { ++evicted; });
   if (!to) return fail(to.error());
   Outcome outcome;
-  const auto entries = list_source(**from, warnings, outcome);
+  const auto entries = entries_by_last_use(**from);
   if (!entries) return fail(entries.error());
+  const auto strays = look_for_strays(**from, outcome);
+  if (!strays) return fail(strays.error());
   const auto copied = copy(**from, **to, *entries, recipes_of(context), outcome);
   if (!copied) return fail(copied.error());
   outcome.evicted = evicted;

@@ -50,10 +50,11 @@ int run_prune(const Context& context) {
   }
   Progress progress("evicting");
   Warnings warnings;
-  auto store =
-      open_for_writing(listening(context, warnings), [&](const Eviction&) { progress.step(); });
-  if (!store) return fail(store.error());
   const bool dry_run = context.options.dry_run;
+  const Context heard = listening(context, warnings);
+  auto store = dry_run ? open_for_reading(heard)
+                       : open_for_writing(heard, [&](const Eviction&) { progress.step(); });
+  if (!store) return fail(store.error());
   const auto report = (*store)->prune(budget_of(context), dry_run ? DryRun::yes : DryRun::no);
   if (!report) return fail_in_store(context, report.error());
   if (!dry_run) keep_statistics(**store);

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,19 +17,40 @@ namespace larder::cli {
 namespace {
 
 struct Trouble {
-  Fingerprint fingerprint;
+  std::optional<Fingerprint> fingerprint;  // else the place alone is known
+  std::string location;                    // of what has no fingerprint
   std::string message;
-  bool repaired = false;
+  std::uint64_t entries = 1;
+  bool removed = false;
+
+  std::string name() const { return fingerprint ? fingerprint->hex() : location; }
+  std::uint64_t count() const { return std::max<std::uint64_t>(entries, 1); }
 };
+
+using Troubles = std::vector<Trouble>;
 
 struct Verdict {
   std::uint64_t good = 0;
   std::uint64_t good_bytes = 0;
-  std::vector<Trouble> damaged;
-  std::vector<Trouble> foreign;          // under a name of ours, but no entry; never touched
-  std::vector<Trouble> unreadable;       // the system did not let us see
-  std::vector<std::string> passed_over;  // folders and entries that could not even be listed
+  Troubles damaged;
+  Troubles foreign;     // under a name of ours, but no entry; never touched
+  Troubles unreadable;  // the system did not let us see
+
+  Troubles& of(Errc code) {
+    switch (code) {
+      case Errc::corrupt: return damaged;
+      case Errc::not_ours:
+      case Errc::too_large: return foreign;
+      default: return unreadable;
+    }
+  }
 };
+
+std::uint64_t count_of(const Troubles& troubles) {
+  std::uint64_t count = 0;
+  for (const Trouble& trouble : troubles) count += trouble.count();
+  return count;
+}
 
 Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
   std::vector<Fingerprint> fingerprints;
@@ -38,18 +62,14 @@ Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
   return fingerprints;
 }
 
-enum class Repairs { no, yes };
-
 // At once: the longer a repair waits, the likelier is it that somebody else has mended the entry.
-Trouble treat_damage(Store& store, Trouble trouble, Repairs repairs) {
-  if (repairs == Repairs::no) return trouble;
-  const auto repaired = repair(store, trouble.fingerprint);
-  trouble.repaired = repaired && *repaired;
-  if (!repaired) warn(fmt::format("{}: {}", trouble.fingerprint.hex(), repaired.error().message));
-  return trouble;
+void treat_damage(Store& store, const Fingerprint& fingerprint, Trouble& trouble) {
+  const auto repaired = repair(store, fingerprint);
+  trouble.removed = repaired && *repaired;
+  if (!repaired) warn(fmt::format("{}: {}", fingerprint.hex(), repaired.error().message));
 }
 
-void verify_one(Store& store, const Fingerprint& fingerprint, Repairs repairs, Verdict& verdict) {
+void verify_one(Store& store, const Fingerprint& fingerprint, Repair repairs, Verdict& verdict) {
   const auto details = store.inspect(fingerprint);
   if (details) {
     // Without details it was removed since it was listed, which is nobody's fault.
@@ -58,20 +78,32 @@ void verify_one(Store& store, const Fingerprint& fingerprint, Repairs repairs, V
     verdict.good_bytes += (*details)->info.payload_bytes;
     return;
   }
-  Trouble trouble{fingerprint, details.error().message};
-  switch (details.error().code) {
-    case Errc::corrupt:
-      return verdict.damaged.push_back(treat_damage(store, std::move(trouble), repairs));
-    case Errc::not_ours:
-    case Errc::too_large: return verdict.foreign.push_back(std::move(trouble));
-    default: return verdict.unreadable.push_back(std::move(trouble));
-  }
+  const Errc code = details.error().code;
+  Trouble trouble{.fingerprint = fingerprint, .location = {}, .message = details.error().message};
+  if (code == Errc::corrupt && repairs == Repair::yes) treat_damage(store, fingerprint, trouble);
+  verdict.of(code).push_back(std::move(trouble));
 }
 
-void print_troubles(std::string_view word, Colour colour, const std::vector<Trouble>& troubles) {
-  for (const auto& [fingerprint, message, repaired] : troubles) {
-    fmt::print("{} {}{}: {}\n", coloured(colour, word), fingerprint.hex(),
-               repaired ? " (removed)" : "", printable(message));
+Result<void> verify_strays(Store& store, Repair repairs, Verdict& verdict) {
+  return store.visit_strays(
+      [&](const Stray& stray) {
+        verdict.of(stray.code)
+            .push_back({.fingerprint = {},
+                        .location = stray.location,
+                        .message = stray.message,
+                        .entries = stray.entries,
+                        .removed = stray.removed});
+        return Visit::go_on;
+      },
+      repairs);
+}
+
+void print_troubles(std::string_view word, Colour colour, const Troubles& troubles) {
+  for (const Trouble& trouble : troubles) {
+    const std::string several =
+        trouble.entries > 1 ? fmt::format(" ({} entries)", trouble.entries) : "";
+    fmt::print("{} {}{}{}: {}\n", coloured(colour, word), printable(trouble.name()), several,
+               trouble.removed ? " (removed)" : "", printable(trouble.message));
   }
 }
 
@@ -79,46 +111,43 @@ void print_text(const Verdict& verdict) {
   print_troubles("damaged", Colour::red, verdict.damaged);
   print_troubles("foreign", Colour::yellow, verdict.foreign);
   print_troubles("unreadable", Colour::red, verdict.unreadable);
-  for (const std::string& message : verdict.passed_over) {
-    fmt::print("{} {}\n", coloured(Colour::red, "unreadable"), printable(message));
-  }
   fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable\n", verdict.good,
-             human_bytes(verdict.good_bytes), verdict.damaged.size(), verdict.foreign.size(),
-             verdict.unreadable.size() + verdict.passed_over.size());
+             human_bytes(verdict.good_bytes), count_of(verdict.damaged), count_of(verdict.foreign),
+             count_of(verdict.unreadable));
 }
 
-Document list_of(const std::vector<Trouble>& troubles) {
+Document list_of(const Troubles& troubles) {
   Document list = Document::list();
-  for (const auto& [fingerprint, message, repaired] : troubles) {
+  for (const Trouble& trouble : troubles) {
     list.append(Document::object()
-                    .set("fingerprint", fingerprint.hex())
-                    .set("message", message)
-                    .set("removed", repaired));
+                    .set(trouble.fingerprint ? "fingerprint" : "location", trouble.name())
+                    .set("message", trouble.message)
+                    .set("entries", trouble.entries)
+                    .set("removed", trouble.removed));
   }
   return list;
 }
 
 void print_json(const Verdict& verdict) {
-  Document passed_over = Document::list();
-  for (const std::string& message : verdict.passed_over) passed_over.append(message);
   Document::object()
       .set("good", verdict.good)
       .set("good_bytes", verdict.good_bytes)
       .set("damaged", list_of(verdict.damaged))
       .set("foreign", list_of(verdict.foreign))
       .set("unreadable", list_of(verdict.unreadable))
-      .set("passed_over", passed_over)
       .print();
 }
 
-int exit_code_of(const Verdict& verdict) {
-  std::size_t left = 0;
-  for (const Trouble& trouble : verdict.damaged) left += trouble.repaired ? 0 : 1;
+int exit_code_of(const Verdict& verdict, Repair repairs) {
+  std::uint64_t left = 0;
+  for (const Trouble& trouble : verdict.damaged) left += trouble.removed ? 0 : trouble.count();
   if (left != 0) {
-    return fail(exit_corrupt,
-                fmt::format("{} damaged; `larder verify --repair` removes what is damaged", left));
+    const std::string_view advice = repairs == Repair::yes
+                                        ? "and still there, as said above; try again"
+                                        : "`larder verify --repair` removes what is damaged";
+    return fail(exit_corrupt, fmt::format("{} damaged; {}", left, advice));
   }
-  const std::size_t unreadable = verdict.unreadable.size() + verdict.passed_over.size();
+  const std::uint64_t unreadable = count_of(verdict.unreadable);
   if (unreadable != 0) {
     return fail(
         exit_refused,
@@ -130,22 +159,16 @@ int exit_code_of(const Verdict& verdict) {
 }  // namespace
 
 int run_verify(const Context& context) {
-  const Repairs repairs = context.options.repair ? Repairs::yes : Repairs::no;
-  if (repairs == Repairs::yes) {
+  const Repair repairs = context.options.repair ? Repair::yes : Repair::no;
+  if (repairs == Repair::yes) {
     if (const auto code = refuse_change(context)) return *code;
   }
-  Warnings warnings;
-  const Context heard = listening(context, warnings);
-  auto store = repairs == Repairs::yes ? open_for_writing(heard) : open_for_reading(heard);
+  auto store = repairs == Repair::yes ? open_for_writing(context) : open_for_reading(context);
   if (!store) return fail(store.error());
-  const auto told_by_open = static_cast<std::ptrdiff_t>(warnings.all().size());
   const auto fingerprints = fingerprints_of(**store);
   if (!fingerprints) return fail(fingerprints.error());
 
   Verdict verdict;
-  verdict.passed_over = warnings.all();
-  verdict.passed_over.erase(verdict.passed_over.begin(),
-                            verdict.passed_over.begin() + told_by_open);
   {
     Progress progress("verifying");
     progress.expect(fingerprints->size());
@@ -154,8 +177,10 @@ int run_verify(const Context& context) {
       progress.step();
     }
   }
+  const auto strays = verify_strays(**store, repairs, verdict);
+  if (!strays) return fail(strays.error());
   context.options.format == Format::json ? print_json(verdict) : print_text(verdict);
-  return exit_code_of(verdict);
+  return exit_code_of(verdict, repairs);
 }
 
 }  // namespace larder::cli

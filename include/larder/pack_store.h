@@ -20,17 +20,18 @@
 
 namespace larder LARDER_PUBLIC {
 
-// A payload where it lies in a mapped segment. Verified when it was handed out, and weaker than an
-// Artifact from then on: whoever may write the file can change the bytes later, and when another
-// program cuts the file short, or the disk fails to give a page back, touching them raises SIGBUS.
-// Larder itself never changes or shortens what a view shows. The segment stays mapped, and its disk
-// space in use, as long as a view of it lives; a view may outlive its store. Cheap to copy.
+// A payload where it lies in a mapped segment, or in the mapped file of a large artifact. Verified
+// when it was handed out, and weaker than an Artifact from then on: whoever may write the file can
+// change the bytes later, and when another program cuts the file short, or the disk fails to give a
+// page back, touching them raises SIGBUS. Larder itself never changes or shortens what a view
+// shows. The file stays mapped, and its disk space in use, as long as a view of it lives; a view
+// may outlive its store. Cheap to copy.
 class MappedView {
  public:
   MappedView(std::span<const std::byte> bytes, std::shared_ptr<const void> keeps) noexcept
       : bytes_(bytes), keeps_(std::move(keeps)) {}
 
-  // 64-byte aligned when it lies in a segment uncompressed.
+  // 64-byte aligned, but for what was compressed.
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
  private:
@@ -57,8 +58,8 @@ struct PackStoreOptions {
 
 class PackStore : public Store {
  public:
-  // As get, but without copying; see MappedView for what it cannot promise. Compressed artifacts,
-  // and those in files of their own, are read into memory as get does.
+  // As get, but without copying; see MappedView for what it cannot promise. Compressed artifacts
+  // are read into memory as get does, and so is what cannot be mapped.
   virtual Result<std::optional<MappedView>> view(const Fingerprint& fingerprint) = 0;
 
   // Upkeep that puts do in small steps, all of it, and what they leave undone: evicts to the
@@ -77,7 +78,9 @@ class PackStore : public Store {
 // index; other processes then wait for it, timed_out after ten seconds.
 //
 // visit passes over entries whose header is damaged, and with it their fingerprint; it tells the
-// log how many, with a warning for each segment.
+// log how many, with a warning for each segment. visit_strays names their places, and that of a
+// segment of which nothing can be read; its repair takes them out of the index, and removes such a
+// segment unless a process writes it.
 //
 // Last uses are known only as "since the last eviction step or before": EntryInfo::last_used_s is
 // the time of the put, or of the step that kept the entry because it had been used.

@@ -44,7 +44,8 @@ struct RecipeField {
 
 // Typed, length-delimited, domain-separated: `-I -O2` and `-I-O2` differ, ("ab","c") and ("a","bc")
 // differ, the order of fields does not matter, and a repeated name is an error when finished.
-// docs/FORMAT.md gives the bytes. Not safe for use by several threads at once.
+// docs/FORMAT.md gives the bytes. Not safe for use by several threads at once. What does not give a
+// Result may throw bad_alloc.
 class Recipe {
  public:
   static constexpr std::size_t max_encoded_bytes = 4096;

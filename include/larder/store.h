@@ -48,6 +48,20 @@ struct EntryDetails {
 enum class Visit { go_on, stop };
 using EntryVisitor = std::function<Visit(const EntryInfo&)>;
 
+// What stands in a store and is no entry that anybody could ask for.
+struct Stray {
+  // corrupt: entries, damaged so that nobody can tell whose they were. not_ours: no entry, where
+  // one could be; it is neither read nor touched. Others: why it cannot be looked at.
+  Errc code = Errc::corrupt;
+  std::string location;       // a path; in a pack with the offset in it
+  std::string message;        // what it is and what to do, without the location
+  std::uint64_t entries = 0;  // that are lost with it, as far as is known
+  bool removed = false;       // by the repair that was asked for
+};
+using StrayVisitor = std::function<Visit(const Stray&)>;
+
+enum class Repair { no, yes };
+
 enum class EvictionReason { bytes, entries, free_space, age, cleared };
 
 struct Eviction {
@@ -92,12 +106,13 @@ class Lease {
   virtual ~Lease() = default;
 };
 
+using Lookup = Result<std::optional<Artifact>>;  // what a get answers
+
 // Every function may be called by any number of threads at once, and reports failure by its result
-// alone: nothing throws but get_many, and no call waits for another process longer than a few
-// system calls. What a listener or logger throws is dropped; what a visitor throws ends the visit
-// with io_error. Without memory, metrics() tells what it can, durability() is not durable, and
-// describe() is empty. Counted in metrics(): every get, get_into, get_many element and contains is
-// one look-up.
+// alone: nothing throws, and no call waits for another process longer than a few system calls. What
+// a listener or logger throws is dropped; what a visitor throws ends the visit with io_error.
+// Without memory, metrics() tells what it can, durability() is not durable, and describe() is
+// empty. Counted in metrics(): every get, get_into, get_many element and contains is one look-up.
 //
 // A forked child may use every store, and starts anew: nothing pending, lost or queued, counters at
 // zero, a memory store empty. A callback that forks must not return in the child.
@@ -119,10 +134,9 @@ class Store {
   virtual Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
                                                       std::span<std::byte> into);
 
-  // One get for each, in the same order. A failed one does not disturb the others. Throws bad_alloc
+  // One get for each, in the same order. A failed one does not disturb the others. out_of_memory
   // when there is no memory for the answers themselves.
-  virtual std::vector<Result<std::optional<Artifact>>> get_many(
-      std::span<const Fingerprint> fingerprints);
+  virtual Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints);
 
   // Afterwards the entry holds these bytes: the same and good already, nothing is written; damaged
   // or different, replaced, so that a crash leaves the old or the new entry, whole. Visible to
@@ -150,6 +164,13 @@ class Store {
   // Calls back once per entry, in no order, without verifying; entries put or removed meanwhile may
   // or may not be seen. The visitor may call the store.
   virtual Result<void> visit(const EntryVisitor& visitor) = 0;
+
+  // Calls back for what visit passes over, in no order: damage beyond recognition, what is foreign
+  // under a name of the store's, and what cannot be looked at. Repair::yes takes the corrupt out of
+  // the store before it tells of it, and nothing else; what is put meanwhile stays. A repair that
+  // fails is told by the stray, which is then not removed. Errors: read_only for Repair::yes; those
+  // of reading the store's folders.
+  virtual Result<void> visit_strays(const StrayVisitor& visitor, Repair repair = Repair::no) = 0;
 
   // Evicts until `budget` holds. Never touches what Larder does not recognise as its own.
   virtual Result<PruneReport> prune(const Budget& budget, DryRun dry_run = DryRun::no) = 0;

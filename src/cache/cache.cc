@@ -13,7 +13,8 @@ namespace {
 std::unexpected<Error> writes_nothing() {
   return std::unexpected(
       Error{.code = Errc::read_only,
-            .message = "the cache was opened in a mode that writes nothing; open it read-write"});
+            .message = "the cache is in a mode that writes nothing; open it read-write, and unset "
+                       "LARDER_READONLY, LARDER_MUST_HIT and LARDER_DISABLE"});
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
   }
   auto found = store->get(fingerprint);
   if (!found) {
-    count_failed_look_up(found.error());
+    count_failed_look_up(fingerprint, std::move(found).error());
     return std::nullopt;
   }
   if (!*found) {
@@ -83,7 +84,8 @@ std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
   return *std::move(found);
 }
 
-void Cache::Impl::count_failed_look_up(const Error& error) {
+// Whoever reads the log was not there: the store's message may name but the place.
+void Cache::Impl::count_failed_look_up(const Fingerprint& fingerprint, Error error) {
   CacheCounters& counters = state().counters;
   switch (error.code) {
     case Errc::corrupt: ++counters.corrupt; break;
@@ -91,6 +93,9 @@ void Cache::Impl::count_failed_look_up(const Error& error) {
     case Errc::too_large: ++counters.skipped; break;
     default: ++counters.io_errors; break;
   }
+  if (!options.log) return;
+  const std::string hex = fingerprint.hex();
+  if (!error.message.contains(hex)) error.message.insert(0, hex + ": ");
   log_once(error);
 }
 

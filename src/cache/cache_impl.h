@@ -70,7 +70,7 @@ struct Cache::Impl {
   Result<Artifact> compile_and_put(Request& request);
   void run(Request& request);
 
-  void count_failed_look_up(const Error& error);
+  void count_failed_look_up(const Fingerprint& fingerprint, Error error);
   void log_once(const Error& error);
 
   Metrics metrics_of_stores() const noexcept;

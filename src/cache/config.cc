@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "cache/config_file.h"
 #include "cache/location.h"
@@ -25,6 +26,12 @@ constexpr const char* environment_keys[] = {"dir",       "max_size", "disable", 
 
 std::unexpected<Error> bad(const std::string& origin, const std::string& what) {
   return std::unexpected(Error{.code = Errc::bad_config, .message = origin + ": " + what});
+}
+
+// What a parser says of a value; that memory ran out is not the value's fault.
+std::unexpected<Error> bad(const std::string& origin, const Error& why) {
+  if (why.code == Errc::out_of_memory) return std::unexpected(why);
+  return bad(origin, why.message);
 }
 
 std::string variable_name(std::string_view key) {
@@ -115,7 +122,7 @@ Result<void> find_location(const Layers& layers, FileSystem& file_system, Config
   std::string origin = "default";
   if (const ConfiguredValue* value = layers.find("dir")) {
     auto location = parse_location(value->value);
-    if (!location) return bad(value->origin, location.error().message);
+    if (!location) return bad(value->origin, location.error());
     config.location = *std::move(location);
     origin = value->origin;
     const std::string& directory = config.location.directory;
@@ -147,7 +154,7 @@ Result<void> read_max_size(const Layers& layers, Config& config) {
     return {};
   }
   auto size = parse_size(value->value);
-  if (!size) return bad(value->origin, size.error().message);
+  if (!size) return bad(value->origin, size.error());
   if (*size == 0)
     return bad(value->origin, "a store of no bytes keeps nothing; set `disable` instead");
   config.max_size_bytes = *size;
@@ -206,9 +213,7 @@ void read_log(const Layers& layers, Config& config) {
       {.key = "log", .value = config.log, .origin = value == nullptr ? "default" : value->origin});
 }
 
-}  // namespace
-
-Result<Config> load_config(const ConfigSources& sources) {
+Result<Config> load(const ConfigSources& sources) {
   FileSystem& file_system =
       sources.file_system == nullptr ? posix_file_system() : *sources.file_system;
   Config config;
@@ -229,6 +234,12 @@ Result<Config> load_config(const ConfigSources& sources) {
   LARDER_CHECK_OK(read_boolean(layers, "refresh", &Config::refresh, config));
   read_log(layers, config);
   return config;
+}
+
+}  // namespace
+
+Result<Config> load_config(const ConfigSources& sources) {
+  return guarded([&] { return load(sources); });
 }
 
 }  // namespace larder

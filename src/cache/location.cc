@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/guarded.h"
 #include "os/environment.h"
 
 namespace larder {
@@ -42,22 +43,25 @@ std::string Location::text() const {
 }
 
 Result<Location> parse_location(std::string_view text) {
-  if (text.empty()) {
-    return std::unexpected(Error{.code = Errc::invalid_argument,
-                                 .message = "the store's name is empty; name a directory"});
-  }
-  const std::string_view scheme = scheme_of(text);
-  if (scheme.empty()) return Location{.kind = StoreKind::automatic, .directory = std::string(text)};
+  return guarded([&]() -> Result<Location> {
+    if (text.empty()) {
+      return std::unexpected(Error{.code = Errc::invalid_argument,
+                                   .message = "the store's name is empty; name a directory"});
+    }
+    const std::string_view scheme = scheme_of(text);
+    if (scheme.empty())
+      return Location{.kind = StoreKind::automatic, .directory = std::string(text)};
 
-  const std::string directory(text.substr(scheme.size() + 1));
-  if (scheme == "pack") return Location{.kind = StoreKind::pack, .directory = directory};
-  if (scheme == "file") return Location{.kind = StoreKind::file, .directory = directory};
-  if (scheme == "vyre") return Location{.kind = StoreKind::vyre, .directory = directory};
-  return std::unexpected(
-      Error{.code = Errc::invalid_argument,
-            .message = "`" + std::string(scheme) +
-                       ":` is no kind of store; use pack:, file: or vyre:, or write ./" +
-                       std::string(text) + " for a directory of that name"});
+    const std::string directory(text.substr(scheme.size() + 1));
+    if (scheme == "pack") return Location{.kind = StoreKind::pack, .directory = directory};
+    if (scheme == "file") return Location{.kind = StoreKind::file, .directory = directory};
+    if (scheme == "vyre") return Location{.kind = StoreKind::vyre, .directory = directory};
+    return std::unexpected(
+        Error{.code = Errc::invalid_argument,
+              .message = "`" + std::string(scheme) +
+                         ":` is no kind of store; use pack:, file: or vyre:, or write ./" +
+                         std::string(text) + " for a directory of that name"});
+  });
 }
 
 std::optional<std::string> absolute_path_variable(const char* name) {
@@ -67,13 +71,15 @@ std::optional<std::string> absolute_path_variable(const char* name) {
 }
 
 Result<std::string> default_directory(StoreKind kind) {
-  const std::string place(place_in_cache_directory(kind));
-  if (const auto cache = absolute_path_variable("XDG_CACHE_HOME")) return *cache + place;
-  if (const auto home = absolute_path_variable("HOME")) return *home + "/.cache" + place;
-  return std::unexpected(Error{
-      .code = Errc::no_home,
-      .message = "there is no user cache directory: neither XDG_CACHE_HOME nor HOME is set to "
-                 "an absolute path; set one of them, or name a store directory"});
+  return guarded([&]() -> Result<std::string> {
+    const std::string place(place_in_cache_directory(kind));
+    if (const auto cache = absolute_path_variable("XDG_CACHE_HOME")) return *cache + place;
+    if (const auto home = absolute_path_variable("HOME")) return *home + "/.cache" + place;
+    return std::unexpected(Error{
+        .code = Errc::no_home,
+        .message = "there is no user cache directory: neither XDG_CACHE_HOME nor HOME is set to "
+                   "an absolute path; set one of them, or name a store directory"});
+  });
 }
 
 }  // namespace larder

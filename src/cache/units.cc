@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/guarded.h"
 #include "larder/config.h"
 
 namespace larder {
@@ -79,14 +80,19 @@ Result<std::uint64_t> parse(std::string_view text, std::string_view lowered,
 }  // namespace
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  return parse(text, lower_case(text), size_units,
-               "no size; write a whole number of bytes, or one with K, M, G, T (or KiB, KB, ...), "
-               "for instance 5G");
+  return guarded([&] {
+    return parse(
+        text, lower_case(text), size_units,
+        "no size; write a whole number of bytes, or one with K, M, G, T (or KiB, KB, ...), "
+        "for instance 5G");
+  });
 }
 
 Result<std::uint64_t> parse_duration_ms(std::string_view text) {
-  return parse(text, text, duration_units,
-               "no duration; write a whole number with ms, s, m, h, d or w, for instance 7d");
+  return guarded([&] {
+    return parse(text, text, duration_units,
+                 "no duration; write a whole number with ms, s, m, h, d or w, for instance 7d");
+  });
 }
 
 }  // namespace larder

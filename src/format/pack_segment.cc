@@ -128,6 +128,11 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> by
   return header;
 }
 
+bool is_header_of_other_version(std::span<const std::byte> bytes) noexcept {
+  return bytes.size() >= segment_header_bytes && begins_with(bytes, segment_magic) &&
+         load_little<std::uint16_t>(bytes.data() + at_version) != segment_version;
+}
+
 SummaryEntry summary_entry(const Record& record, std::uint64_t slot_tag,
                            std::uint32_t place) noexcept {
   return {

@@ -9,6 +9,7 @@
 
 #include "base/byte_order.h"
 #include "base/digest.h"
+#include "base/guarded.h"
 #include "base/hex.h"
 #include "format/recipe_rules.h"
 
@@ -118,32 +119,36 @@ Recipe& Recipe::add_signed(std::string_view name, std::int64_t value) {
 }
 
 Result<Fingerprint> Recipe::fingerprint() const {
-  if (!problem_.empty()) return invalid(problem_);
-  Hasher hasher = begin_fingerprint(domain_, fields_.size());
-  for (const auto& [name, field] : fields_) add_to_fingerprint(hasher, field);
-  return Fingerprint{hasher.finish()};
+  return guarded([&]() -> Result<Fingerprint> {
+    if (!problem_.empty()) return invalid(problem_);
+    Hasher hasher = begin_fingerprint(domain_, fields_.size());
+    for (const auto& [name, field] : fields_) add_to_fingerprint(hasher, field);
+    return Fingerprint{hasher.finish()};
+  });
 }
 
 Result<Fingerprint> KeptRecipe::fingerprint() const {
-  if (!complete) {
-    return invalid(
-        "the kept recipe is not complete, fields were left out for want of room; "
-        "make the fingerprint from the original fields");
-  }
-  if (std::string problem = domain_problem(domain); !problem.empty()) {
-    return invalid(std::move(problem));
-  }
-  Hasher hasher = begin_fingerprint(domain, fields.size());
-  std::string_view previous;
-  for (const RecipeField& field : fields) {
-    // The empty name is refused here too: no name comes before it.
-    if (field.name.size() > Recipe::max_name_bytes || field.name <= previous) {
-      return invalid("the kept recipe's fields are not in the order of their names; sort them");
+  return guarded([&]() -> Result<Fingerprint> {
+    if (!complete) {
+      return invalid(
+          "the kept recipe is not complete, fields were left out for want of room; "
+          "make the fingerprint from the original fields");
     }
-    previous = field.name;
-    add_to_fingerprint(hasher, field);
-  }
-  return Fingerprint{hasher.finish()};
+    if (std::string problem = domain_problem(domain); !problem.empty()) {
+      return invalid(std::move(problem));
+    }
+    Hasher hasher = begin_fingerprint(domain, fields.size());
+    std::string_view previous;
+    for (const RecipeField& field : fields) {
+      // The empty name is refused here too: no name comes before it.
+      if (field.name.size() > Recipe::max_name_bytes || field.name <= previous) {
+        return invalid("the kept recipe's fields are not in the order of their names; sort them");
+      }
+      previous = field.name;
+      add_to_fingerprint(hasher, field);
+    }
+    return Fingerprint{hasher.finish()};
+  });
 }
 
 }  // namespace larder

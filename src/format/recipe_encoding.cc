@@ -7,6 +7,7 @@
 #include "base/byte_order.h"
 #include "base/checked_reader.h"
 #include "base/digest.h"
+#include "base/guarded.h"
 #include "format/recipe_rules.h"
 #include "larder/recipe.h"
 
@@ -173,26 +174,28 @@ std::string Recipe::encode() const {
 }
 
 Result<KeptRecipe> decode_recipe(std::string_view encoded) {
-  if (encoded.size() > Recipe::max_encoded_bytes) return damaged("it is too long");
-  CheckedReader reader(encoded);
-  if (reader.text(magic.size()) != magic) return damaged("it does not begin as a recipe");
-  const auto flags = reader.number<std::uint8_t>();
-  KeptRecipe recipe;
-  recipe.complete = (flags & fields_left_out) == 0;
-  recipe.domain = reader.text(reader.number<std::uint8_t>());
-  const auto field_count = reader.number<std::uint16_t>();
-  if (!reader.ok()) return damaged("it ends within its header");
-  if (flags > fields_left_out || recipe.domain.empty()) return damaged("its header is not valid");
-  for (std::size_t i = 0; i < field_count; ++i) {
-    auto field = read_field(reader);
-    if (!field) return std::unexpected(std::move(field).error());
-    if (!recipe.fields.empty() && field->name <= recipe.fields.back().name) {
-      return damaged("its fields are not in order");
+  return guarded([&]() -> Result<KeptRecipe> {
+    if (encoded.size() > Recipe::max_encoded_bytes) return damaged("it is too long");
+    CheckedReader reader(encoded);
+    if (reader.text(magic.size()) != magic) return damaged("it does not begin as a recipe");
+    const auto flags = reader.number<std::uint8_t>();
+    KeptRecipe recipe;
+    recipe.complete = (flags & fields_left_out) == 0;
+    recipe.domain = reader.text(reader.number<std::uint8_t>());
+    const auto field_count = reader.number<std::uint16_t>();
+    if (!reader.ok()) return damaged("it ends within its header");
+    if (flags > fields_left_out || recipe.domain.empty()) return damaged("its header is not valid");
+    for (std::size_t i = 0; i < field_count; ++i) {
+      auto field = read_field(reader);
+      if (!field) return std::unexpected(std::move(field).error());
+      if (!recipe.fields.empty() && field->name <= recipe.fields.back().name) {
+        return damaged("its fields are not in order");
+      }
+      recipe.fields.push_back(*std::move(field));
     }
-    recipe.fields.push_back(*std::move(field));
-  }
-  if (!reader.at_end()) return damaged("bytes follow its last field");
-  return recipe;
+    if (!reader.at_end()) return damaged("bytes follow its last field");
+    return recipe;
+  });
 }
 
 }  // namespace larder

@@ -21,13 +21,12 @@ Result<std::optional<Artifact>> Layer::get(const Fingerprint& fingerprint) {
   return store().get(fingerprint);
 }
 
-std::vector<Result<std::optional<Artifact>>> Layer::get_many(
-    std::span<const Fingerprint> fingerprints) {
+Result<std::vector<Lookup>> Layer::get_many(std::span<const Fingerprint> fingerprints) {
   if (!queues()) return store().get_many(fingerprints);
-  std::vector<Result<std::optional<Artifact>>> results;
-  results.reserve(fingerprints.size());
-  for (const Fingerprint& fingerprint : fingerprints) results.push_back(get(fingerprint));
-  return results;
+  std::vector<Lookup> answers;
+  answers.reserve(fingerprints.size());
+  for (const Fingerprint& fingerprint : fingerprints) answers.push_back(get(fingerprint));
+  return answers;
 }
 
 Result<bool> Layer::contains(const Fingerprint& fingerprint) {

@@ -31,7 +31,7 @@ class Layer {
 
   // The queue first: what is in it is newer than what the store has.
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint);
-  std::vector<Result<std::optional<Artifact>>> get_many(std::span<const Fingerprint> fingerprints);
+  Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints);
   Result<bool> contains(const Fingerprint& fingerprint);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint);
 

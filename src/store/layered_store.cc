@@ -90,39 +90,50 @@ Result<std::optional<Artifact>> LayeredStore::search(const Fingerprint& fingerpr
   return std::nullopt;
 }
 
+// What a tier answers to those that are `pending`, by their place in `asked`; a tier that has no
+// memory for its answers fails each of them.
+std::vector<Lookup> LayeredStore::ask(std::size_t tier, std::span<const Fingerprint> asked,
+                                      std::span<const std::size_t> pending) {
+  std::vector<Fingerprint> fingerprints;
+  fingerprints.reserve(pending.size());
+  for (const std::size_t i : pending) fingerprints.push_back(asked[i]);
+  auto answers = layers()[tier]->get_many(fingerprints);
+  if (answers) return *std::move(answers);
+  return std::vector<Lookup>(pending.size(), std::unexpected(answers.error()));
+}
+
 // One get_many of each tier, for what no faster one had.
-std::vector<Result<std::optional<Artifact>>> LayeredStore::get_many(
-    std::span<const Fingerprint> fingerprints) {
-  std::vector<Result<std::optional<Artifact>>> results(fingerprints.size());
-  std::vector<std::uint64_t> versions;
-  std::vector<std::size_t> pending;
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    versions.push_back(stripes().of(fingerprints[i]).version.load(std::memory_order_acquire));
-    pending.push_back(i);
-  }
-  for (std::size_t tier = 0; tier < layers().size() && !pending.empty(); ++tier) {
-    std::vector<Fingerprint> asked;
-    for (const std::size_t i : pending) asked.push_back(fingerprints[i]);
-    auto answers = layers()[tier]->get_many(asked);
-    std::vector<std::size_t> missing;
-    for (std::size_t k = 0; k < pending.size(); ++k) {
-      const std::size_t i = pending[k];
-      const bool hit = answers[k] && *answers[k];
-      if (hit) {
-        count_hit(stripes().of(asked[k]), (**answers[k]).size());
-        promote(asked[k], **answers[k], tier, versions[i]);
-      } else {
-        missing.push_back(i);
-      }
-      if (hit || (!answers[k] && results[i])) results[i] = std::move(answers[k]);
+Result<std::vector<Lookup>> LayeredStore::get_many(std::span<const Fingerprint> fingerprints) {
+  return guarded([&]() -> Result<std::vector<Lookup>> {
+    std::vector<Lookup> results(fingerprints.size());
+    std::vector<std::uint64_t> versions;
+    std::vector<std::size_t> pending;
+    for (std::size_t i = 0; i < fingerprints.size(); ++i) {
+      versions.push_back(stripes().of(fingerprints[i]).version.load(std::memory_order_acquire));
+      pending.push_back(i);
     }
-    pending = std::move(missing);
-  }
-  for (const std::size_t i : pending) {
-    Stripe& stripe = stripes().of(fingerprints[i]);
-    results[i] ? count_absent(stripe) : count_failure(stripe, results[i].error().code);
-  }
-  return results;
+    for (std::size_t tier = 0; tier < layers().size() && !pending.empty(); ++tier) {
+      auto answers = ask(tier, fingerprints, pending);
+      std::vector<std::size_t> missing;
+      for (std::size_t k = 0; k < pending.size(); ++k) {
+        const std::size_t i = pending[k];
+        const bool hit = answers[k] && *answers[k];
+        if (hit) {
+          count_hit(stripes().of(fingerprints[i]), (**answers[k]).size());
+          promote(fingerprints[i], **answers[k], tier, versions[i]);
+        } else {
+          missing.push_back(i);
+        }
+        if (hit || (!answers[k] && results[i])) results[i] = std::move(answers[k]);
+      }
+      pending = std::move(missing);
+    }
+    for (const std::size_t i : pending) {
+      Stripe& stripe = stripes().of(fingerprints[i]);
+      results[i] ? count_absent(stripe) : count_failure(stripe, results[i].error().code);
+    }
+    return results;
+  });
 }
 
 Result<bool> LayeredStore::contains(const Fingerprint& fingerprint) {

@@ -22,8 +22,7 @@ class LayeredStore final : public Store {
   ~LayeredStore() override;  // writes what is still queued
 
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
-  std::vector<Result<std::optional<Artifact>>> get_many(
-      std::span<const Fingerprint> fingerprints) override;
+  Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints) override;
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
@@ -31,6 +30,7 @@ class LayeredStore final : public Store {
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
@@ -61,6 +61,8 @@ class LayeredStore final : public Store {
   Stripes& stripes() const { return state().stripes; }
 
   Result<std::optional<Artifact>> search(const Fingerprint& fingerprint, std::size_t& tier);
+  std::vector<Lookup> ask(std::size_t tier, std::span<const Fingerprint> asked,
+                          std::span<const std::size_t> pending);
   Result<bool> search_whether(const Fingerprint& fingerprint);
   void promote(const Fingerprint& fingerprint, const Artifact& artifact, std::size_t from,
                std::uint64_t version) noexcept;

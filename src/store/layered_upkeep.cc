@@ -52,6 +52,25 @@ Result<void> LayeredStore::visit(const EntryVisitor& visitor) {
   });
 }
 
+// Of every tier; what may not be written is not repaired.
+Result<void> LayeredStore::visit_strays(const StrayVisitor& visitor, Repair repair) {
+  return guarded([&]() -> Result<void> {
+    std::optional<Error> failure;
+    bool stopped = false;
+    const auto told = [&](const Stray& stray) {
+      stopped = visitor(stray) == Visit::stop;
+      return stopped ? Visit::stop : Visit::go_on;
+    };
+    for (const auto& layer : layers()) {
+      auto visited = layer->store().visit_strays(told, layer->writable() ? repair : Repair::no);
+      if (!visited && !failure) failure = std::move(visited).error();
+      if (stopped) break;
+    }
+    if (failure) return std::unexpected(*std::move(failure));
+    return {};
+  });
+}
+
 // As the fastest tier that has it; the recipe from the fastest tier that has one.
 Result<std::optional<EntryDetails>> LayeredStore::inspect(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<std::optional<EntryDetails>> {

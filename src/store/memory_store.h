@@ -38,6 +38,7 @@ class MemoryStore final : public Store {
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;

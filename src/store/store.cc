@@ -25,12 +25,13 @@ Result<std::optional<std::size_t>> Store::get_into(const Fingerprint& fingerprin
   });
 }
 
-std::vector<Result<std::optional<Artifact>>> Store::get_many(
-    std::span<const Fingerprint> fingerprints) {
-  std::vector<Result<std::optional<Artifact>>> results;
-  results.reserve(fingerprints.size());
-  for (const Fingerprint& fingerprint : fingerprints) results.push_back(get(fingerprint));
-  return results;
+Result<std::vector<Lookup>> Store::get_many(std::span<const Fingerprint> fingerprints) {
+  return guarded([&]() -> Result<std::vector<Lookup>> {
+    std::vector<Lookup> answers;
+    answers.reserve(fingerprints.size());
+    for (const Fingerprint& fingerprint : fingerprints) answers.push_back(get(fingerprint));
+    return answers;
+  });
 }
 
 Result<bool> Store::contains(const Fingerprint& fingerprint) {

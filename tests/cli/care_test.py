@@ -7,8 +7,8 @@ import subprocess
 import time
 import unittest
 
-from program import (A, B, C, CORRUPT, NOBODY, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
-                     both_layouts, every_layout, is_root)
+from program import (A, B, C, CORRUPT, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE,
+                     both_layouts, every_layout)
 
 MAKE_ENTRIES = os.environ["LARDER_MAKE_ENTRIES"]
 
@@ -306,50 +306,6 @@ class CareOfPacks(CareTest):
                 os.unlink(os.path.join(self.store, name))
         self.assertEqual(self.left(), [A, B])
         self.assertEqual(self.larder("get", A), A.encode())
-
-    def test_verify_tells_of_what_nobody_can_name(self) -> None:
-        self.put(A, b"x")
-        self.put(B, b"y")
-        segment = os.path.join(self.store, "segments", "00000000.seg")
-        with open(segment, "r+b") as file:
-            file.seek(128)  # the first record begins behind two headers
-            file.write(b"?")
-        result = self.run_words(self.command("verify"))
-        self.expect_line(result, REFUSED, "1 could not be read")
-        self.assertIn(f"unreadable {segment}: 1 damaged".encode(), result.stdout)
-        self.assertIn(b"1 good", result.stdout)
-
-
-class Folders(ProgramTest):
-    def test_what_cannot_be_listed_is_told(self) -> None:
-        self.put(A, b"x")
-        self.put(B, b"x")
-        for base, folders, names in os.walk(self.store):
-            for name in [base] + [os.path.join(base, name) for name in names]:
-                if is_root():
-                    os.chown(name, NOBODY, NOBODY)
-        folder = os.path.dirname(self.entry_path(A))
-        os.chmod(folder, 0)
-        self.addCleanup(os.chmod, folder, 0o700)
-        result = self.as_nobody("verify", store=self.location())
-        self.expect_line(result, REFUSED, "1 could not be read")
-        self.assertIn(f"unreadable {folder}".encode(), result.stdout)
-        self.assertIn(b"1 good", result.stdout)
-        report = json.loads(self.as_nobody("--format", "json", "verify",
-                                           store=self.location()).stdout)
-        self.assertEqual((report["good"], len(report["passed_over"])), (1, 1))
-        self.assertIn(folder, report["passed_over"][0])
-        os.chmod(self.entry_path(B), 0)
-        self.expect_line(self.as_nobody("rm", B, store=self.location()), NOT_FOUND,
-                         "could not be read; it has been removed")
-        for words in (("list",), ("stats",), ("prune", "--max-size", "1G"), ("clear",)):
-            result = self.as_nobody(*words, store=self.location())
-            self.expect(result, OK)
-            self.assertRegex(result.stderr.decode(), f"\\Alarder: warning: {folder}[^\n]*\n\\Z")
-        os.chmod(folder, 0o700)
-        listed = self.as_nobody("list", store=self.location()).stdout.decode().splitlines()
-        self.assertEqual([line.split()[0] for line in listed], [A])
-
 
 class Fingerprints(ProgramTest):
     def fingerprint(self, *words: str) -> str:

@@ -100,8 +100,10 @@ class Settings(ProgramTest):
 
     def test_modes(self) -> None:
         self.put(A, b"x")
-        self.refused(REFUSED, "put", B, "-", given=b"y", says="settings", LARDER_READONLY="1")
-        self.refused(REFUSED, "rm", A, LARDER_READONLY="1")
+        for words in (("put", B, "-"), ("rm", A)):
+            self.refused(REFUSED, *words, says="readonly is set (environment LARDER_READONLY); "
+                         "unset it", LARDER_READONLY="1")
+            self.refused(REFUSED, *words, says="environment LARDER_DISABLE", LARDER_DISABLE="1")
         for words in (("clear",), ("prune",), ("zero-stats",), ("verify", "--repair")):
             self.refused(REFUSED, *words, says="LARDER_READONLY", LARDER_READONLY="1")
         self.larder("prune", "--dry-run", LARDER_READONLY="1")

@@ -108,14 +108,14 @@ TEST_P(EntriesContract, GetManyAnswersInTheOrderOfTheQuestions) {
   put(numbered(1), "one");
   put(numbered(3), "three");
   const std::vector<Fingerprint> asked = {numbered(3), numbered(2), numbered(1), numbered(3)};
-  const auto found = store_->get_many(asked);
+  const auto found = store_->get_many(asked).value();
   ASSERT_EQ(found.size(), 4u);
   const std::vector<std::string> expected = {"three", "absent", "one", "three"};
   for (std::size_t i = 0; i < found.size(); ++i) {
     ASSERT_TRUE(found[i]) << found[i].error().message;
     EXPECT_EQ(*found[i] ? (**found[i]).text() : "absent", expected[i]);
   }
-  EXPECT_TRUE(store_->get_many({}).empty());
+  EXPECT_TRUE(store_->get_many({}).value().empty());
 }
 
 TEST_P(EntriesContract, InspectDescribesTheEntryAndCountsNothing) {

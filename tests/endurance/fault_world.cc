@@ -178,7 +178,7 @@ void FaultWorld::get_many(const std::vector<int>& entries) {
   if (!store_) return;
   std::vector<Fingerprint> keys;
   for (const int entry : entries) keys.push_back(key(entry));
-  const auto found = watched([&] { return store_->get_many(keys); });
+  const auto found = watched([&] { return store_->get_many(keys); }).value();
   for (std::size_t i = 0; i < entries.size(); ++i) {
     note("get_many", found[i] && !*found[i] ? "absent" : outcome(found[i]));
     judge_get(entries[i], found[i]);

@@ -54,7 +54,7 @@ class PackTruncated : public ::testing::Test {
   }
 
   int read_any(PackStore& store) {
-    const auto many = store.get_many(all_);
+    const auto many = store.get_many(all_).value();
     std::vector<std::byte> into(40'000);
     for (std::uint32_t i = 0; i < entries; ++i) {
       if (!is_right(i, many[i])) return 2;

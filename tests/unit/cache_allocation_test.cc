@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
+#include <functional>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "larder/cache.h"
 #include "tests/unit/failing_allocator.h"
@@ -197,6 +201,58 @@ TEST_F(CacheAllocation, ListenersAndLoggersOfAFileStoreThatThrow) {
   ASSERT_TRUE(cache.put(numbered(1), std::as_bytes(std::span(text))));
   EXPECT_TRUE(cache.store().prune({.max_entries = 0}));
   EXPECT_EQ(evictions, 1);
+}
+
+TEST_F(CacheAllocation, ManyLookUpsFailByTheirResult) {
+  for (const std::uint64_t memory_bytes : {std::uint64_t{0}, std::uint64_t{1} << 20}) {
+    options_.memory_bytes = memory_bytes;
+    const std::array asked = {numbered(1), numbered(2)};
+    const int failures = fail_each([&](Cache& cache) {
+      const auto answers = cache.store().get_many(asked);
+      before_failure = never;
+      if (answers) {
+        EXPECT_EQ(answers->size(), 2u);
+      } else {
+        EXPECT_EQ(answers.error().code, Errc::out_of_memory);
+      }
+    });
+    EXPECT_GE(failures, 3);
+  }
+}
+
+TEST_F(CacheAllocation, WhatGivesAResultThrowsNothing) {
+  const std::string long_word(100, 'x');
+  const std::string recipe = Recipe("example.org 2026-11").field("name", long_word).encode();
+  const std::string place = "pack:/" + long_word;
+  const auto is_out_of_memory = [](const auto& result) {
+    return !result && result.error().code == Errc::out_of_memory;
+  };
+  const std::vector<std::function<bool()>> calls = {
+      [&] { return is_out_of_memory(load_config()); },
+      [&] { return is_out_of_memory(parse_location(place)); },
+      [&] { return is_out_of_memory(parse_size(long_word)); },
+      [&] { return is_out_of_memory(parse_duration_ms(long_word)); },
+      [&] { return is_out_of_memory(default_directory(StoreKind::pack)); },
+      [&] { return is_out_of_memory(decode_recipe(recipe)); },
+  };
+  for (const auto& call : calls) {
+    int failures = 0;
+    for (has_failed = true; has_failed; ++failures) {
+      has_failed = false;
+      before_failure = failures;
+      bool threw = false;
+      bool failed = false;
+      try {
+        failed = call();
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+      before_failure = never;
+      EXPECT_FALSE(threw) << failures;
+      EXPECT_TRUE(failed || !has_failed);
+    }
+    EXPECT_GE(failures, 2);
+  }
 }
 
 }  // namespace

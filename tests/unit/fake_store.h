@@ -59,6 +59,7 @@ class FakeStore final : public Store {
   }
 
   Result<void> visit(const EntryVisitor&) override { return failed(Errc::unsupported, "visit"); }
+  Result<void> visit_strays(const StrayVisitor&, Repair) override { return {}; }
   Result<PruneReport> prune(const Budget&, DryRun) override { return PruneReport{}; }
   Result<PruneReport> clear() override { return PruneReport{}; }
 

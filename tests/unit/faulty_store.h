@@ -24,6 +24,8 @@ class FaultyStore final : public Store {
   std::optional<Error> get_error = {}, put_error = {}, flush_error = {}, lease_error = {};
   std::optional<Error> visit_error = {}, remove_error = {};
   std::function<void()> after_get = {};
+  std::optional<Stray> stray = {};      // what visit_strays tells of
+  std::optional<Repair> repaired = {};  // as it was last asked to
   Metrics more_metrics = {};
   int inspections = 0;
 
@@ -63,6 +65,12 @@ class FaultyStore final : public Store {
   Result<void> visit(const EntryVisitor& visitor) override {
     if (visit_error) return std::unexpected(*visit_error);
     return inner_->visit(visitor);
+  }
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override {
+    repaired = repair;
+    if (stray) visitor(*stray);
+    if (visit_error) return std::unexpected(*visit_error);
+    return {};
   }
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override {
     return inner_->prune(budget, dry_run);

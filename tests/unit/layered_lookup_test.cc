@@ -175,7 +175,7 @@ TEST_F(LayeredLookupTest, GetManyPromotesAndPassesOverAsGetDoes) {
   ASSERT_TRUE(put(*fast_, 1, "one"));
   ASSERT_TRUE(put(*slow_, 2, "two"));
   const std::vector<Fingerprint> asked = {numbered(2), numbered(3), numbered(1)};
-  auto found = store_->get_many(asked);
+  auto found = store_->get_many(asked).value();
   ASSERT_EQ(found.size(), 3u);
   ASSERT_TRUE(found[0] && *found[0] && found[1] && found[2] && *found[2]);
   EXPECT_EQ((*found[0])->text(), "two");
@@ -184,7 +184,7 @@ TEST_F(LayeredLookupTest, GetManyPromotesAndPassesOverAsGetDoes) {
   EXPECT_TRUE(fast_->has(numbered(2)));
 
   fast_->get_error = FaultyStore::failing(Errc::io_error);
-  found = store_->get_many(asked);
+  found = store_->get_many(asked).value();
   ASSERT_TRUE(found[0] && *found[0]);
   ASSERT_FALSE(found[1]);
   EXPECT_EQ(found[1].error().code, Errc::io_error);
@@ -234,6 +234,24 @@ TEST(LayeredStore, ATierIsNeeded) {
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().code, Errc::invalid_argument);
   }
+}
+
+TEST_F(LayeredLookupTest, StraysOfEveryTierAreToldAndThoseOfWritableOnesRepaired) {
+  layer(TierWrite::never);
+  fast_->stray = {.code = Errc::not_ours, .location = "of the fast one", .message = {}};
+  slow_->stray = {.code = Errc::corrupt, .location = "of the slow one", .message = {}};
+  std::vector<std::string> told;
+  const auto tell = [&](const Stray& stray) {
+    told.push_back(stray.location);
+    return Visit::go_on;
+  };
+  EXPECT_TRUE(store_->visit_strays(tell, Repair::yes));
+  EXPECT_EQ(told, (std::vector<std::string>{"of the fast one", "of the slow one"}));
+  EXPECT_EQ(fast_->repaired, Repair::no);
+  EXPECT_EQ(slow_->repaired, Repair::yes);
+  fast_->visit_error = FaultyStore::failing(Errc::io_error);
+  EXPECT_EQ(store_->visit_strays(tell).error().code, Errc::io_error);
+  EXPECT_EQ(told.size(), 4u);
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ TEST_F(PackEvictThreads, GetManyReturnsTheEntriesOrNone) {
   std::array<Fingerprint, 16> keys;
   read_through_evictions(*store, [&](std::uint32_t first) {
     for (std::uint32_t i = 0; i < keys.size(); ++i) keys[i] = numbered(first + i);
-    const auto found = store->get_many(keys);
+    const auto found = store->get_many(keys).value();
     for (std::uint32_t i = 0; i < keys.size(); ++i) {
       ASSERT_TRUE(found[i]) << found[i].error().message;
       if (*found[i]) expect_payload((*found[i])->bytes(), first + i);

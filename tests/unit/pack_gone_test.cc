@@ -52,7 +52,8 @@ TEST_F(PackGone, AreClosedByGettingMany) {
   const auto writer = open();
   ASSERT_EQ(put(*writer, numbered(50), "new"), "ok");
   const std::vector<Fingerprint> asked(16, numbered(50));
-  for (const auto& found : reader->get_many(asked)) EXPECT_EQ(content(found), "new");
+  const auto answers = reader->get_many(asked).value();
+  for (const auto& found : answers) EXPECT_EQ(content(found), "new");
   ASSERT_TRUE(reader->flush());
   EXPECT_EQ(deleted_segments_open(), 0u);
 }

@@ -228,7 +228,9 @@ TEST_F(PackOpen, AnUnknownFileSystemIsDeclined) {
     const auto store = open_pack_store(directory_.options);
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, Errc::unsupported);
-    EXPECT_NE(store.error().message.find("file:/proc/larder"), std::string::npos);
+    const std::string& message = store.error().message;
+    EXPECT_TRUE(message.contains("name it file:/proc/larder")) << message;
+    EXPECT_TRUE(message.ends_with("on ext4, xfs, btrfs, f2fs, overlay or tmpfs")) << message;
   });
   for (const Operation& operation : operations) {
     EXPECT_FALSE(changes.contains(operation.op)) << op_name(operation.op);

@@ -199,7 +199,7 @@ TEST_F(PackStoreTest, GetManyAnswersEachInItsPlace) {
   for (std::uint32_t i = 0; i < 50; ++i) asked.push_back(numbered(49 - i));
   asked.push_back(numbered(100));
   const Metrics before = store_->metrics();
-  const auto answers = store_->get_many(asked);
+  const auto answers = store_->get_many(asked).value();
   ASSERT_EQ(answers.size(), 51u);
   for (std::uint32_t i = 0; i < 50; ++i) {
     const std::uint32_t number = 49 - i;

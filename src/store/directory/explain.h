@@ -15,6 +15,12 @@ Error at_path(Error error, std::string_view path);
 // for that could be missing.
 Error with_remedy(Error error, std::string_view path);
 
+// The one text for it.
+Error full_disk(Error error, std::string_view path);
+
+// For a call that would change a store which was opened for reading.
+Error opened_read_only(std::string_view path);
+
 }  // namespace larder::store_directory
 
 #endif  // LARDER_STORE_DIRECTORY_EXPLAIN_H_

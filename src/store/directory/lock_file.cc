@@ -9,6 +9,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/entry_name.h"
+#include "store/directory/explain.h"
 
 namespace larder::store_directory {
 namespace {
@@ -55,10 +56,9 @@ Result<std::shared_ptr<File>> LockFile::file() {
   LARDER_TRY(const auto root, directory_.writer());
   auto made = root->open_or_create_file(format::lock_name);
   if (!made) {
-    made.error().message = directory_.path() + "/" + std::string(format::lock_name) + ": " +
-                           made.error().message +
-                           "; check the owner and mode of the store's directory";
-    return std::unexpected(std::move(made).error());
+    const std::string& path = directory_.path();
+    return std::unexpected(with_remedy(
+        at_path(std::move(made).error(), path + "/" + std::string(format::lock_name)), path));
   }
   std::shared_ptr<File> opened = *std::move(made);
   LARDER_TRY(const FileInfo info, opened->info());

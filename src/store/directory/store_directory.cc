@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "store/directory/explain.h"
 
 namespace larder::store_directory {
 namespace {
@@ -23,9 +24,7 @@ Error explain(Error error, std::string_view path) {
           "another directory");
       break;
     case Errc::read_only: say("on a read-only file system; name another directory"); break;
-    case Errc::no_space:
-      say("no space left on the device; free some, or name another directory");
-      break;
+    case Errc::no_space: return full_disk(std::move(error), path);
     case Errc::unsafe_directory:
     case Errc::not_a_store:
     case Errc::wrong_kind:
@@ -92,8 +91,7 @@ Result<std::shared_ptr<Directory>> StoreDirectory::writer() {
 
 Result<StoreDirectory::Root> StoreDirectory::writer_root() {
   if (read_only()) {
-    return std::unexpected(Error{.code = Errc::read_only,
-                                 .message = path() + ": opened read-only; open it for writing"});
+    return std::unexpected(opened_read_only(path()));
   }
   if (Root root = claimed(); root.directory) return root;
   // Not under mutex_: a reader shall not wait for the syncs of a creation.

@@ -33,22 +33,32 @@ void FileStore::passed_over(std::string_view name, const Error& why) const {
                              ": passed over: " + why.message + "; look at the system's log");
 }
 
+// What a scan passes over is a stray for who asks for those; the others hear of it in the log.
+Visit FileStore::pass_over(const Scan& scan, std::string_view name, const Error& why) const {
+  if (scan.stray) return why.code == Errc::absent ? Visit::go_on : scan.stray(name, why);
+  passed_over(name, why);
+  return Visit::go_on;
+}
+
 // Entries of one folder. False when the visitor wants no more.
 Result<bool> FileStore::scan_folder(Directory& folder, std::string_view shard, const Scan& scan) {
   bool go_on = true;
   LARDER_CHECK_OK(folder.list([&](std::string_view name) {
     const auto fingerprint = format::parse_file_name(options_.layout, shard, name);
+    const auto path = [&] {
+      return (shard.empty() ? "" : std::string(shard) + "/") + std::string(name);
+    };
     const auto info = folder.info_at(name);
     if (!info) {
-      passed_over((shard.empty() ? "" : std::string(shard) + "/") + std::string(name),
-                  info.error());
-      return true;
+      go_on = pass_over(scan, path(), info.error()) == Visit::go_on;
+      return go_on;
     }
     if (fingerprint && info->kind == FileKind::regular && directory().trusts(info->owner)) {
       go_on = scan.entry({.fingerprint = *fingerprint, .info = *info}) == Visit::go_on;
-    } else if (options_.layout == FileLayout::larder) {
-      scan.other(*info);
+      return go_on;
     }
+    if (options_.layout == FileLayout::larder) scan.other(*info);
+    if (fingerprint && scan.stray) go_on = scan.stray(path(), foreign(*info)) == Visit::go_on;
     return go_on;
   }));
   return go_on;
@@ -77,12 +87,12 @@ Result<void> FileStore::scan(const Scan& scan) {
   for (const std::string& shard : shards) {
     const auto folder = root->open_directory(shard);
     if (!folder) {
-      passed_over(shard, folder.error());
+      if (pass_over(scan, shard, folder.error()) == Visit::stop) return {};
       continue;
     }
     if (const auto info = (*folder)->info()) scan.other(*info);
     const auto go_on = scan_folder(**folder, shard, scan);
-    if (!go_on) passed_over(shard, go_on.error());
+    if (!go_on && pass_over(scan, shard, go_on.error()) == Visit::stop) return {};
     if (go_on && !*go_on) return {};
   }
   return {};

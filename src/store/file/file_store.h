@@ -21,6 +21,7 @@
 #include <memory>
 
 #include "format/entry.h"
+#include "larder/pack_store.h"
 #include "larder/store.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
@@ -64,6 +65,7 @@ class FileStore final : public Store {
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
@@ -73,6 +75,10 @@ class FileStore final : public Store {
   Result<Metrics> statistics() override;
   Result<void> reset_statistics() override;
   std::string describe() const override;
+
+  // For a pack, whose large artifacts these are: as get, but mapped, with what a MappedView cannot
+  // promise. corrupt, io_error, unsupported: nothing was removed; let get find out. Not counted.
+  Result<std::optional<MappedView>> view(const Fingerprint& fingerprint);
 
  private:
   // What stands under a fingerprint's name, as a put must know it.
@@ -102,6 +108,9 @@ class FileStore final : public Store {
   struct Scan {
     std::function<Visit(const Found&)> entry;
     std::function<void(const FileInfo&)> other;  // directories, marker, locks: on disk all the same
+    // What is under the name of an entry or a folder and is none, or cannot be looked at; unset:
+    // the log tells what matters.
+    std::function<Visit(std::string_view path, const Error& why)> stray = {};
   };
 
   ProcessState& state() const { return state_.get(); }
@@ -114,7 +123,9 @@ class FileStore final : public Store {
   Result<std::optional<Opened>> read_opened(std::shared_ptr<File> file,
                                             const Fingerprint& fingerprint) const;
   Result<std::optional<Artifact>> get_verified(const Fingerprint& fingerprint);
-  void renew(const Opened& entry) const;
+  std::string path_of(const Fingerprint& fingerprint) const;
+  Result<FileInfo> check_file(File& file, const Fingerprint& fingerprint) const;
+  void renew(File& file, const FileInfo& info) const;
   void remove_damaged(const Fingerprint& fingerprint, const FileInfo& seen);
 
   // write.cc
@@ -139,6 +150,8 @@ class FileStore final : public Store {
   Result<void> scan(const Scan& scan);
   Result<bool> scan_folder(Directory& folder, std::string_view shard, const Scan& scan);
   void passed_over(std::string_view name, const Error& why) const;
+  Visit pass_over(const Scan& scan, std::string_view name, const Error& why) const;
+  static Error foreign(const FileInfo& info);
   EntryInfo describe_entry(const Found& found);
   Result<PruneReport> evict_existing(const EvictionTask& task);
   Result<PruneReport> evict(const EvictionTask& task, std::chrono::milliseconds wait);

@@ -1,6 +1,6 @@
 // get and inspect: open without following anything, look at what was opened, read it into private
-// memory, verify it there. Nothing is mapped, so that a file that shrinks is a miss and not a
-// signal.
+// memory, verify it there. Nothing is mapped here, so that a file that shrinks is a miss and not a
+// signal; see view.cc for who asks for that.
 #include <array>
 #include <cerrno>
 
@@ -38,17 +38,26 @@ Result<std::shared_ptr<File>> FileStore::open_entry(const Fingerprint& fingerpri
   }
 }
 
-// nullopt: see the verdict of what was read; errors: it was not read.
-Result<std::optional<FileStore::Opened>> FileStore::read_opened(
-    std::shared_ptr<File> file, const Fingerprint& fingerprint) const {
-  LARDER_TRY(const FileInfo info, file->info());
-  const std::string path =
-      directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
+std::string FileStore::path_of(const Fingerprint& fingerprint) const {
+  return directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
+}
+
+// What may be read at all.
+Result<FileInfo> FileStore::check_file(File& file, const Fingerprint& fingerprint) const {
+  LARDER_TRY(const FileInfo info, file.info());
+  const std::string path = path_of(fingerprint);
   if (info.kind != FileKind::regular) return fail(Errc::not_ours, path, "not a regular file");
   if (!directory().trusts(info.owner)) return fail(Errc::not_ours, path, "belongs to another user");
   if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {
     return fail(Errc::too_large, path, "larger than any entry of this store; not read");
   }
+  return info;
+}
+
+// nullopt: see the verdict of what was read; errors: it was not read.
+Result<std::optional<FileStore::Opened>> FileStore::read_opened(
+    std::shared_ptr<File> file, const Fingerprint& fingerprint) const {
+  LARDER_TRY(const FileInfo info, check_file(*file, fingerprint));
   if (info.size_bytes > look_first_from_bytes) {
     // A huge file of garbage shall not cost its size in memory.
     std::array<std::byte, format::header_bytes> header;
@@ -67,7 +76,8 @@ Result<std::optional<FileStore::Opened>> FileStore::read_opened(
   }
   // The size of the file leaves room for a recipe; the cap is on the payload.
   if (opened.decoded.payload_bytes > max_payload_bytes_) {
-    return fail(Errc::too_large, path, "larger than any payload of this store");
+    return fail(Errc::too_large, path_of(fingerprint),
+                "larger than any payload of this store; use it without caching it");
   }
   return opened;
 }
@@ -82,24 +92,23 @@ Result<std::optional<Artifact>> FileStore::get_verified(const Fingerprint& finge
   LARDER_TRY(auto entry, read_entry(fingerprint));
   if (!entry) return std::nullopt;
   if (entry->decoded.verdict == format::Verdict::good) {
-    renew(*entry);
+    renew(*entry->file, entry->info);
     const auto& decoded = entry->decoded;
     return std::move(entry->bytes).share(decoded.payload_offset, decoded.payload_bytes);
   }
   if (entry->decoded.verdict == format::Verdict::damaged) remove_damaged(fingerprint, entry->info);
-  return fail(Errc::corrupt,
-              directory().path() + "/" + format::entry_path(options_.layout, fingerprint),
+  return fail(Errc::corrupt, path_of(fingerprint),
               "damaged; compile again, the next put replaces it");
 }
 
 // The time of last use, by which eviction chooses. A hint: a failure costs an earlier eviction.
-void FileStore::renew(const Opened& entry) const {
+void FileStore::renew(File& file, const FileInfo& info) const {
   if (directory().read_only()) return;
   const std::int64_t now = directory().file_system().now_s();
-  std::int64_t age = now - entry.info.modified_s;
+  std::int64_t age = now - info.modified_s;
   if (age == -1) age = 0;  // the clock of the file system may be a tick ahead
   if (age >= 0 && age < std::int64_t{options_.stamp_interval_s}) return;
-  (void)entry.file->touch();
+  (void)file.touch();
 }
 
 // Under the lock of the fingerprint, and only when the name still leads to the file that was read:
@@ -143,13 +152,13 @@ Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& finger
   return guarded([&]() -> Result<std::optional<EntryDetails>> {
     LARDER_TRY(auto entry, read_entry(fingerprint));
     if (!entry) return std::nullopt;
-    const std::string path =
-        directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
+    const std::string path = path_of(fingerprint);
     const format::DecodedEntry& decoded = entry->decoded;
     const auto bytes = entry->bytes.bytes();
     if (decoded.verdict != format::Verdict::good) return fail(Errc::corrupt, path, "damaged");
     if (!format::recipe_is_good(bytes, decoded)) {
-      return fail(Errc::corrupt, path, "its recipe is damaged, its payload is good");
+      return fail(Errc::corrupt, path,
+                  "its recipe is damaged, its payload is good; remove it, and put it again");
     }
     const auto payload = bytes.subspan(decoded.payload_offset, decoded.payload_bytes);
     return EntryDetails{.info = {.fingerprint = fingerprint,

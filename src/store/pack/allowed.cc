@@ -11,8 +11,18 @@ namespace {
 
 // Local, with one page cache for reads, writes and mappings. On overlay the files in use are copied
 // up before they are mapped, since they are opened for writing first.
-constexpr std::array<std::string_view, 6> fit = {"ext4",  "xfs",  "btrfs",
-                                                 "tmpfs", "f2fs", "overlay"};
+constexpr std::array<std::string_view, 6> fit = {"ext4", "xfs",     "btrfs",
+                                                 "f2fs", "overlay", "tmpfs"};
+
+// "ext4, xfs, ... or tmpfs"
+std::string all_fit() {
+  std::string text;
+  for (const std::string_view type : fit) {
+    if (!text.empty()) text += type == fit.back() ? " or " : ", ";
+    text += type;
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -23,7 +33,7 @@ Result<void> check_type(Directory& directory, const std::string& path) {
       Error{.code = Errc::unsupported,
             .message = path + ": on a file system (" + type +
                        ") where a pack store is not known to be safe; name it file:" + path +
-                       ", or a directory on ext4, xfs, btrfs, f2fs or tmpfs"});
+                       ", or a directory on " + all_fit()});
 }
 
 Result<void> check_before_making(FileSystem& file_system, const std::string& path) {

@@ -46,7 +46,8 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
-    if (shelf == nullptr) return PruneReport{};
+    const bool is_empty = shelf == nullptr || (dry_run == DryRun::yes && !shelf->has_segments());
+    if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);

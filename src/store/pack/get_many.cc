@@ -13,13 +13,12 @@ namespace larder::pack_store {
 namespace {
 
 using format::record_header_bytes;
-using Answer = Result<std::optional<Artifact>>;
 
 constexpr std::size_t batch_size = 16;
 
 struct Asked {
   const Fingerprint* fingerprint = nullptr;
-  Answer* answer = nullptr;
+  Lookup* answer = nullptr;
   std::uint64_t tag = 0;
   Found found = {};
   ArtifactBuffer buffer = {};
@@ -101,7 +100,7 @@ void PackStoreImpl::verify_batch(std::span<const std::span<const std::byte>> pay
 }
 
 void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerprints,
-                              std::span<Answer> answers) {
+                              std::span<Lookup> answers) {
   shelf.drop_gone_segments();
   std::array<Asked, batch_size> all;
   const auto batch = std::span(all).first(fingerprints.size());
@@ -147,22 +146,24 @@ void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerp
   }
 }
 
-std::vector<Answer> PackStoreImpl::get_many(std::span<const Fingerprint> fingerprints) {
-  std::vector<Answer> answers(fingerprints.size(), Answer(std::nullopt));
-  for (std::size_t start = 0; start < fingerprints.size(); start += batch_size) {
-    const std::size_t length = std::min(batch_size, fingerprints.size() - start);
-    const auto asked = fingerprints.subspan(start, length);
-    const auto answered = std::span(answers).subspan(start, length);
-    best_effort([&] {
-      const auto guard = state().epochs.enter();
-      const auto shelf = shelf_for_reading();
-      if (shelf && *shelf != nullptr) get_batch(**shelf, asked, answered);
-    });
-    for (std::size_t i = 0; i < length; ++i) {
-      if (answered[i] && !*answered[i]) answered[i] = get(asked[i]);
+Result<std::vector<Lookup>> PackStoreImpl::get_many(std::span<const Fingerprint> fingerprints) {
+  return guarded([&]() -> Result<std::vector<Lookup>> {
+    std::vector<Lookup> answers(fingerprints.size(), Lookup(std::nullopt));
+    for (std::size_t start = 0; start < fingerprints.size(); start += batch_size) {
+      const std::size_t length = std::min(batch_size, fingerprints.size() - start);
+      const auto asked = fingerprints.subspan(start, length);
+      const auto answered = std::span(answers).subspan(start, length);
+      best_effort([&] {
+        const auto guard = state().epochs.enter();
+        const auto shelf = shelf_for_reading();
+        if (shelf && *shelf != nullptr) get_batch(**shelf, asked, answered);
+      });
+      for (std::size_t i = 0; i < length; ++i) {
+        if (answered[i] && !*answered[i]) answered[i] = get(asked[i]);
+      }
     }
-  }
-  return answers;
+    return answers;
+  });
 }
 
 }  // namespace larder::pack_store

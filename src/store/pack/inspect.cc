@@ -3,6 +3,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/explain.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -36,9 +37,10 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
                                std::to_string(found.location.offset_bytes());
   LARDER_TRY(std::string recipe, read_recipe(found));
   if (!format::recipe_is_good(record, recipe)) {
-    return std::unexpected(
-        Error{.code = Errc::corrupt,
-              .message = location + ": its recipe is damaged, its payload is good"});
+    return std::unexpected(Error{
+        .code = Errc::corrupt,
+        .message = location + ": its recipe is damaged, its payload is good; remove it, and put it "
+                              "again"});
   }
   return EntryDetails{.info = {.fingerprint = record.fingerprint,
                                .payload_bytes = record.raw_bytes,
@@ -51,19 +53,27 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
                       .payload_digest = {blake3(artifact.bytes())}};
 }
 
+Result<std::optional<EntryDetails>> PackStoreImpl::inspect_in(Shelf& shelf,
+                                                              const Fingerprint& fingerprint) {
+  Found found;
+  std::optional<Artifact> artifact;
+  LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
+               return read_artifact(shelf, fingerprint, there, artifact);
+             }));
+  if (outcome == Outcome::absent) return std::nullopt;
+  if (outcome == Outcome::damaged) return damaged(found);
+  return inspect_found(shelf, found, *artifact);
+}
+
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<std::optional<EntryDetails>> {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr) return std::nullopt;
-    Found found;
-    std::optional<Artifact> artifact;
-    LARDER_TRY(const Outcome outcome, look_up(*shelf, fingerprint, found, [&](Found& there) {
-                 return read_artifact(*shelf, fingerprint, there, artifact);
-               }));
-    if (outcome == Outcome::absent) return std::nullopt;
-    if (outcome == Outcome::damaged) return damaged(fingerprint, found);
-    return inspect_found(*shelf, found, *artifact);
+    auto details = inspect_in(*shelf, fingerprint);
+    if (details) return details;
+    return std::unexpected(
+        store_directory::with_remedy(std::move(details).error(), options_.directory));
   });
 }
 

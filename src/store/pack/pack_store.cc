@@ -109,9 +109,7 @@ Result<Shelf*> PackStoreImpl::shelf_for_reading() {
 Result<Shelf*> PackStoreImpl::shelf_for_writing() {
   ProcessState& process = state();
   if (options_.access == Access::read_only) {
-    return std::unexpected(
-        Error{.code = Errc::read_only,
-              .message = options_.directory + ": opened read-only; open it for writing"});
+    return std::unexpected(store_directory::opened_read_only(options_.directory));
   }
   if (Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst)) return shelf;
   const std::lock_guard lock(process.shelf_mutex);

@@ -1,5 +1,5 @@
 // The pack store. The parts: shelf (one open directory: state, index, segments, writers), read,
-// write, flush, evict, inspect, visit; rebuild makes the index anew.
+// write, flush, evict, inspect, visit, strays; rebuild makes the index anew.
 //
 // Concurrency model. A reader takes no lock: it probes the index, reads the record into private
 // memory and verifies it there; what the index says is never believed. A put appends to a segment
@@ -82,8 +82,7 @@ class PackStoreImpl final : public PackStore {
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
   Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
                                               std::span<std::byte> into) override;
-  std::vector<Result<std::optional<Artifact>>> get_many(
-      std::span<const Fingerprint> fingerprints) override;
+  Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints) override;
   Result<std::optional<MappedView>> view(const Fingerprint& fingerprint) override;
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
@@ -92,6 +91,7 @@ class PackStoreImpl final : public PackStore {
   Result<void> flush() override;
   Result<void> maintain() override;
   Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
@@ -128,13 +128,17 @@ class PackStoreImpl final : public PackStore {
   static std::optional<MappedView> view_of(Artifact artifact);
   Result<Candidate> read_view(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
                               std::optional<MappedView>& view);
+  static Result<Candidate> view_large(Shelf& shelf, const Found& found,
+                                      std::optional<MappedView>& view);
   static Result<Candidate> read_large(Shelf& shelf, const Found& found,
                                       std::optional<Artifact>& artifact);
   Result<Candidate> unpack(const Found& found, std::span<const std::byte> stored,
                            std::optional<Artifact>& artifact);
   void mark_visited(const Found& found) const;
   void forget_damaged(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
-  std::unexpected<Error> damaged(const Fingerprint& fingerprint, const Found& found) const;
+  void count_removal(Shelf& shelf);
+  Result<bool> forget_slot(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word);
+  std::unexpected<Error> damaged(const Found& found) const;
   std::unexpected<Error> over_cap(const Fingerprint& fingerprint) const;
 
   // write.cc and remove.cc
@@ -177,22 +181,43 @@ class PackStoreImpl final : public PackStore {
 
   // get_many.cc
   void get_batch(Shelf& shelf, std::span<const Fingerprint> fingerprints,
-                 std::span<Result<std::optional<Artifact>>> answers);
+                 std::span<Lookup> answers);
   static void verify_batch(std::span<const std::span<const std::byte>> payloads,
                            std::span<bool> is_good, std::span<const Digest> expected);
 
   // inspect.cc
   static Result<std::string> read_recipe(const Found& found);
   static Result<std::optional<EntryDetails>> inspect_large(Shelf& shelf, const Found& found);
+  Result<std::optional<EntryDetails>> inspect_in(Shelf& shelf, const Fingerprint& fingerprint);
   Result<std::optional<EntryDetails>> inspect_found(Shelf& shelf, const Found& found,
                                                     const Artifact& artifact);
 
   // visit.cc
-  enum class NoEntry { gone, damaged };
-  using DamagedEntries = std::map<std::uint32_t, std::uint64_t>;  // how many, by segment
+  enum class NoEntry { gone, damaged, unreadable };
+  struct OddSlot {
+    std::uint64_t tag = 0;
+    std::uint64_t place_word = 0;
+    NoEntry why = NoEntry::damaged;
+  };
+  using OddSlots = std::map<std::uint32_t, std::vector<OddSlot>>;  // by segment
   static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, std::uint64_t tag,
                                                           std::uint64_t word);
-  void tell_damage(Shelf& shelf, const DamagedEntries& damaged);
+  // What leads to no entry that can be shown; nullopt when the visitor wanted no more.
+  static Result<std::optional<OddSlots>> walk(Shelf& shelf, const EntryVisitor& visitor);
+  void tell_odd(Shelf& shelf, const OddSlots& odd);
+
+  // strays.cc
+  std::string path_of_segment(const format::SegmentName& name) const;
+  static Result<void> list_segments(Shelf& shelf,
+                                    const std::function<Visit(const format::SegmentName&)>& each);
+  static std::optional<Error> trouble_with(Shelf& shelf, const format::SegmentName& name);
+  std::vector<Stray> strays_of(Shelf& shelf, const format::SegmentName& name,
+                               const std::vector<OddSlot>& slots, Repair repair);
+  std::vector<Stray> stray_places(Shelf& shelf, const std::string& path,
+                                  const std::vector<OddSlot>& slots, Repair repair);
+  Result<void> forget_slots(Shelf& shelf, const std::vector<OddSlot>& slots);
+  Result<void> remove_segment(Shelf& shelf, const format::SegmentName& name,
+                              const std::vector<OddSlot>& slots);
 
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes);

@@ -7,6 +7,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/codec.h"
+#include "store/directory/explain.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -33,18 +34,18 @@ std::unexpected<Error> too_small(std::uint64_t needed, std::size_t given) {
 }  // namespace
 
 std::unexpected<Error> PackStoreImpl::over_cap(const Fingerprint& fingerprint) const {
-  return std::unexpected(Error{.code = Errc::too_large,
-                               .message = options_.directory + ": " + fingerprint.hex() +
-                                          ": larger than any payload of this store"});
+  return std::unexpected(
+      Error{.code = Errc::too_large,
+            .message = options_.directory + ": " + fingerprint.hex() +
+                       ": larger than any payload of this store; use it without caching it"});
 }
 
-std::unexpected<Error> PackStoreImpl::damaged(const Fingerprint& fingerprint,
-                                              const Found& found) const {
-  return std::unexpected(Error{
-      .code = Errc::corrupt,
-      .message = options_.directory + "/segments/" + format::segment_name(found.location.segment) +
-                 " at " + std::to_string(found.location.offset_bytes()) + ": " + fingerprint.hex() +
-                 ": damaged; compile again, the next put replaces it"});
+std::unexpected<Error> PackStoreImpl::damaged(const Found& found) const {
+  return std::unexpected(Error{.code = Errc::corrupt,
+                               .message = options_.directory + "/segments/" +
+                                          format::segment_name(found.location.segment) + " at " +
+                                          std::to_string(found.location.offset_bytes()) +
+                                          ": damaged; compile again, the next put replaces it"});
 }
 
 // A hint for eviction, which costs nothing but a line of memory.
@@ -59,8 +60,21 @@ void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
                                    const Found& found) {
   if (options_.access == Access::read_only) return;
   if (!shelf.index().try_withdraw(shelf.tag_of(fingerprint), found.place_word())) return;
+  count_removal(shelf);
+}
+
+void PackStoreImpl::count_removal(Shelf& shelf) {
   shelf.count_entries(-1);
   state().counters.add(&Metrics::removals);
+}
+
+// False when the slot leads elsewhere by now.
+Result<bool> PackStoreImpl::forget_slot(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word) {
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
+  if (withdrawn != Published::done) return false;
+  count_removal(shelf);
+  return true;
 }
 
 Result<Candidate> PackStoreImpl::unpack(const Found& found, std::span<const std::byte> stored,
@@ -123,6 +137,8 @@ Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerpri
     Counters& counters = process.counters;
     if (!found) {
       counters.count_lookup(lookup_outcome(found.error().code));
+      return std::unexpected(
+          store_directory::with_remedy(std::move(found).error(), options_.directory));
     } else if (!*found) {
       counters.count_lookup(&Metrics::absent);
     } else {
@@ -146,7 +162,7 @@ Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fi
   if (outcome == Outcome::absent) return std::nullopt;
   if (outcome == Outcome::damaged) {
     forget_damaged(*shelf, fingerprint, found);
-    return damaged(fingerprint, found);
+    return damaged(found);
   }
   mark_visited(found);
   return read;
@@ -226,6 +242,13 @@ std::optional<MappedView> PackStoreImpl::view_of(Artifact artifact) {
   return MappedView(bytes, std::make_shared<Artifact>(std::move(artifact)));
 }
 
+Result<Candidate> PackStoreImpl::view_large(Shelf& shelf, const Found& found,
+                                            std::optional<MappedView>& view) {
+  LARDER_TRY(view, shelf.large().view(format::large_file_key(found.record.fingerprint,
+                                                             found.record.payload_digest)));
+  return view ? Candidate::wanted : Candidate::other;
+}
+
 // In place. A page that cannot be had is told by the check, not by a signal; then, as for what does
 // not lie there as it is, a read finds out what is the matter, or gets the bytes all the same.
 Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fingerprint,
@@ -244,9 +267,11 @@ Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fing
   if (candidate != Candidate::wanted) return candidate;
   const format::Record& record = found.record;
   if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
-  if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
-    return read_instead();
+  if (record.kind == format::RecordKind::large) {
+    const auto large = view_large(shelf, found, view);
+    return large ? large : read_instead();
   }
+  if (record.codec != format::Codec::none) return read_instead();
   if (record.hit_bytes() > mapped->size()) return Candidate::damaged;
   const auto payload = mapped->subspan(record_header_bytes, record.stored_bytes);
   if (!format::payload_is_good(record, payload)) return Candidate::damaged;

@@ -12,6 +12,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/directory/explain.h"
 #include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
 #include "store/pack/large_files.h"
@@ -91,6 +92,11 @@ Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
   return shelf;
 }
 
+// Which of the files in the root it is about.
+Error Shelf::of_part(std::string_view name, Error error) const {
+  return store_directory::at_path(std::move(error), parts_.path + "/" + std::string(name));
+}
+
 Result<void> Shelf::open_directories() {
   auto opened = root().open_directory(segments_name);
   if (!opened && opened.error().code == Errc::absent && !read_only()) {
@@ -100,7 +106,7 @@ Result<void> Shelf::open_directories() {
     opened = root().open_directory(segments_name);
   }
   if (!opened && opened.error().code == Errc::absent) return {};
-  if (!opened) return std::unexpected(std::move(opened).error());
+  if (!opened) return std::unexpected(of_part(segments_name, std::move(opened).error()));
   segments_directory_ = *std::move(opened);
   return {};
 }
@@ -120,7 +126,7 @@ Result<void> Shelf::open_state() {
       opened = StateFile::create(parts_.file_system, root(), id_);
     }
   }
-  if (!opened) return std::unexpected(std::move(opened).error());
+  if (!opened) return std::unexpected(of_part(state_name, std::move(opened).error()));
   state_ = *std::move(opened);
   return {};
 }

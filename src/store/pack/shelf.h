@@ -104,6 +104,7 @@ class Shelf {
   Result<void> enter_read_only();
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
+  Error of_part(std::string_view name, Error error) const;
   Error busy() const;
   Result<bool> pass_door(LockMode mode);
   Result<bool> come_in();

@@ -1,4 +1,5 @@
 // visit, and what it cannot show.
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -9,10 +10,9 @@
 namespace larder::pack_store {
 namespace {
 
-bool is_entry(Shelf& shelf, Segment& segment, const Found& found, std::uint64_t tag) {
+bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
   return found.record.kind != format::RecordKind::removed &&
-         shelf.tag_of(found.record.fingerprint) == tag &&
-         segment.covers(found.location.offset_bytes(), found.record.hit_bytes());
+         shelf.tag_of(found.record.fingerprint) == tag;
 }
 
 }  // namespace
@@ -23,17 +23,25 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(S
   Found found{.location = format::Location::of(word)};
   const auto segment = shelf.segments().find(found.location.segment, found.keep);
   if (!segment) {
-    const bool is_gone = segment.error().code == Errc::absent;
-    return std::unexpected(is_gone ? NoEntry::gone : NoEntry::damaged);
+    switch (segment.error().code) {
+      case Errc::absent: return std::unexpected(NoEntry::gone);
+      case Errc::corrupt:
+      case Errc::not_ours: return std::unexpected(NoEntry::damaged);
+      default: return std::unexpected(NoEntry::unreadable);
+    }
+  }
+  if (!(*segment)->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
+    return std::unexpected(NoEntry::gone);
   }
   std::array<std::byte, format::record_header_bytes> header;
   const auto count = (*segment)->file()->read_at(header, found.location.offset_bytes());
-  if (!count ||
-      format::decode_record(std::span(header).first(*count), (*segment)->key(),
-                            found.location.place, found.record) != format::RecordVerdict::good) {
-    return std::unexpected(NoEntry::damaged);
+  if (!count) return std::unexpected(NoEntry::unreadable);
+  const auto verdict = format::decode_record(std::span(header).first(*count), (*segment)->key(),
+                                             found.location.place, found.record);
+  if (verdict == format::RecordVerdict::damaged) return std::unexpected(NoEntry::damaged);
+  if (verdict != format::RecordVerdict::good || !is_entry(shelf, found, tag)) {
+    return std::unexpected(NoEntry::gone);
   }
-  if (!is_entry(shelf, **segment, found, tag)) return std::unexpected(NoEntry::gone);
   const format::Record& record = found.record;
   const bool is_large = record.kind == format::RecordKind::large;
   return EntryInfo{.fingerprint = record.fingerprint,
@@ -42,49 +50,57 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(S
                    .last_used_s = record.written_s};
 }
 
-// A segment that nothing leads to any more, because a rebuild could not read it, is told too.
-void PackStoreImpl::tell_damage(Shelf& shelf, const DamagedEntries& damaged) {
-  const std::string folder = options_.directory + "/segments/";
-  for (const auto& [number, count] : damaged) {
-    log(LogLevel::warning, folder + format::segment_name(number) + ": " + std::to_string(count) +
-                               " damaged beyond recognition; the next put of each replaces it");
+// Over the table as it stands: one that takes its place meanwhile holds the same entries, and what
+// is put or removed meanwhile may or may not be seen.
+Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
+                                                                   const EntryVisitor& visitor) {
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
+  OddSlots odd;
+  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
+    const std::uint64_t word = table->word_at(slot) & format::place_mask;
+    if (word == 0) continue;
+    const std::uint64_t tag = table->tag_at(slot);
+    const auto entry = describe_entry(shelf, tag, word);
+    if (entry && visitor(*entry) == Visit::stop) return std::nullopt;
+    const bool is_still_there = (table->word_at(slot) & format::place_mask) == word;
+    if (entry || entry.error() == NoEntry::gone || !is_still_there) continue;
+    odd[format::Location::of(word).segment].push_back(
+        {.tag = tag, .place_word = word, .why = entry.error()});
   }
-  Directory& directory = shelf.segments_directory();
-  (void)directory.list([&](std::string_view name) {
-    const auto parsed = format::parse_segment_name(name);
-    const auto info = directory.info_at(name);
-    // A shorter one is being made.
-    if (!parsed || !info || info->size_bytes < format::segment_header_bytes) return true;
-    if (damaged.contains(parsed->number)) return true;
-    const auto opened = Segment::open(directory, shelf.id(), *parsed, OpenMode::read);
-    if (!opened && opened.error().code != Errc::absent) {
-      log(LogLevel::warning,
-          folder + std::string(name) + ": nothing in it can be read: " + opened.error().message);
+  return odd;
+}
+
+// One line for each segment: visit_strays has the places.
+void PackStoreImpl::tell_odd(Shelf& shelf, const OddSlots& odd) {
+  for (const auto& [number, slots] : odd) {
+    const auto unreadable = std::ranges::count(slots, NoEntry::unreadable, &OddSlot::why);
+    const std::string path = path_of_segment({.number = number});
+    const std::size_t damaged = slots.size() - static_cast<std::size_t>(unreadable);
+    if (damaged != 0) {
+      log(LogLevel::warning, path + ": " + std::to_string(damaged) +
+                                 " damaged beyond recognition; the next put of each replaces it");
     }
-    return true;
+    if (unreadable != 0) {
+      log(LogLevel::warning, path + ": " + std::to_string(unreadable) +
+                                 " could not be read; look at the system's log");
+    }
+  }
+  // Segments that nothing leads to any more, because a rebuild could not read them, are told too.
+  (void)list_segments(shelf, [&](const format::SegmentName& name) {
+    if (odd.contains(name.number)) return Visit::go_on;
+    const auto trouble = trouble_with(shelf, name);
+    if (trouble) log(LogLevel::warning, path_of_segment(name) + ": " + trouble->message);
+    return Visit::go_on;
   });
 }
 
-// Over the table as it stands: one that takes its place meanwhile holds the same entries, and what
-// is put or removed meanwhile may or may not be seen.
 Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
   return guarded([&]() -> Result<void> {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr || !shelf->has_segments()) return {};
-    LARDER_TRY(IndexTable* const table, shelf->index().table());
-    DamagedEntries damaged;
-    for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
-      const std::uint64_t word = table->word_at(slot) & format::place_mask;
-      if (word == 0) continue;
-      const auto entry = describe_entry(*shelf, table->tag_at(slot), word);
-      if (entry && visitor(*entry) == Visit::stop) return {};
-      const bool is_still_there = (table->word_at(slot) & format::place_mask) == word;
-      if (!entry && entry.error() == NoEntry::damaged && is_still_there) {
-        ++damaged[format::Location::of(word).segment];
-      }
-    }
-    tell_damage(*shelf, damaged);
+    LARDER_TRY(const auto odd, walk(*shelf, visitor));
+    if (odd) tell_odd(*shelf, *odd);
     return {};
   });
 }

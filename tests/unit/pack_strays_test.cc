@@ -1,0 +1,236 @@
+// What a pack cannot show by fingerprint is told by its place, and a repair takes out what is
+// damaged, that alone.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "larder/file_system.h"
+#include "larder/testing/fault_file_system.h"
+#include "store/pack/segment_writer.h"
+#include "tests/endurance/pack_directory.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::Op;
+using testing::Repeat;
+
+class PackStrays : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto store = directory_.open();
+    for (const std::uint32_t i : {1u, 2u, 3u}) {
+      ASSERT_TRUE(store->put(numbered(i), bytes_of("payload")));
+    }
+    ASSERT_TRUE(store->flush());
+  }
+
+  static std::vector<Stray> strays_of(Store& store, Repair repair = Repair::no) {
+    std::vector<Stray> strays;
+    const auto visited = store.visit_strays(
+        [&](const Stray& stray) {
+          strays.push_back(stray);
+          return Visit::go_on;
+        },
+        repair);
+    EXPECT_TRUE(visited) << visited.error().message;
+    return strays;
+  }
+  std::vector<Stray> strays(Repair repair = Repair::no) const {
+    return strays_of(*directory_.open(), repair);
+  }
+
+  std::string segment_path() const { return directory_.segment(0).string(); }
+
+  // Of the first and the third record.
+  void damage_two_records() const {
+    const auto records = records_of(directory_.segment(0));
+    for (const std::size_t i : {0u, 2u}) flip_bit(directory_.segment(0), 8 * records[i].offset);
+  }
+
+  void damage_both_headers() const {
+    flip_bit(directory_.segment(0), 8 * 20);
+    flip_bit(directory_.segment(0), 8 * (format::segment_header_bytes + 20));
+  }
+
+  static void expect_one(const std::vector<Stray>& strays, Errc code, std::uint64_t entries,
+                         std::string_view message) {
+    ASSERT_EQ(strays.size(), 1u);
+    EXPECT_EQ(strays[0].code, code);
+    EXPECT_EQ(strays[0].entries, entries);
+    EXPECT_NE(strays[0].message.find(message), std::string::npos) << strays[0].message;
+  }
+
+  PackDirectory directory_;
+};
+
+TEST_F(PackStrays, ASoundStoreHasNone) {
+  write_bytes(directory_.root() / "segments" / "0000abcd.seg", "");  // is being made
+  write_bytes(directory_.root() / "segments" / "notes.txt", std::string(100, 'x'));
+  EXPECT_TRUE(strays(Repair::yes).empty());
+  EXPECT_EQ(text_of(*directory_.open(), numbered(2)), "payload");
+}
+
+TEST_F(PackStrays, ADamagedHeaderIsNamedByItsPlace) {
+  const auto at = records_of(directory_.segment(0))[2].offset;
+  damage_two_records();
+  const auto found = strays();
+  ASSERT_EQ(found.size(), 2u);
+  std::set<std::string> locations;
+  for (const Stray& stray : found) {
+    EXPECT_EQ(stray.code, Errc::corrupt);
+    EXPECT_EQ(stray.entries, 1u);
+    EXPECT_FALSE(stray.removed);
+    locations.insert(stray.location);
+  }
+  EXPECT_TRUE(locations.contains(segment_path() + " at " + std::to_string(at)));
+  EXPECT_EQ(strays().size(), 2u);
+}
+
+TEST_F(PackStrays, ARepairTakesThemOutOfTheIndexForEverybody) {
+  damage_two_records();
+  const auto beside = directory_.open();
+  const auto store = directory_.open();
+  for (const Stray& stray : strays_of(*store, Repair::yes)) EXPECT_TRUE(stray.removed);
+  EXPECT_EQ(store->metrics().entries, 1u);
+  EXPECT_EQ(store->metrics().removals, 2u);
+  EXPECT_TRUE(strays_of(*beside).empty());
+  EXPECT_EQ(text_of(*beside, numbered(1)), "absent");
+  EXPECT_EQ(text_of(*beside, numbered(2)), "payload");
+}
+
+TEST_F(PackStrays, WhatWasPutInTheirPlaceMeanwhileStays) {
+  damage_two_records();
+  const auto store = directory_.open();
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("again")));
+  ASSERT_EQ(strays_of(*store, Repair::yes).size(), 1u);
+  EXPECT_EQ(text_of(*store, numbered(1)), "again");
+}
+
+TEST_F(PackStrays, ARepairNeedsAStoreThatMayBeWritten) {
+  damage_two_records();
+  directory_.options.access = Access::read_only;
+  const auto store = directory_.open();
+  EXPECT_EQ(strays_of(*store).size(), 2u);
+  const auto refused = store->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::read_only);
+}
+
+TEST_F(PackStrays, ADamagedPayloadIsNoStray) {
+  const auto at = records_of(directory_.segment(0))[0].offset + format::record_header_bytes;
+  flip_bit(directory_.segment(0), 8 * at);
+  EXPECT_TRUE(strays(Repair::yes).empty());
+  EXPECT_EQ(text_of(*directory_.open(), numbered(1)), "error: corrupt");
+}
+
+// An error of the disk proves nothing of what is on it.
+TEST_F(PackStrays, WhatCannotBeReadIsToldAndStays) {
+  testing::FaultFileSystem faults(posix_file_system());
+  directory_.options.file_system = &faults;
+  const auto store = directory_.open();
+  ASSERT_EQ(text_of(*store, numbered(1)), "payload");
+  faults.inject({.only = Op::read_at, .path_contains = "segments/", .repeat = Repeat::for_ever});
+  const auto found = strays_of(*store, Repair::yes);
+  expect_one(found, Errc::io_error, 3, "injected");
+  EXPECT_FALSE(found[0].removed);
+  faults.clear_faults();
+  EXPECT_EQ(text_of(*store, numbered(1)), "payload");
+  EXPECT_TRUE(strays_of(*store).empty());
+}
+
+TEST_F(PackStrays, AnUnreadableSegmentIsToldWithItsEntries) {
+  damage_both_headers();
+  const auto found = strays();
+  expect_one(found, Errc::corrupt, 3, "nothing in it can be read");
+  EXPECT_EQ(found[0].location, segment_path());
+}
+
+TEST_F(PackStrays, ARepairRemovesAnUnreadableSegment) {
+  damage_both_headers();
+  const auto found = strays(Repair::yes);
+  expect_one(found, Errc::corrupt, 3, "nothing in it can be read");
+  EXPECT_TRUE(found[0].removed);
+  EXPECT_FALSE(fs::exists(directory_.segment(0)));
+  const auto store = directory_.open();
+  EXPECT_TRUE(strays_of(*store).empty());
+  EXPECT_EQ(text_of(*store, numbered(1)), "absent");
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("again")));
+  EXPECT_EQ(text_of(*store, numbered(1)), "again");
+}
+
+TEST_F(PackStrays, ARepairRemovesAnUnreadableSegmentThatNothingLeadsTo) {
+  damage_both_headers();
+  directory_.forget_index();
+  expect_one(strays(Repair::yes), Errc::corrupt, 0, "nothing in it can be read");
+  EXPECT_FALSE(fs::exists(directory_.segment(0)));
+}
+
+TEST_F(PackStrays, AnUnreadableSegmentStaysWhileAProcessHoldsIt) {
+  damage_both_headers();
+  auto folder = posix_file_system().open_directory((directory_.root() / "segments").string());
+  ASSERT_TRUE(folder);
+  auto held = (*folder)->open_file(format::segment_name(0), OpenMode::read_write);
+  ASSERT_EQ((*held)->try_lock(LockMode::exclusive, pack_store::owner_lock_at, 1), true);
+  const auto found = strays(Repair::yes);
+  expect_one(found, Errc::corrupt, 3, "try again");
+  EXPECT_FALSE(found[0].removed);
+  EXPECT_TRUE(fs::exists(directory_.segment(0)));
+}
+
+TEST_F(PackStrays, WhoHasASegmentOpenSinceItWasGoodGoesOnReadingIt) {
+  const auto store = directory_.open();
+  ASSERT_EQ(text_of(*store, numbered(1)), "payload");
+  damage_both_headers();
+  EXPECT_TRUE(strays_of(*store, Repair::yes).empty());
+  EXPECT_TRUE(fs::exists(directory_.segment(0)));
+  EXPECT_EQ(text_of(*store, numbered(1)), "payload");
+}
+
+// The entries behind it are lost; what stands there is somebody's.
+TEST_F(PackStrays, AForeignThingInPlaceOfASegmentIsNeverTouched) {
+  const fs::path elsewhere = directory_.root() / "elsewhere.seg";
+  fs::rename(directory_.segment(0), elsewhere);
+  fs::create_symlink("../elsewhere.seg", directory_.segment(0));
+  const auto found = strays(Repair::yes);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].code, Errc::not_ours);
+  EXPECT_FALSE(found[0].removed);
+  EXPECT_EQ(found[1].code, Errc::corrupt);
+  EXPECT_EQ(found[1].entries, 3u);
+  EXPECT_TRUE(found[1].removed);
+  EXPECT_TRUE(fs::is_symlink(directory_.segment(0)));
+  expect_one(strays(Repair::yes), Errc::not_ours, 0, "no regular file");
+}
+
+TEST_F(PackStrays, ASegmentOfAnotherStoreOrVersionIsNeverTouched) {
+  const PackDirectory other;
+  ASSERT_TRUE(other.open()->put(numbered(9), bytes_of("theirs")));
+  fs::copy_file(other.segment(0), directory_.segment(7));
+  expect_one(strays(Repair::yes), Errc::not_ours, 0, "another store");
+  fs::copy_file(directory_.segment(0), directory_.segment(7), fs::copy_options::overwrite_existing);
+  for (const std::uint64_t at : {0u, 64u}) flip_bit(directory_.segment(7), 8 * (at + 8) + 1);
+  expect_one(strays(Repair::yes), Errc::not_ours, 0, "another version");
+  EXPECT_TRUE(fs::exists(directory_.segment(7)));
+}
+
+TEST_F(PackStrays, ForeignThingsAmongTheLargeFilesAreTold) {
+  ASSERT_TRUE(directory_.open()->put(numbered(5), bytes_of(payload_of(1u << 20, 5))));
+  for (const auto& entry : fs::recursive_directory_iterator(directory_.root() / "large")) {
+    if (entry.path().extension() != ".art") continue;
+    fs::remove(entry.path());
+    fs::create_directory(entry.path());
+    break;
+  }
+  const auto found = strays(Repair::yes);
+  expect_one(found, Errc::not_ours, 0, "a folder under the name of an entry");
+  EXPECT_TRUE(fs::is_directory(found[0].location));
+}
+
+}  // namespace
+}  // namespace larder
