@@ -65,7 +65,8 @@ Result<FileInfo> MemoryDirectory::info_at(std::string_view path) {
 
 Result<SpaceInfo> MemoryDirectory::space() {
   const std::scoped_lock lock(disk_->mutex());
-  return SpaceInfo{.free_bytes = disk_->options().free_bytes};
+  return SpaceInfo{.free_bytes = disk_->options().free_bytes,
+                   .total_bytes = disk_->options().total_bytes};
 }
 
 Result<std::string> MemoryDirectory::file_system_type() {

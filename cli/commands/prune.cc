@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <string>
 
 #include "commands/commands.h"
 #include "document.h"
@@ -18,6 +19,7 @@ void print(const Context& context, const PruneReport& report, std::string_view v
         .set("evicted_bytes", report.evicted_bytes)
         .set("kept_entries", report.kept_entries)
         .set("kept_bytes", report.kept_bytes)
+        .set("held_bytes", report.held_bytes)
         .set("dry_run", context.options.dry_run)
         .print();
     return;
@@ -42,6 +44,23 @@ Budget budget_of(const Context& context) {
   return budget;
 }
 
+// What stands between the store and the size that was asked for; "" when nothing does.
+std::string obstacle(const PruneReport& report, const Budget& budget, DryRun dry_run) {
+  if (!budget.max_bytes || report.kept_bytes <= *budget.max_bytes) return "";
+  const std::string kept =
+      fmt::format("the store {} {}, more than {}: ",
+                  dry_run == DryRun::yes ? "would still take" : "still takes",
+                  human_bytes(report.kept_bytes), human_bytes(*budget.max_bytes));
+  if (report.held_bytes > 0) {
+    return kept + fmt::format(
+                      "{} of it is in files that running processes write; prune again "
+                      "when they have ended",
+                      human_bytes(report.held_bytes));
+  }
+  if (report.kept_entries == 0) return "";  // what is left are folders, and an index
+  return kept + "something could not leave now; prune again";
+}
+
 }  // namespace
 
 int run_prune(const Context& context) {
@@ -50,15 +69,18 @@ int run_prune(const Context& context) {
   }
   Progress progress("evicting");
   Warnings warnings;
-  const bool dry_run = context.options.dry_run;
+  const DryRun dry_run = context.options.dry_run ? DryRun::yes : DryRun::no;
+  const Budget budget = budget_of(context);
   const Context heard = listening(context, warnings);
-  auto store = dry_run ? open_for_reading(heard)
-                       : open_for_writing(heard, [&](const Eviction&) { progress.step(); });
+  auto store = dry_run == DryRun::yes
+                   ? open_for_reading(heard)
+                   : open_for_writing(heard, [&](const Eviction&) { progress.step(); });
   if (!store) return fail(store.error());
-  const auto report = (*store)->prune(budget_of(context), dry_run ? DryRun::yes : DryRun::no);
+  const auto report = (*store)->prune(budget, dry_run);
   if (!report) return fail_in_store(context, report.error());
-  if (!dry_run) keep_statistics(**store);
-  print(context, *report, dry_run ? "would evict" : "evicted");
+  if (dry_run == DryRun::no) keep_statistics(**store);
+  print(context, *report, dry_run == DryRun::yes ? "would evict" : "evicted");
+  if (const std::string why = obstacle(*report, budget, dry_run); !why.empty()) warn(why);
   warnings.tell();
   return exit_ok;
 }

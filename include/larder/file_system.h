@@ -40,7 +40,8 @@ struct FileInfo {
 };
 
 struct SpaceInfo {
-  std::uint64_t free_bytes = 0;  // for an ordinary user
+  std::uint64_t free_bytes = 0;   // for an ordinary user
+  std::uint64_t total_bytes = 0;  // of the file system; 0: not known, or without a bound
 };
 
 struct UserInfo {

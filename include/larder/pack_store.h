@@ -83,7 +83,8 @@ class PackStore : public Store {
 // segment unless a process writes it.
 //
 // Last uses are known only as "since the last eviction step or before": EntryInfo::last_used_s is
-// the time of the put, or of the step that kept the entry because it had been used.
+// the time of the put, or of the step that kept the entry because it had been used. Budget's
+// max_age_s counts from there: an entry may stay for up to twice as long after its last use.
 Result<std::shared_ptr<PackStore>> open_pack_store(const PackStoreOptions& options);
 
 }  // namespace larder

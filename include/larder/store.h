@@ -88,6 +88,9 @@ struct PruneReport {
   std::uint64_t evicted_bytes = 0;
   std::uint64_t kept_entries = 0;
   std::uint64_t kept_bytes = 0;  // on disk as `du` counts, folders too
+  // Of those, what nobody can free now: segments of a pack that other processes write. Prune again
+  // when they have closed the store.
+  std::uint64_t held_bytes = 0;
 };
 
 // What a power cut would take now.

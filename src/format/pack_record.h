@@ -28,6 +28,7 @@
 #ifndef LARDER_FORMAT_PACK_RECORD_H_
 #define LARDER_FORMAT_PACK_RECORD_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -90,6 +91,11 @@ struct Record {
   // What a hit reads.
   std::uint64_t hit_bytes() const noexcept { return record_header_bytes + stored_bytes; }
 };
+
+// What a record keeps of a wall clock.
+constexpr std::uint32_t record_time(std::int64_t now_s) noexcept {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_s, 0, 0xffffffff));
+}
 
 using RecordHeader = std::array<std::byte, record_header_bytes>;
 

@@ -128,8 +128,8 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> by
   return header;
 }
 
-bool is_header_of_other_version(std::span<const std::byte> bytes) noexcept {
-  return bytes.size() >= segment_header_bytes && begins_with(bytes, segment_magic) &&
+bool is_of_other_version(std::span<const std::byte> bytes) noexcept {
+  return bytes.size() >= at_version + sizeof(std::uint16_t) && begins_with(bytes, segment_magic) &&
          load_little<std::uint16_t>(bytes.data() + at_version) != segment_version;
 }
 

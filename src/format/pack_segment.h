@@ -68,9 +68,8 @@ std::array<std::byte, segment_header_bytes> encode_segment_header(
 // ones is the caller's question.
 std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes) noexcept;
 
-// Whether it has the magic of a header and a version that this code does not know: nobody can say
-// here whether it is damaged.
-bool is_header_of_other_version(std::span<const std::byte> bytes) noexcept;
+// Whether these bytes may be the header of a segment of another version of the format.
+bool is_of_other_version(std::span<const std::byte> bytes) noexcept;
 
 struct SummaryEntry {
   std::uint64_t slot_tag = 0;

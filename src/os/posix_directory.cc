@@ -82,7 +82,8 @@ Result<FileInfo> PosixDirectory::info_at(std::string_view path) {
 Result<SpaceInfo> PosixDirectory::space() {
   struct statvfs status;
   if (::fstatvfs(descriptor_.get(), &status) != 0) return failed(errno, "fstatvfs");
-  return SpaceInfo{.free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize};
+  return SpaceInfo{.free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize,
+                   .total_bytes = std::uint64_t{status.f_blocks} * status.f_frsize};
 }
 
 Result<std::string> PosixDirectory::file_system_type() {

@@ -107,6 +107,7 @@ Result<PruneReport> LayeredStore::sum_over_writable(
     sum.evicted_bytes += report->evicted_bytes;
     sum.kept_entries += report->kept_entries;
     sum.kept_bytes += report->kept_bytes;
+    sum.held_bytes += report->held_bytes;
   }
   if (failure) return std::unexpected(*std::move(failure));
   return sum;

@@ -1,8 +1,10 @@
 """stats, verify, prune, clear, flush, doctor, explain, diff: looking after a store."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import time
 import unittest
@@ -270,6 +272,27 @@ class CareOfPacks(CareTest):
         self.assertEqual(self.counters()["evictions"], report["evicted_entries"])
         self.assertLessEqual(self.disk_bytes(), 2 << 20)
         self.assertIn(b" good", self.larder("verify"))
+
+    def test_prune_tells_what_keeps_it_from_the_size(self) -> None:
+        for number in range(2):
+            self.put(f"{number:064x}", os.urandom(400_000))
+        segments = os.path.join(self.store, "segments")
+        (name,) = os.listdir(segments)
+        with open(os.path.join(segments, name), "r+b") as held:
+            # As the process that appends to it holds it.
+            lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 1 << 40, 1, 0)
+            fcntl.fcntl(held, fcntl.F_OFD_SETLK, lock)
+            for words in (("--dry-run",), ()):
+                told = self.run_words(self.command("prune", "--max-size", "300K", *words))
+                self.expect(told, OK)
+                self.assertRegex(told.stderr.decode(),
+                                 r"^larder: warning: the store [^\n]* more than 300\.0 KiB: [^\n]* "
+                                 r"running processes write; prune again when they have ended\n$")
+            self.assertEqual(self.left(), [], "what could leave has left")
+        told = self.run_words(self.command("prune", "--max-size", "300K"))
+        self.expect(told, OK)
+        self.assertEqual(told.stderr, b"")
+        self.assertLessEqual(self.disk_bytes(), 300 << 10)
 
     def test_prune_without_a_limit_keeps_the_configured_one(self) -> None:
         for number in range(8):

@@ -142,7 +142,8 @@ bool agrees(Store& store, const Entry& entry, Way way, Answer got) {
   switch (way) {
     case Way::get_into:
       return entry.value.size() > 5000 || got == Answer::older || got == ask_get_into(store, entry);
-    case Way::get_many: return got == judge_found(store.get_many({&fingerprint, 1}).front(), entry);
+    case Way::get_many:
+      return got == judge_found(store.get_many({&fingerprint, 1}).value().front(), entry);
     case Way::view: {
       if (pack == nullptr) return true;
       // In a mapping zeros follow the end of a file that was cut, and a header may end with zeros.

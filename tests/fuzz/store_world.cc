@@ -122,7 +122,7 @@ void StoreWorld::get_into(std::size_t number, std::size_t room) {
 void StoreWorld::get_many(const std::vector<std::size_t>& numbers) {
   std::vector<Fingerprint> keys;
   for (const std::size_t number : numbers) keys.push_back(Model::key(number));
-  const auto found = store().get_many(keys);
+  const auto found = store().get_many(keys).value();
   require(found.size() == keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) judge(numbers[i], found[i]);
 }

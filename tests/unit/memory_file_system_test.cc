@@ -155,9 +155,10 @@ TEST_F(MemoryFileSystemTest, MappingsAndFilesShareTheirBytes) {
 
 TEST_F(MemoryFileSystemTest, NamesOfTheMachineAndTheClock) {
   EXPECT_EQ(root_->file_system_type(), "ext4");
-  MemoryFileSystem other({.type = "nfs", .seed = 2, .now_s = 5, .free_bytes = 7});
+  MemoryFileSystem other({.type = "nfs", .seed = 2, .now_s = 5, .free_bytes = 7, .total_bytes = 9});
   EXPECT_EQ(other.open_directory("/").value()->file_system_type(), "nfs");
   EXPECT_EQ(other.open_directory("/").value()->space()->free_bytes, 7u);
+  EXPECT_EQ(other.open_directory("/").value()->space()->total_bytes, 9u);
   EXPECT_EQ(other.now_s(), 5);
   other.set_now_s(6);
   EXPECT_EQ(other.now_s(), 6);

@@ -66,8 +66,9 @@ class PackEvictRebuild : public PackStoreFixture {
       std::array<std::byte, format::segment_header_bytes> head;
       EXPECT_EQ((*file)->read_at(head, 0), head.size());
       const auto header = format::decode_segment_header(head);
-      const auto segment = pack_store::Segment::open(
-          **directory, header->identity.store, {.number = header->identity.number}, OpenMode::read);
+      const auto segment =
+          pack_store::Segment::open(**directory, {header->identity.store, posix_file_system()},
+                                    {.number = header->identity.number}, OpenMode::read);
       EXPECT_TRUE(
           pack_store::scan_records(**segment, {}, [&](const format::Record& record, std::uint32_t) {
             count += record.kind == format::RecordKind::removed;
@@ -214,6 +215,75 @@ TEST_F(PackEvictRebuild, ASourceStaysWhenItsCopiesAreNotDurable) {
   EXPECT_TRUE(store->flush());  // nothing that anybody put is lost
   rebuild(store);
   EXPECT_EQ(count_present(*store, 0, 50), 50u);
+}
+
+// Their records still stand in segments that stay.
+TEST_F(PackEvictRebuild, WhatLeftAloneStaysAway) {
+  options_.budget = {.max_entries = 100};
+  auto store = open();
+  fill(*store, 0, 300);
+  EXPECT_EQ(count_present(*store, 0, 300), 100u);
+  options_.budget = {};
+  rebuild(store);
+  EXPECT_EQ(count_present(*store, 0, 200), 0u);
+  EXPECT_EQ(count_present(*store, 200, 300), 100u);
+}
+
+// Without its file a record is passed over: it keeps an older one down no more.
+TEST_F(PackEvictRebuild, AnOldValueStaysAwayWhenALargeOneLeftAlone) {
+  options_.budget = {.max_entries = 100};
+  auto store = open();
+  ASSERT_EQ(put(*store, numbered(0), "the old value"), "ok");
+  ASSERT_EQ(put(*store, numbered(0), payload_of(5 * mib, 0)), "ok");
+  fill(*store, 1, 200);
+  EXPECT_EQ(content(store->get(numbered(0))), "absent");
+  options_.budget = {};
+  rebuild(store);
+  EXPECT_EQ(content(store->get(numbered(0))), "absent");
+}
+
+TEST_F(PackEvictRebuild, TheFileOfWhatLeftAloneGoesAfterItsRemovalIsDurable) {
+  options_.budget = {.max_entries = 100};
+  options_.file_system = &faults_;
+  auto store = open();
+  ASSERT_EQ(put(*store, numbered(0), "the old value"), "ok");
+  ASSERT_EQ(put(*store, numbered(0), payload_of(5 * mib, 0)), "ok");
+  std::uint64_t unsynced = 0, removed = 0;
+  faults_.observe([&](const testing::Operation& operation) {
+    const bool is_segment = operation.path.ends_with(".seg");
+    if (is_segment && operation.op == testing::Op::write_at) ++unsynced;
+    if (is_segment && operation.op == testing::Op::sync_data) unsynced = 0;
+    if (!operation.path.ends_with(".art") || operation.op != testing::Op::remove_file) return;
+    EXPECT_EQ(unsynced, 0u);
+    ++removed;
+  });
+  fill(*store, 1, 200);
+  faults_.observe({});
+  EXPECT_EQ(removed, 1u);
+}
+
+// The removal of what left alone may not be durable, and the index forgets that it was ever there.
+TEST_F(PackEvictRebuild, ARemovalIsWrittenForWhatTheIndexHasForgotten) {
+  auto store = open();
+  EXPECT_EQ(store->remove(numbered(0)), false);
+  EXPECT_TRUE(segment_names().empty()) << "nobody has forgotten anything yet";
+  const auto index_names = [&] {
+    std::string names;
+    for (const auto& entry : std::filesystem::directory_iterator(root())) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("index.")) names += name;
+    }
+    return names;
+  };
+  const std::string first_index = index_names();
+  store.reset();
+  options_.budget = {.max_entries = 100};
+  store = open();
+  fill(*store, 0, 4'000);
+  ASSERT_NE(index_names(), first_index);
+  const std::uint64_t before = count_tombstones();
+  EXPECT_EQ(store->remove(numbered(0)), false);
+  EXPECT_EQ(count_tombstones(), before + 2);
 }
 
 // A damaged record is not carried, and does not keep its segment from leaving.

@@ -1,7 +1,8 @@
-// What is left of a segment whose maker was killed before he wrote a header, and who may take it
-// away.
+// What is left of a segment whose maker was killed before he wrote a header, or whose header is
+// damaged, and who may take it away.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <functional>
@@ -32,6 +33,26 @@ class PackLeftovers : public PackStoreFixture {
   std::unique_ptr<File> make_leftover() const {
     auto directory = posix_file_system().open_directory(segments().string()).value();
     return directory->create_file(leftover).value();
+  }
+
+  static constexpr auto* written = "00000000.seg";
+
+  // What a power cut leaves of a segment that no flush had covered.
+  void lose_the_header() const {
+    auto directory = posix_file_system().open_directory(segments().string()).value();
+    const auto file = directory->open_file(written, OpenMode::read_write).value();
+    const std::array<std::byte, format::records_at> zeros = {};
+    ASSERT_TRUE(file->write_at(std::array{std::span<const std::byte>(zeros)}, 0));
+  }
+
+  // With an index that has never heard of it, and a number that was given out.
+  std::shared_ptr<PackStore> open_beside_a_headless_one() const {
+    lose_the_header();
+    lose_the_index();
+    auto store = open();
+    EXPECT_EQ(put(*store, numbered(2), "two"), "ok");
+    EXPECT_TRUE(fs::exists(segments() / written));
+    return store;
   }
 
   bool is_there() const { return fs::exists(segments() / leftover); }
@@ -86,11 +107,51 @@ TEST_F(PackLeftovers, WhoHoldsTheLockKeepsHisFile) {
   EXPECT_TRUE(is_there());
 }
 
-TEST_F(PackLeftovers, WhatHasALengthIsNotTouched) {
+// It may be somebody's file.
+TEST_F(PackLeftovers, ANumberThatWasNeverGivenOutIsNotTouched) {
   (void)make_leftover();
   fs::resize_file(segments() / leftover, format::segment_header_bytes);
   ASSERT_TRUE(open()->maintain());
   EXPECT_TRUE(is_there());
+}
+
+TEST_F(PackLeftovers, WithoutAHeaderItGoesWhenNothingLeadsToIt) {
+  const auto store = open_beside_a_headless_one();
+  ASSERT_TRUE(store->maintain());
+  EXPECT_FALSE(fs::exists(segments() / written));
+  EXPECT_EQ(content(store->get(numbered(2))), "two");
+}
+
+TEST_F(PackLeftovers, WithoutAHeaderItStaysWhileTheIndexLeadsToIt) {
+  lose_the_header();
+  const auto store = open();
+  EXPECT_EQ(put(*store, numbered(2), "two"), "ok");
+  ASSERT_TRUE(store->maintain());
+  EXPECT_TRUE(fs::exists(segments() / written));
+  EXPECT_EQ(content(store->get(numbered(1))), "error: corrupt");
+  ASSERT_TRUE(store->maintain());
+  EXPECT_FALSE(fs::exists(segments() / written));
+}
+
+TEST_F(PackLeftovers, WithoutAHeaderItStaysWhileSomebodyHoldsItsLock) {
+  const auto store = open_beside_a_headless_one();
+  const auto held = hold(written);
+  ASSERT_TRUE(store->maintain());
+  EXPECT_TRUE(fs::exists(segments() / written));
+}
+
+// A newer Larder may have made it.
+TEST_F(PackLeftovers, OfAnotherVersionItStays) {
+  const auto store = open_beside_a_headless_one();
+  auto header =
+      format::encode_segment_header({.identity = {.store = {}, .number = 0, .random = {}}});
+  header[8] = std::byte{2};
+  const auto directory = posix_file_system().open_directory(segments().string()).value();
+  const auto file = directory->open_file(written, OpenMode::read_write).value();
+  ASSERT_TRUE(
+      file->write_at(std::array{std::span<const std::byte>(header)}, format::segment_header_bytes));
+  ASSERT_TRUE(store->maintain());
+  EXPECT_TRUE(fs::exists(segments() / written));
 }
 
 TEST_F(PackLeftovers, AMakerWhoseFileIsTakenMakesAnother) {

@@ -141,6 +141,65 @@ TEST_F(PackPrune, TakesWhatHasNotBeenUsedForSoLong) {
   EXPECT_EQ(count_present(*store, 100, 200), 100u);
 }
 
+// A mark has no time: what was read counts as used when a prune finds the mark, and from then on.
+TEST_F(PackPrune, WhatWasReadOnceIsTooOldInTheEnd) {
+  options_.file_system = &clock_;
+  const auto store = open();
+  fill(*store, 0, 10);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);
+  clock_.later_s = 1'000;
+  EXPECT_EQ(store->prune({.max_age_s = 500}, DryRun::yes)->evicted_entries, 0u);
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 0u);
+  clock_.later_s = 1'400;
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 0u);
+  EXPECT_EQ(count_present(*store, 0, 3), 3u);
+  clock_.later_s = 1'600;
+  EXPECT_EQ(store->prune({.max_age_s = 500}, DryRun::yes)->evicted_entries, 7u);
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 7u);
+  EXPECT_EQ(count_present(*store, 0, 10), 3u);
+}
+
+// What is young by its record is not written anew, whether it was read or not.
+TEST_F(PackPrune, OnlyWhatIsTooOldGetsAnotherTime) {
+  options_.file_system = &clock_;
+  const auto store = open();
+  fill(*store, 0, 10);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);
+  clock_.later_s = 400;
+  const auto before = segment_names();
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 0u);
+  EXPECT_EQ(segment_names(), before);
+}
+
+TEST_F(PackPrune, WhatIsHeldAndWasReadOnceIsTooOldInTheEnd) {
+  options_.file_system = &clock_;
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->put(numbered(10), bytes_of("read once"), {.recipe = "a recipe"}));
+    fill(*store, 0, 10);
+  }
+  const std::string name = segment_names().front();
+  auto held = hold(name);
+  auto store = open();
+  EXPECT_EQ(content(store->get(numbered(10))), "read once");
+  EXPECT_EQ(count_present(*store, 0, 3), 3u);
+  clock_.later_s = 1'000;
+  const std::int64_t pruned_s = clock_.now_s();
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 7u);
+  const auto details = store->inspect(numbered(10));
+  ASSERT_TRUE(details && *details);
+  EXPECT_EQ((*details)->recipe, "a recipe");
+  EXPECT_EQ((*details)->location.find(name), std::string::npos);
+  EXPECT_GE((*details)->info.last_used_s, pruned_s);
+  rebuild(store);
+  EXPECT_EQ(visited(*store).size(), 4u);
+  clock_.later_s = 1'600;
+  EXPECT_EQ(store->prune({.max_age_s = 500})->evicted_entries, 4u);
+  rebuild(store);
+  EXPECT_TRUE(visited(*store).empty());
+  EXPECT_TRUE(std::filesystem::exists(segments() / name));
+}
+
 TEST_F(PackPrune, ADryRunTellsWhatWouldHappen) {
   const auto store = open();
   fill(*store, 0, 1'000);
@@ -190,6 +249,21 @@ TEST_F(PackPrune, EntriesOfASegmentThatIsHeldLeaveForGood) {
   rebuild(store);
   EXPECT_EQ(count_present(*store, 0, 40), 0u);
   EXPECT_EQ(count_present(*store, 40, 100), 60u);
+}
+
+TEST_F(PackPrune, WhatIsHeldIsTold) {
+  fill(*open(), 0, 100);
+  const auto file = segments() / segment_names().front();
+  auto held = hold(file.filename().string());
+  const auto store = open();
+  for (const DryRun dry_run : {DryRun::yes, DryRun::no}) {
+    const auto report = store->prune({.max_bytes = 0}, dry_run);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_GE(report->held_bytes, std::filesystem::file_size(file));
+    EXPECT_LT(report->held_bytes, report->kept_bytes);
+  }
+  held.reset();
+  EXPECT_EQ(store->prune({.max_bytes = 0})->held_bytes, 0u);
 }
 
 // A removal that stood there first would outlive a put that the prune then makes way for.
@@ -384,8 +458,9 @@ TEST_F(PackPrune, MaintainProvesWhatWasAbandoned) {
   std::array<std::byte, format::segment_header_bytes> head;
   ASSERT_EQ((*file)->read_at(head, 0), head.size());
   const auto header = format::decode_segment_header(head);
-  const auto segment = pack_store::Segment::open(
-      **directory, header->identity.store, {.number = header->identity.number}, OpenMode::read);
+  const auto segment =
+      pack_store::Segment::open(**directory, {header->identity.store, posix_file_system()},
+                                {.number = header->identity.number}, OpenMode::read);
   EXPECT_TRUE((*segment)->is_known_durable());
 }
 

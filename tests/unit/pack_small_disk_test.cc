@@ -147,6 +147,46 @@ class FullDisk {
   std::size_t evicted_ = 0;
 };
 
+// Without a budget: the disk alone says how much may be there.
+std::string serve_from_full_disk(const std::string& path) {
+  std::size_t served = 0, most = 0;
+  bool is_full = false;
+  const auto opened =
+      open_pack_store({.directory = path + "/store", .on_evict = [&](const Eviction&) {
+                         is_full = true;
+                         --served;
+                       }});
+  if (!opened) return "cannot open: " + opened.error().message;
+  for (std::uint32_t i = 0; i < 4'000; ++i) {
+    const auto stored = (*opened)->put(numbered(i), bytes_of(payload_of(20'000, i)));
+    if (!stored) return "put " + std::to_string(i) + ": " + stored.error().message;
+    most = std::max(most, ++served);
+    if (is_full && served < most / 4 * 3) return std::to_string(served) + " are left";
+    if ((*opened)->metrics().entries != served) return "others are there than were told of";
+  }
+  if (!is_full) return "never full";
+  return most < 800 ? "full too soon, of " + std::to_string(most) : "";
+}
+
+// What a quarter of a segment does not hold goes to a file of its own.
+std::string put_a_large_one(const std::string& path) {
+  const auto opened = open_pack_store({.directory = path + "/store"});
+  if (!opened) return "cannot open: " + opened.error().message;
+  const std::string payload = payload_of(300'000, 1);
+  const auto stored = (*opened)->put(numbered(1), bytes_of(payload));
+  if (!stored) return stored.error().message;
+  if (!fs::exists(path + "/store/large")) return "it is in a segment";
+  return text_of(**opened, numbered(1)) == payload ? "" : "another payload";
+}
+
+TEST(PackSmallDisk, MostEntriesStayWhenItIsFull) {
+  EXPECT_EQ(on_small_disk(24 * mib, serve_from_full_disk), "");
+}
+
+TEST(PackSmallDisk, ASegmentIsASmallPartOfIt) {
+  EXPECT_EQ(on_small_disk(24 * mib, put_a_large_one), "");
+}
+
 TEST(PackSmallDisk, EvictsOrRefusesAndGoesOn) {
   EXPECT_EQ(on_small_disk(12 * mib, [](const std::string& path) { return FullDisk(path).run(); }),
             "");

@@ -172,8 +172,9 @@ TEST_F(PackTail, PagesOfZerosThatWereCutOffAreNotTouched) {
     return std::span<const std::byte>(header);
   }());
   ASSERT_TRUE(marker);
-  const auto segment = pack_store::Segment::open(
-      **folder, marker->identity.store, {.number = marker->identity.number}, OpenMode::read);
+  const auto segment =
+      pack_store::Segment::open(**folder, {marker->identity.store, posix_file_system()},
+                                {.number = marker->identity.number}, OpenMode::read);
   ASSERT_TRUE(segment);
   (*segment)->note_record_end(2000);
   ASSERT_TRUE((*segment)->mapped(format::records_at, 1000));

@@ -32,7 +32,7 @@ class PackWriters : public PackStoreFixture {
             .segments = *folder_,
             .state = *state_,
             .table = table_,
-            .store = {},
+            .origin = {.store = {}, .file_system = posix_file_system()},
             .options = {.hash = hash_, .capacity_bytes = capacity},
             .adopt = Writers::Adopt::no};
   }

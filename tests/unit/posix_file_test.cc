@@ -181,6 +181,7 @@ TEST_F(PosixFile, AFullDiskShowsInAllocateAndLeavesTheSize) {
   const auto body = [](const std::string& path) -> std::string {
     const auto directory = posix_file_system().open_directory(path).value();
     if (directory->file_system_type().value() != "tmpfs") return "the disk is no tmpfs";
+    if (directory->space().value().total_bytes != mebibyte) return "a disk of another size";
     const auto file = directory->create_file("a").value();
     if (!write_text(*file, "content", 0)) return "cannot write";
     const auto refused = file->allocate(2 * mebibyte);

@@ -39,6 +39,7 @@ PrunePlan::PrunePlan(const Parts& parts) : before_(parts.disk.disk_bytes()) {
     sources_[segment.name.number] = {.name = segment.name,
                                      .disk_bytes = segment.disk_bytes,
                                      .may_go = parts.may_go(segment.name)};
+    if (!sources_[segment.name.number].may_go) report_.held_bytes += segment.disk_bytes;
   }
 }
 
@@ -94,13 +95,17 @@ void PrunePlan::compact_hollow(const Parts& parts) {
   }
 }
 
+// By the time that its record has: it may have been read since.
+bool PrunePlan::is_too_old(const Parts& parts, const Entry& entry) noexcept {
+  const std::int64_t age_s = parts.now_s - entry.used_s;
+  return parts.budget.max_age_s && age_s > 0 &&
+         static_cast<std::uint64_t>(age_s) > *parts.budget.max_age_s;
+}
+
 std::optional<EvictionReason> PrunePlan::reason(const Parts& parts, const Entry& entry,
                                                 const Source& source) const {
   const Budget& budget = parts.budget;
-  const std::int64_t age_s = entry.visited ? 0 : parts.now_s - entry.used_s;
-  if (budget.max_age_s && age_s > 0 && static_cast<std::uint64_t>(age_s) > *budget.max_age_s) {
-    return EvictionReason::age;
-  }
+  if (!entry.visited && is_too_old(parts, entry)) return EvictionReason::age;
   if (budget.max_entries && report_.kept_entries > *budget.max_entries) {
     return EvictionReason::entries;
   }
@@ -124,11 +129,21 @@ void PrunePlan::leave(const Entry& entry, Source& source, EvictionReason reason)
   report_.kept_bytes -= std::min(report_.kept_bytes, freed_by(entry, source));
 }
 
+// A segment that is written anew gives all that was read the time.
+void PrunePlan::renew(const Entry& entry, Source& source) {
+  if (source.may_go) {
+    touch(source);
+  } else {
+    renewed_.push_back(entry.word & format::place_mask);
+  }
+}
+
 void PrunePlan::choose(const Parts& parts) {
   for (const Entry& entry : entries_) {
     Source& source = sources_[Location::of(entry.word).segment];
     const auto why = reason(parts, entry, source);
     if (why) leave(entry, source, *why);
+    if (!why && entry.visited && is_too_old(parts, entry)) renew(entry, source);
   }
 }
 

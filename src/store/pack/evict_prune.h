@@ -16,7 +16,8 @@ namespace larder::pack_store {
 // Segments are the units of disk space: a segment of which an entry leaves is written anew without
 // it, and without its dead records. What is in segments that others write can be forgotten, but
 // frees nothing. What was used least recently leaves first; what was read since the last eviction
-// step counts as used now.
+// step counts as used now. Where only that saves it from its age, its record is written anew with
+// the time: else the mark, which has none, would save it at the next prune too, and for ever.
 class PrunePlan {
  public:
   struct Parts {
@@ -33,6 +34,14 @@ class PrunePlan {
   // By place word: what leaves, and why.
   using Leaving = std::unordered_map<std::uint64_t, EvictionReason>;
   const Leaving& leaving() const noexcept { return leaving_; }
+
+  // Place words of entries that are to be written anew with another time of last use, while their
+  // segments stay: others write them.
+  const std::vector<std::uint64_t>& renewed() const noexcept { return renewed_; }
+
+  bool changes_nothing() const noexcept {
+    return leaving_.empty() && renewed_.empty() && segments().empty();
+  }
 
   // Everything that is there, in the same form.
   static Result<Leaving> all_of(Shelf& shelf, EvictionReason reason);
@@ -66,8 +75,10 @@ class PrunePlan {
   void choose(const Parts& parts);
   void spare(const Parts& parts);
   void touch(Source& source);
+  static bool is_too_old(const Parts& parts, const Entry& entry) noexcept;
   std::optional<EvictionReason> reason(const Parts& parts, const Entry& entry,
                                        const Source& source) const;
+  void renew(const Entry& entry, Source& source);
   bool wants_bytes(const Parts& parts) const;
   static std::uint64_t freed_by(const Entry& entry, const Source& source) noexcept;
   void leave(const Entry& entry, Source& source, EvictionReason reason);
@@ -75,6 +86,7 @@ class PrunePlan {
   std::vector<Entry> entries_;
   std::map<std::uint32_t, Source> sources_;
   Leaving leaving_;
+  std::vector<std::uint64_t> renewed_;
   std::uint64_t before_ = 0;
   PruneReport report_;
 };

@@ -18,10 +18,6 @@ using format::StateWord;
 
 constexpr std::uint64_t bytes_per_look = 512;  // what looking at an entry costs, in bytes copied
 
-std::uint32_t seconds(std::int64_t now_s) {
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_s, 0, 0xffffffff));
-}
-
 // Whoever reads it finds out.
 bool any_large(const format::Record&) noexcept { return true; }
 
@@ -61,7 +57,8 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
                                                                 const format::SegmentName& name,
                                                                 Rules rules) {
   Directory& directory = parts.shelf.segments_directory();
-  auto opened = parts.shelf.marks().open(directory, parts.shelf.id(), name, OpenMode::read_write);
+  auto opened =
+      parts.shelf.marks().open(directory, parts.shelf.origin(), name, OpenMode::read_write);
   if (!opened) {
     const Errc code = opened.error().code;
     // What is not recognised as a segment of this store is not touched.
@@ -193,7 +190,7 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
   if (!is_whole) return bytes_per_look;
   const auto recipe = read.subspan(record.stored_bytes);
   // Ages count from the last use.
-  if (item.visited) record.written_s = seconds(parts_.file_system.now_s());
+  if (item.visited) record.written_s = format::record_time(parts_.file_system.now_s());
   LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes(), large_bytes_of(record)));
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, stored,
@@ -218,7 +215,10 @@ Result<bool> SegmentEviction::may_uncover(const Item& item) const {
 Result<void> SegmentEviction::leave_tombstone(const Item& item) {
   format::Record record;
   LARDER_TRY(const bool is_good, read_header(item, record));
-  if (!is_good) return {};
+  if (!is_good) {
+    parts_.shelf.note_forgotten();
+    return {};
+  }
   const format::Record tombstone{.kind = format::RecordKind::removed,
                                  .supersedes = true,
                                  .written_s = record.written_s,
@@ -313,6 +313,7 @@ Result<void> SegmentEviction::forget_unlisted(const Step& step) {
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0 || format::Location::of(word).segment != number()) continue;
+    parts_.shelf.note_forgotten();
     LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));
     if (withdrawn != Published::done) continue;
     parts_.shelf.count_entries(-1);

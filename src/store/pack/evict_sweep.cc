@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "base/try.h"
+#include "store/pack/evict_alone.h"
 #include "store/pack/evict_older.h"
-#include "store/pack/large_files.h"
 
 namespace larder::pack_store {
 namespace {
@@ -63,8 +63,21 @@ Result<bool> EntrySweep::go_to_next_segment() {
   return true;
 }
 
+// Nobody knows whose it is: no removal can be written.
+Result<bool> EntrySweep::let_go_of_damaged(const Place& place, std::vector<Gone>& gone) {
+  Shelf& shelf = parts_.shelf;
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  shelf.note_forgotten();
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(place.slot_tag, place.word));
+  if (withdrawn != Published::done) return false;
+  shelf.count_entries(-1);
+  gone.push_back(nameless(format::Location::of(place.word).hit_bytes()));
+  return true;
+}
+
 // False when it stays.
-Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
+Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
+                                std::vector<format::Record>& withdrawn) {
   Shelf& shelf = parts_.shelf;
   LARDER_TRY(const auto word, find_word(shelf, place.slot_tag, place.word));
   if (!word) return false;
@@ -76,36 +89,39 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone) {
     return false;
   }
   const auto record = describe_record(shelf, location);
-  LARDER_CHECK_OK(shelf.prepare_to_change());
-  // For puts under way that saw the slot empty: see remove.cc.
-  shelf.state().word(format::StateWord::removal_epoch).fetch_add(1);
-  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(place.slot_tag, place.word));
-  if (withdrawn != Published::done) return false;
-  shelf.count_entries(-1);
-  if (record) {
-    if (record->kind == format::RecordKind::large) drop_large(shelf, *record);
-    gone.push_back(gone_of(*record, EvictionReason::entries, parts_.file_system.now_s()));
-  } else {
-    gone.push_back(nameless(location.hit_bytes()));
-  }
+  if (!record) return let_go_of_damaged(place, gone);
+  const std::int64_t now_s = parts_.file_system.now_s();
+  LARDER_TRY(const bool left, withdraw_alone(shelf, *record, place.word, now_s));
+  if (!left) return false;
+  withdrawn.push_back(*record);
+  gone.push_back(gone_of(*record, EvictionReason::entries, now_s));
   return true;
 }
 
-Result<void> EntrySweep::run(std::uint64_t entries, std::uint64_t looks, std::vector<Gone>& gone) {
+Result<void> EntrySweep::go_round(const Step& step, std::vector<format::Record>& withdrawn) {
+  std::uint64_t entries = step.entries;
   // The first round may only take marks away. What no segment tells of is not found in any.
   std::uint64_t last_round = rounds_ + 2;
-  for (; entries > 0 && looks > 0 && rounds_ <= last_round; --looks) {
+  for (std::uint64_t looks = step.looks; entries > 0 && looks > 0 && rounds_ <= last_round;
+       --looks) {
     if (next_ == places_.size()) {
       LARDER_TRY(const bool any, go_to_next_segment());
       if (!any) return {};
       continue;
     }
-    LARDER_TRY(const bool left, let_go(places_[next_++], gone));
+    LARDER_TRY(const bool left, let_go(places_[next_++], step.gone, withdrawn));
     if (!left) continue;
     --entries;
     last_round = rounds_ + 2;
   }
   return {};
+}
+
+Result<void> EntrySweep::run(const Step& step) {
+  std::vector<format::Record> withdrawn;
+  auto done = go_round(step, withdrawn);
+  drop_files(parts_.shelf, withdrawn, step.sync_own);
+  return done;
 }
 
 }  // namespace larder::pack_store

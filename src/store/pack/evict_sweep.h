@@ -3,6 +3,7 @@
 #define LARDER_STORE_PACK_EVICT_SWEEP_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -11,8 +12,7 @@
 namespace larder::pack_store {
 
 // Goes over the entries in the order of their segments, round and round: CLOCK. One that was read
-// since the last time stays and loses its mark, another one leaves the index. Its record stays
-// where it is, so that a rebuild brings it back: it is evicted, not removed. The segment is written
+// since the last time stays and loses its mark, another one leaves alone. The segment is written
 // anew when little of it is left.
 class EntrySweep {
  public:
@@ -24,8 +24,13 @@ class EntrySweep {
 
   explicit EntrySweep(const Parts& parts) : parts_(parts) {}
 
-  // Lets go of at most `entries`, looking at no more than `looks`; of fewer when no more can leave.
-  Result<void> run(std::uint64_t entries, std::uint64_t looks, std::vector<Gone>& gone);
+  struct Step {
+    std::uint64_t entries = 0;       // how many to let go; fewer when no more can leave
+    std::uint64_t looks = 0;         // at how many to look at most
+    std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
+    std::vector<Gone>& gone;         // appended to
+  };
+  Result<void> run(const Step& step);
 
   // A segment whose end was passed and of which less than half is left, once.
   std::optional<format::SegmentName> take_hollow();
@@ -38,7 +43,10 @@ class EntrySweep {
 
   Result<bool> go_to_next_segment();
   Result<void> read_segment(const format::SegmentName& name);
-  Result<bool> let_go(const Place& place, std::vector<Gone>& gone);
+  Result<bool> let_go(const Place& place, std::vector<Gone>& gone,
+                      std::vector<format::Record>& withdrawn);
+  Result<bool> let_go_of_damaged(const Place& place, std::vector<Gone>& gone);
+  Result<void> go_round(const Step& step, std::vector<format::Record>& withdrawn);
   void judge_passed();
 
   const Parts parts_;

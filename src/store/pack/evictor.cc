@@ -165,6 +165,13 @@ Result<void> Evictor::finish_current(Caller& caller) {
   return {};
 }
 
+Result<void> Evictor::sweep(std::uint64_t looks, Caller& caller) {
+  return sweep_.run({.entries = entries_to_let_go(),
+                     .looks = looks,
+                     .sync_own = caller.sync_own,
+                     .gone = caller.gone});
+}
+
 // True when there is more to do.
 Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   account();
@@ -173,7 +180,7 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
     LARDER_CHECK_OK(measure(LargeFiles::as_kept));
     if (parts_.budget.max_entries) recount();
   }
-  LARDER_CHECK_OK(sweep_.run(entries_to_let_go(), looks_of_sweep, caller.gone));
+  LARDER_CHECK_OK(sweep(looks_of_sweep, caller));
   if (!current_) {
     LARDER_TRY(const bool picked, pick(caller));
     if (!picked) return false;

@@ -126,6 +126,7 @@ class Evictor {
   bool writes(const format::SegmentName& name);
   Result<bool> release_own(Caller& caller, Release release);
 
+  Result<void> sweep(std::uint64_t looks, Caller& caller);
   Result<bool> step(std::uint64_t put_bytes, Caller& caller);
   Result<bool> advance(std::uint64_t bytes, Caller& caller);
   Result<void> finish_current(Caller& caller);
@@ -135,7 +136,7 @@ class Evictor {
   bool may_go(const format::SegmentName& name);
   Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk);
   Result<void> carry_out(const PrunePlan& plan, Caller& caller);
-  Result<void> withdraw_in_place(std::uint64_t word, EvictionReason reason, Caller& caller);
+  Result<void> renew(const std::vector<std::uint64_t>& place_words, Caller& caller);
   Result<void> withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller);
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);

@@ -29,7 +29,7 @@ Result<void> Evictor::keep_up(Caller& caller) {
   is_age_due_ = true;
   for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
     LARDER_CHECK_OK(finish_current(caller));
-    LARDER_CHECK_OK(sweep_.run(entries_to_let_go(), ~0ull, caller.gone));
+    LARDER_CHECK_OK(sweep(~0ull, caller));
     LARDER_TRY(const bool picked, pick(caller));
     if (!picked) break;
   }
@@ -57,8 +57,8 @@ Result<void> Evictor::compact_hollow(Caller& caller) {
 // With its lock, which goes when it is closed; null when somebody has that.
 Result<std::shared_ptr<Segment>> Evictor::take_abandoned(const format::SegmentName& name) {
   LARDER_TRY(auto segment,
-             parts_.shelf.marks().open(parts_.shelf.segments_directory(), parts_.shelf.id(), name,
-                                       OpenMode::read_write));
+             parts_.shelf.marks().open(parts_.shelf.segments_directory(), parts_.shelf.origin(),
+                                       name, OpenMode::read_write));
   LARDER_TRY(const bool locked, segment->file()->try_lock(LockMode::exclusive, owner_lock_at, 1));
   if (!locked) return nullptr;
   return segment;
@@ -140,7 +140,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   const std::lock_guard lock(mutex_);
   LARDER_TRY(const auto held, wait_for_turn(patience));
   refused_.clear();
-  remove_headless_segments(parts_.shelf.segments_directory());
+  remove_headless_segments(parts_.shelf.leftover_parts());
   LARDER_CHECK_OK(keep_up(caller));
   LARDER_CHECK_OK(compact_hollow(caller));
   LARDER_CHECK_OK(prove_abandoned());

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/try.h"
+#include "store/pack/evict_alone.h"
 #include "store/pack/evictor.h"
 #include "store/pack/segment_leftovers.h"
 
@@ -38,38 +39,34 @@ Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk) {
                           .may_go = [this](const auto& name) { return may_go(name); }});
 }
 
-// Takes an entry out of a segment that another process writes. As remove() does: with a removal, or
-// it would be back after a rebuild.
-Result<void> Evictor::withdraw_in_place(std::uint64_t word, EvictionReason reason, Caller& caller) {
-  Shelf& shelf = parts_.shelf;
-  const auto entry = describe_record(shelf, format::Location::of(word));
-  if (!entry) return {};
-  format::Record removal{
-      .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = entry->fingerprint};
-  LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
-  removal.sequence = shelf.next_sequence();
-  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  LARDER_TRY(const Published withdrawn,
-             shelf.index().withdraw(shelf.tag_of(entry->fingerprint), word));
-  if (withdrawn != Published::done) return {};
-  shelf.count_entries(-1);
-  caller.gone.push_back(gone_of(*entry, reason, parts_.file_system.now_s()));
-  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
-  return {};
-}
-
+// Out of segments that other processes write.
 Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller) {
-  bool any = false;
-  LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
+  Shelf& shelf = parts_.shelf;
+  const std::int64_t now_s = parts_.file_system.now_s();
+  std::vector<format::Record> withdrawn;
+  LARDER_TRY(IndexTable* const table, shelf.index().table());
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto left = word == 0 ? leaving.end() : leaving.find(word);
     if (left == leaving.end()) continue;
-    LARDER_CHECK_OK(withdraw_in_place(word, left->second, caller));
-    any = true;
+    const auto entry = describe_record(shelf, format::Location::of(word));
+    if (!entry) continue;
+    LARDER_TRY(const bool is_gone, withdraw_alone(shelf, *entry, word, now_s));
+    if (!is_gone) continue;
+    withdrawn.push_back(*entry);
+    caller.gone.push_back(gone_of(*entry, left->second, now_s));
   }
-  if (any) caller.sync_own();
+  if (withdrawn.empty()) return {};
+  const bool is_durable = caller.sync_own();
+  drop_files(shelf, withdrawn, [is_durable] { return is_durable; });
+  return {};
+}
+
+Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words, Caller& caller) {
+  for (const std::uint64_t word : place_words) {
+    LARDER_CHECK_OK(renew_alone(parts_.shelf, word, parts_.file_system.now_s()));
+  }
+  if (!place_words.empty()) caller.sync_own();
   return {};
 }
 
@@ -87,6 +84,7 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
     LARDER_TRY(const bool begun, begin(name, {.judge = judge}));
     if (begun) LARDER_CHECK_OK(finish_current(caller));
   }
+  LARDER_CHECK_OK(renew(plan.renewed(), caller));
   return withdraw_left(plan.leaving(), caller);
 }
 
@@ -102,6 +100,9 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
   const auto gone = std::span(caller.gone).subspan(gone_before);
   PruneReport report{.evicted_entries = gone.size(), .kept_bytes = disk.disk_bytes()};
   for (const Gone& each : gone) report.evicted_bytes += each.eviction.bytes;
+  for (const SegmentOnDisk& segment : disk.segments) {
+    if (!may_go(segment.name)) report.held_bytes += segment.disk_bytes;
+  }
   recount();
   report.kept_entries = parts_.shelf.state().word(StateWord::entries).load();
   return report;
@@ -112,13 +113,13 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   LARDER_TRY(const auto held, wait_for_turn(prune_wait));
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
-  remove_headless_segments(parts_.shelf.segments_directory());
+  remove_headless_segments(parts_.shelf.leftover_parts());
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
     LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
     LARDER_TRY(const PrunePlan next, plan(budget, disk));
-    if (next.leaving().empty() && next.segments().empty()) break;
+    if (next.changes_nothing()) break;
     LARDER_CHECK_OK(carry_out(next, caller));
   }
   return finish_report(gone_before, caller);

@@ -59,9 +59,10 @@ Result<void> Index::open_generation(std::uint64_t generation) {
   LARDER_TRY(auto file, parts_.root.open_file(format::index_name(generation), mode));
   LARDER_TRY(const FileInfo info, file->info());
   std::array<std::byte, format::index_header_bytes> bytes = {};
-  if (info.kind == FileKind::regular) LARDER_CHECK_OK(file->read_at(bytes, 0));
+  const bool is_ours = info.kind == FileKind::regular && parts_.origin.trusts(info);
+  if (is_ours) LARDER_CHECK_OK(file->read_at(bytes, 0));
   const auto header = format::decode_index_header(bytes, info.size_bytes);
-  if (!header || header->store != parts_.store || header->generation != generation) {
+  if (!header || header->store != parts_.origin.store || header->generation != generation) {
     return std::unexpected(Error{.code = Errc::corrupt, .message = "the index is damaged"});
   }
   LARDER_TRY(auto mapping, file->map(mode, header->file_bytes()));
@@ -94,7 +95,7 @@ Result<IndexTable*> Index::follow() {
 Result<std::shared_ptr<IndexFile>> Index::create(std::uint64_t generation,
                                                  std::uint32_t log2_slots) {
   const format::IndexHeader header{
-      .store = parts_.store, .generation = generation, .log2_slots = log2_slots};
+      .store = parts_.origin.store, .generation = generation, .log2_slots = log2_slots};
   const std::string name = format::index_name(generation);
   // Left by somebody who was killed before `state` named it.
   if (const auto removed = parts_.root.remove_file(name);
@@ -229,7 +230,7 @@ Result<void> Index::start_anew(std::uint64_t entries) {
 
 Result<void> Index::start_private(std::uint64_t entries) {
   const format::IndexHeader header{
-      .store = parts_.store, .generation = 0, .log2_slots = log2_for(entries)};
+      .store = parts_.origin.store, .generation = 0, .log2_slots = log2_for(entries)};
   auto memory = std::make_unique<std::byte[]>(header.file_bytes());
   const IndexTable table({memory.get(), header.file_bytes()}, header);
   const std::lock_guard lock(mutex_);

@@ -18,6 +18,7 @@
 #include "larder/store.h"
 #include "store/directory/lock_file.h"
 #include "store/pack/index_table.h"
+#include "store/pack/origin.h"
 #include "store/pack/read_epochs.h"
 #include "store/pack/state_file.h"
 
@@ -40,7 +41,7 @@ class Index {
     StateFile& state;
     store_directory::LockFile* locks = nullptr;  // null when the store is read-only
     ReadEpochs& epochs;
-    format::StoreId store;
+    Origin origin;
   };
 
   explicit Index(const Parts& parts) : parts_(parts) {}
@@ -59,8 +60,8 @@ class Index {
     return follow();
   }
 
-  // Opens the current table unless it is open. absent, corrupt: there is none. Others: it cannot
-  // be had now.
+  // Opens the current table unless it is open. absent, corrupt: there is none, or not one of ours.
+  // Others: it cannot be had now.
   Result<void> open_current();
 
   // Whether the tag has a slot, with an entry or without: something may have been put under it.

@@ -53,7 +53,6 @@ PackStoreImpl::PackStoreImpl(PackStoreOptions options)
     : options_(std::move(options)),
       file_system_(options_.file_system != nullptr ? *options_.file_system : posix_file_system()),
       max_payload_bytes_(cap_of(options_)),
-      max_record_payload_(largest_record_payload(segment_capacity(options_.budget))),
       state_([this] { return std::make_unique<ProcessState>(options_, file_system_); }) {}
 
 PackStoreImpl::~PackStoreImpl() {

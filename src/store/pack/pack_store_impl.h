@@ -144,6 +144,7 @@ class PackStoreImpl final : public PackStore {
   // write.cc and remove.cc
   struct Writing;
   enum class Done { no, yes };
+  Result<std::uint64_t> largest_record_payload();
   Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                            const PutOptions& options);
   Result<void> write_until_published(Writing& writing);
@@ -230,7 +231,6 @@ class PackStoreImpl final : public PackStore {
   const PackStoreOptions options_;
   FileSystem& file_system_;
   const std::uint64_t max_payload_bytes_;
-  const std::uint64_t max_record_payload_;
   const os::ForkAware<ProcessState> state_;
 };
 

@@ -59,6 +59,7 @@ void PackStoreImpl::mark_visited(const Found& found) const {
 void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
                                    const Found& found) {
   if (options_.access == Access::read_only) return;
+  shelf.note_forgotten();
   if (!shelf.index().try_withdraw(shelf.tag_of(fingerprint), found.place_word())) return;
   count_removal(shelf);
 }

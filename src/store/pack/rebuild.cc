@@ -116,8 +116,8 @@ class Rebuild {
   }
 
   Result<void> read_one(const format::SegmentName& name) {
-    auto segment =
-        SyncMarks(parts_.state).open(parts_.segments_directory, parts_.store, name, OpenMode::read);
+    auto segment = SyncMarks(parts_.state)
+                       .open(parts_.segments_directory, parts_.origin, name, OpenMode::read);
     // The number of what is no segment is nobody's; who makes one finds the name taken.
     if (!segment && is_none(segment.error())) return {};
     result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);

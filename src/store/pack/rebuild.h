@@ -14,7 +14,7 @@ namespace larder::pack_store {
 
 struct RebuildParts {
   Directory& segments_directory;
-  const format::StoreId& store;
+  const Origin& origin;
   const format::SlotHash& hash;
   SegmentTable& segments;
   Index& index;

@@ -54,8 +54,9 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
   return Done::yes;
 }
 
-// Of an entry that is not there, but was: whoever emptied its slot may have been killed before he
-// wrote the removal. No when it is there.
+// Of an entry that is not there, but was, or may have been: whoever emptied its slot may have been
+// killed before he wrote the removal, or wrote one that a power cut would take. No when it is
+// there.
 Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format::Record& removal) {
   LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
   removal.sequence = shelf.next_sequence();
@@ -71,8 +72,10 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format:
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a
 // second slot, and one that is partial gets it later. What that lacks is removed all the same.
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerprint) {
-  format::Record removal{
-      .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = fingerprint};
+  format::Record removal{.kind = format::RecordKind::removed,
+                         .supersedes = true,
+                         .written_s = format::record_time(file_system_.now_s()),
+                         .fingerprint = fingerprint};
   std::vector<format::Record> removed;
   bool is_confirmed = false;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
@@ -84,7 +87,7 @@ Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerp
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
     if (is_confirmed && (!has_slot || is_later)) return finish_removal(shelf, removed);
     LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
-    if (!has_slot && !has_tag && !is_partial) return false;
+    if (!has_slot && !has_tag && !is_partial && !shelf.has_forgotten()) return false;
     LARDER_CHECK_OK(shelf.prepare_to_change());
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removal) : confirm_removal(shelf, removal));

@@ -29,20 +29,24 @@ Segment::Segment(const format::SegmentIdentity& identity, std::shared_ptr<File> 
       file_(std::move(file)),
       good_until_(good_until) {}
 
-Result<std::shared_ptr<Segment>> Segment::open(Directory& segments, const format::StoreId& store,
+Result<std::shared_ptr<Segment>> Segment::open(Directory& segments, const Origin& origin,
                                                const format::SegmentName& name, OpenMode mode) {
   const std::string path = name.good_until_place
                                ? format::bad_segment_name(name.number, *name.good_until_place)
                                : format::segment_name(name.number);
   LARDER_TRY(std::shared_ptr<File> file, segments.open_file(path, mode));
   LARDER_TRY(const FileInfo info, file->info());
+  if (!origin.trusts(info)) {
+    return std::unexpected(
+        Error{.code = Errc::not_ours, .message = path + ": belongs to another user"});
+  }
   HeaderCopies copies = {};
   std::optional<format::SegmentHeader> header;
   if (info.kind == FileKind::regular) {
     LARDER_CHECK_OK(file->read_at(copies, 0));
     header = either_copy(copies);
   }
-  if (!header || header->identity.store != store || header->identity.number != name.number) {
+  if (!header || header->identity.store != origin.store || header->identity.number != name.number) {
     return std::unexpected(
         Error{.code = Errc::corrupt, .message = path + ": not a segment of this store"});
   }

@@ -12,6 +12,7 @@
 
 #include "format/pack_segment.h"
 #include "larder/file_system.h"
+#include "store/pack/origin.h"
 
 namespace larder::pack_store {
 
@@ -24,8 +25,8 @@ class Segment : public std::enable_shared_from_this<Segment> {
           std::uint64_t good_until) noexcept;
 
   // absent: there is no such segment. corrupt: neither header is good, so that nothing in it can be
-  // verified. `good_until` bounds what may be believed.
-  static Result<std::shared_ptr<Segment>> open(Directory& segments, const format::StoreId& store,
+  // verified. not_ours: another user's, or no file. `good_until` bounds what may be believed.
+  static Result<std::shared_ptr<Segment>> open(Directory& segments, const Origin& origin,
                                                const format::SegmentName& name, OpenMode mode);
 
   std::uint32_t number() const noexcept { return identity_.number; }

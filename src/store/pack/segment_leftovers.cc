@@ -1,5 +1,8 @@
 #include "store/pack/segment_leftovers.h"
 
+#include <algorithm>
+#include <array>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,33 +12,76 @@
 namespace larder::pack_store {
 namespace {
 
-bool is_headless(const Result<FileInfo>& info) {
-  return info && info->kind == FileKind::regular && info->size_bytes < format::segment_header_bytes;
+using format::StateWord;
+
+bool is_without_header(std::span<const std::byte> bytes) noexcept {
+  for (std::size_t at = 0; at < format::records_at; at += format::segment_header_bytes) {
+    const auto copy = bytes.subspan(std::min(at, bytes.size()));
+    if (format::decode_segment_header(copy) || format::is_of_other_version(copy)) return false;
+  }
+  return true;
 }
 
-void remove_if_left(Directory& segments, const std::string& name) {
-  const auto file = segments.open_file(name, OpenMode::read_write);
-  if (!file) return;
-  const auto locked = (*file)->try_lock(LockMode::exclusive, owner_lock_at, 1);
-  if (!locked || !*locked) return;
-  // Before the lock was ours a header may have been written, or somebody else has removed it.
-  const auto info = (*file)->info();
-  const auto named = segments.info_at(name);
-  if (!is_headless(info) || !named || !named->same_file(*info)) return;
-  (void)segments.remove_file(name);
-}
+class Leftovers {
+ public:
+  explicit Leftovers(const LeftoverParts& parts) : parts_(parts) {}
+
+  void remove_all() {
+    find_used();
+    std::vector<std::string> suspects;
+    (void)parts_.segments.list([&](std::string_view name) {
+      if (is_suspect(name)) suspects.emplace_back(name);
+      return true;
+    });
+    for (const std::string& name : suspects) remove_if_left(name);
+  }
+
+ private:
+  // Segments that the index leads to. Nobody can lead it to one without a header later on.
+  void find_used() {
+    const auto table = parts_.index.table();
+    index_is_whole_ = table && parts_.state.word(StateWord::partial_index).load() == 0;
+    for (std::uint64_t slot = 0; index_is_whole_ && slot < (*table)->slots(); ++slot) {
+      const std::uint64_t word = (*table)->word_at(slot) & format::place_mask;
+      if (word != 0) used_.insert(format::Location::of(word).segment);
+    }
+  }
+
+  bool is_suspect(std::string_view name) {
+    const auto parsed = format::parse_segment_name(name);
+    if (!parsed) return false;
+    const auto info = parts_.segments.info_at(name);
+    if (!info || info->kind != FileKind::regular || !parts_.origin.owns(*info)) return false;
+    if (info->size_bytes < format::segment_header_bytes) return true;
+    return index_is_whole_ && !used_.contains(parsed->number) &&
+           parsed->number < parts_.state.word(StateWord::next_segment).load();
+  }
+
+  bool is_headless(File& file) const {
+    std::array<std::byte, format::records_at> head = {};
+    const auto count = file.read_at(head, 0);
+    return count && is_without_header(std::span(head).first(*count));
+  }
+
+  void remove_if_left(const std::string& name) {
+    const auto file = parts_.segments.open_file(name, OpenMode::read_write);
+    if (!file) return;
+    const auto locked = (*file)->try_lock(LockMode::exclusive, owner_lock_at, 1);
+    if (!locked || !*locked) return;
+    // Before the lock was ours a header may have been written, or somebody else has removed it.
+    const auto info = (*file)->info();
+    const auto named = parts_.segments.info_at(name);
+    if (!info || !named || !named->same_file(*info) || !is_suspect(name)) return;
+    if (is_headless(**file)) (void)parts_.segments.remove_file(name);
+  }
+
+  const LeftoverParts& parts_;
+  bool index_is_whole_ = false;
+  std::set<std::uint32_t> used_;
+};
 
 }  // namespace
 
-void remove_headless_segments(Directory& segments) {
-  std::vector<std::string> headless;
-  (void)segments.list([&](std::string_view name) {
-    const auto parsed = format::parse_segment_name(name);
-    const bool is_segment = parsed && !parsed->good_until_place;
-    if (is_segment && is_headless(segments.info_at(name))) headless.emplace_back(name);
-    return true;
-  });
-  for (const std::string& name : headless) remove_if_left(segments, name);
-}
+void remove_headless_segments(const LeftoverParts& parts) { Leftovers(parts).remove_all(); }
 
 }  // namespace larder::pack_store

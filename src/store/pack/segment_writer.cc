@@ -66,10 +66,9 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(Directory& segments
       new SegmentWriter(std::move(segment), options, format::records_at, 0));
 }
 
-Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments,
-                                                    const format::StoreId& store,
+Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments, const Origin& origin,
                                                     std::uint32_t number, const Options& options) {
-  auto opened = Segment::open(segments, store, {.number = number}, OpenMode::read_write);
+  auto opened = Segment::open(segments, origin, {.number = number}, OpenMode::read_write);
   if (!opened) {
     const Errc code = opened.error().code;
     if (code == Errc::absent || code == Errc::corrupt || code == Errc::not_ours) {

@@ -48,8 +48,8 @@ class SegmentWriter {
   // Takes over a segment that nobody owns and that has room.
   enum class Refusal { owned, useless };  // by somebody; sealed, full or gone
   using Adopted = std::variant<std::unique_ptr<SegmentWriter>, Refusal>;
-  static Result<Adopted> adopt(Directory& segments, const format::StoreId& store,
-                               std::uint32_t number, const Options& options);
+  static Result<Adopted> adopt(Directory& segments, const Origin& origin, std::uint32_t number,
+                               const Options& options);
 
   ~SegmentWriter();
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,6 +41,8 @@ constexpr std::uint64_t believable_sequence = 1ull << 62;
 // are for directories, index, state, locks and the segments on their way.
 constexpr std::size_t fixed_descriptors = 12;
 
+constexpr std::uint32_t writable_by_others = 0022;
+
 std::size_t descriptor_allowance(FileSystem& file_system) {
   return std::clamp<std::uint64_t>(file_system.user().descriptor_limit / 8, 16, 128);
 }
@@ -66,17 +69,20 @@ Result<bool> keep_trying(std::chrono::milliseconds limit, const Attempt& attempt
 
 }  // namespace
 
-std::uint64_t segment_capacity(const Budget& budget) noexcept {
-  if (!budget.max_bytes) return format::max_segment_bytes;
-  return std::clamp<std::uint64_t>(*budget.max_bytes / 64, 1u << 20, format::max_segment_bytes);
+std::uint64_t segment_capacity(const Budget& budget, const SpaceInfo& space) noexcept {
+  std::uint64_t room = budget.max_bytes.value_or(std::numeric_limits<std::uint64_t>::max());
+  if (space.total_bytes != 0) room = std::min(room, space.total_bytes);
+  return std::clamp<std::uint64_t>(room / 64, 1u << 20, format::max_segment_bytes);
 }
 
-std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept {
-  return std::min<std::uint64_t>(4u << 20, segment_bytes / 4);
+std::uint64_t Shelf::largest_record_payload() const noexcept {
+  return std::min<std::uint64_t>(4u << 20, segment_bytes_ / 4);
 }
 
 Shelf::Shelf(const Parts& parts)
-    : parts_(parts), id_(parts.root.id.value_or(format::StoreId{})), hash_(id_) {}
+    : parts_(parts),
+      origin_{.store = parts.root.id.value_or(format::StoreId{}), .file_system = parts.file_system},
+      hash_(origin_.store) {}
 
 Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
   std::unique_ptr<Shelf> shelf(new Shelf(parts));
@@ -108,12 +114,28 @@ Result<void> Shelf::open_directories() {
   if (!opened && opened.error().code == Errc::absent) return {};
   if (!opened) return std::unexpected(of_part(segments_name, std::move(opened).error()));
   segments_directory_ = *std::move(opened);
-  return {};
+  return check_segments_directory();
+}
+
+// As the root was checked: else others could put their files in the place of ours.
+Result<void> Shelf::check_segments_directory() {
+  LARDER_TRY(const FileInfo info, segments_directory_->info());
+  if (origin_.trusts(info) && (info.permissions & writable_by_others) == 0) return {};
+  const std::string path = parts_.path + "/" + std::string(segments_name);
+  return std::unexpected(Error{.code = Errc::unsafe_directory,
+                               .message = path +
+                                          ": another user owns it, or may write into it; make it "
+                                          "yours, and run: chmod go-w " +
+                                          path});
+}
+
+LeftoverParts Shelf::leftover_parts() {
+  return {.segments = *segments_directory_, .origin = origin_, .state = *state_, .index = *index_};
 }
 
 Result<void> Shelf::open_state() {
   const OpenMode mode = read_only() ? OpenMode::read : OpenMode::read_write;
-  auto opened = StateFile::open(root(), id_, mode);
+  auto opened = StateFile::open(root(), origin_, mode);
   const bool absent = !opened && opened.error().code == Errc::absent;
   if (absent && read_only()) {
     state_ = StateFile::make_private();
@@ -121,9 +143,9 @@ Result<void> Shelf::open_state() {
   }
   if (absent) {
     LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
-    opened = StateFile::open(root(), id_, mode);
+    opened = StateFile::open(root(), origin_, mode);
     if (!opened && opened.error().code == Errc::absent) {
-      opened = StateFile::create(parts_.file_system, root(), id_);
+      opened = StateFile::create(root(), origin_);
     }
   }
   if (!opened) return std::unexpected(of_part(state_name, std::move(opened).error()));
@@ -136,11 +158,11 @@ Result<void> Shelf::make_parts() {
                                                 .state = *state_,
                                                 .locks = read_only() ? nullptr : &locks(),
                                                 .epochs = parts_.epochs,
-                                                .store = id_});
+                                                .origin = origin_});
   segments_ =
       std::make_unique<SegmentTable>(parts_.epochs, segments_kept_open(parts_.file_system),
                                      [this](std::uint32_t number) { return open_segment(number); });
-  if (segments_directory_) make_writers();
+  if (segments_directory_) LARDER_CHECK_OK(make_writers());
   FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
                          .access = parts_.options.access,
                          .create = Create::at_first_put,
@@ -151,21 +173,23 @@ Result<void> Shelf::make_parts() {
   return {};
 }
 
-void Shelf::make_writers() {
-  const std::uint64_t capacity = segment_capacity(parts_.options.budget);
+Result<void> Shelf::make_writers() {
+  LARDER_TRY(const SpaceInfo space, root().space());
+  segment_bytes_ = segment_capacity(parts_.options.budget, space);
   Writers::Parts writers{.file_system = parts_.file_system,
                          .segments = *segments_directory_,
                          .state = *state_,
                          .table = *segments_,
-                         .store = id_,
-                         .options = {.hash = hash_, .capacity_bytes = capacity}};
+                         .origin = origin_,
+                         .options = {.hash = hash_, .capacity_bytes = segment_bytes_}};
   writers_ = std::make_unique<Writers>(writers);
   writers.adopt = Writers::Adopt::no;
   evictor_ = std::make_unique<Evictor>(Evictor::Parts{.shelf = *this,
                                                       .file_system = parts_.file_system,
                                                       .budget = parts_.options.budget,
-                                                      .segment_bytes = capacity,
+                                                      .segment_bytes = segment_bytes_,
                                                       .carriers = writers});
+  return {};
 }
 
 // A segment by its number, whole or bad.
@@ -174,11 +198,11 @@ Result<std::shared_ptr<Segment>> Shelf::open_segment(std::uint32_t number) {
     return std::unexpected(Error{.code = Errc::absent, .message = "there are no segments"});
   }
   const OpenMode mode = OpenMode::read;
-  auto opened = marks().open(*segments_directory_, id_, {.number = number}, mode);
+  auto opened = marks().open(*segments_directory_, origin_, {.number = number}, mode);
   if (opened || opened.error().code != Errc::absent) return opened;
   LARDER_TRY(const auto bad, find_bad_segment(*segments_directory_, number));
   if (!bad) return opened;
-  return marks().open(*segments_directory_, id_, *bad, mode);
+  return marks().open(*segments_directory_, origin_, *bad, mode);
 }
 
 Result<bool> Shelf::is_alone() {
@@ -212,7 +236,7 @@ Result<bool> Shelf::come_in() {
 
 Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
   auto rebuilt = rebuild({.segments_directory = *segments_directory_,
-                          .store = id_,
+                          .origin = origin_,
                           .hash = hash_,
                           .segments = *segments_,
                           .index = *index_,
@@ -280,7 +304,7 @@ Result<void> Shelf::make_index_anew(bool alone) {
     unproven_large_.clear();
     return {};
   }
-  remove_headless_segments(*segments_directory_);
+  remove_headless_segments(leftover_parts());
   forget_settled_marks();
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
@@ -304,6 +328,7 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   // A session that never ends: the next who is alone reads the segments again.
   if (alone) state_->word(StateWord::open_sessions).store(0);
   if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
+  if (alone) state_->word(StateWord::forgotten).store(rebuilt.is_complete ? 0 : 1);
   if (!alone) return;
   for (std::size_t i = 0; i < format::state_hints; ++i) {
     const std::uint64_t number = rebuilt.next_segment - 1 - i;

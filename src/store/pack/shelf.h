@@ -13,6 +13,7 @@
 #include "store/pack/index.h"
 #include "store/pack/read_epochs.h"
 #include "store/pack/rebuild.h"
+#include "store/pack/segment_leftovers.h"
 #include "store/pack/segment_table.h"
 #include "store/pack/state_file.h"
 #include "store/pack/sync_marks.h"
@@ -20,10 +21,9 @@
 
 namespace larder::pack_store {
 
-// Where records end and files of their own begin: no record may fill more than a quarter of a
-// segment.
-std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept;
-std::uint64_t segment_capacity(const Budget& budget) noexcept;
+// A 64th of the budget, or of the file system where that is smaller: a full disk, or an exceeded
+// budget, costs whole segments.
+std::uint64_t segment_capacity(const Budget& budget, const SpaceInfo& space) noexcept;
 
 class Evictor;
 
@@ -63,6 +63,14 @@ class Shelf {
   // the index lacks it; the next open makes it whole.
   bool index_is_partial() const;
 
+  // Whether a rebuild could find entries that have left the index: their records stand in segments,
+  // or older ones do, and no removal that is known to be durable tells of it. Noted before they
+  // leave.
+  bool has_forgotten() const { return state_->word(format::StateWord::forgotten).load() != 0; }
+  void note_forgotten() {
+    if (!has_forgotten()) state_->word(format::StateWord::forgotten).store(1);
+  }
+
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
 
@@ -78,15 +86,19 @@ class Shelf {
 
   std::uint64_t tag_of(const Fingerprint& fingerprint) const noexcept { return hash_(fingerprint); }
   const format::SlotHash& hash() const noexcept { return hash_; }
-  const format::StoreId& id() const noexcept { return id_; }
+  const Origin& origin() const noexcept { return origin_; }
 
   Directory& root() noexcept { return *parts_.root.directory; }
   bool has_segments() const noexcept { return segments_directory_ != nullptr; }
   Directory& segments_directory() noexcept { return *segments_directory_; }
+  LeftoverParts leftover_parts();
   StateFile& state() noexcept { return *state_; }
   SyncMarks marks() const noexcept { return SyncMarks(*state_); }
   Index& index() noexcept { return *index_; }
   SegmentTable& segments() noexcept { return *segments_; }
+  // Where records end and files of their own begin: no record may fill more than a quarter of a
+  // segment.
+  std::uint64_t largest_record_payload() const noexcept;
   Writers& writers() noexcept { return *writers_; }
   Evictor& evictor() noexcept { return *evictor_; }
   file_store::FileStore& large() noexcept { return *large_; }
@@ -96,9 +108,10 @@ class Shelf {
   explicit Shelf(const Parts& parts);
 
   Result<void> open_directories();
+  Result<void> check_segments_directory();
   Result<void> open_state();
   Result<void> make_parts();
-  void make_writers();
+  Result<void> make_writers();
   Result<void> enter();
   Result<void> make_index_anew(bool alone);
   Result<void> enter_read_only();
@@ -123,12 +136,13 @@ class Shelf {
   void close_cleanly();
 
   const Parts parts_;
-  const format::StoreId id_;
+  const Origin origin_;
   const format::SlotHash hash_;
   std::unique_ptr<Directory> segments_directory_;  // null: a read-only store that has none yet
   std::unique_ptr<StateFile> state_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentTable> segments_;
+  std::uint64_t segment_bytes_ = 0;  // of a full one that this process writes
   std::unique_ptr<Writers> writers_;
   std::shared_ptr<file_store::FileStore> large_;
   // Of a rebuild, by a process that was alone; and the records there that lead to files.

@@ -31,18 +31,17 @@ StateFile::StateFile(std::unique_ptr<File> file, std::unique_ptr<Mapping> mappin
       mapping_(std::move(mapping)),
       words_(reinterpret_cast<std::uint64_t*>(mapping_->bytes().data() + format::state_words_at)) {}
 
-Result<std::unique_ptr<StateFile>> StateFile::create(FileSystem& file_system, Directory& root,
-                                                     const format::StoreId& store) {
-  LARDER_TRY(auto fresh, store_directory::NewFile::create(file_system, root));
+Result<std::unique_ptr<StateFile>> StateFile::create(Directory& root, const Origin& origin) {
+  LARDER_TRY(auto fresh, store_directory::NewFile::create(origin.file_system, root));
   LARDER_CHECK_OK(fresh.file().allocate(format::state_bytes));
   std::array<std::byte, format::state_bytes> bytes = {};
-  format::encode_state_header(store, bytes);
+  format::encode_state_header(origin.store, bytes);
   const auto set = [&bytes](StateWord word, std::uint64_t value) {
     const auto at = format::state_words_at + 8 * static_cast<std::size_t>(word);
     store_little(bytes.data() + at, value);
   };
   set(StateWord::dirty, 1);
-  LARDER_TRY(const std::string random, file_system.random_name());
+  LARDER_TRY(const std::string random, origin.file_system.random_name());
   set(StateWord::generation, first_generation(random));
   const std::array pieces{std::span<const std::byte>(bytes)};
   LARDER_CHECK_OK(fresh.file().write_at(pieces, 0));
@@ -50,17 +49,18 @@ Result<std::unique_ptr<StateFile>> StateFile::create(FileSystem& file_system, Di
   // Whatever stands there was judged by the caller: nothing, or no state of this store.
   LARDER_CHECK_OK(fresh.replace(root, state_name));
   LARDER_CHECK_OK(root.sync());
-  return open(root, store, OpenMode::read_write);
+  return open(root, origin, OpenMode::read_write);
 }
 
-Result<std::unique_ptr<StateFile>> StateFile::open(Directory& root, const format::StoreId& store,
+Result<std::unique_ptr<StateFile>> StateFile::open(Directory& root, const Origin& origin,
                                                    OpenMode mode) {
   LARDER_TRY(auto file, root.open_file(state_name, mode));
   LARDER_TRY(const FileInfo info, file->info());
-  if (info.kind == FileKind::regular && info.size_bytes >= format::state_bytes) {
+  const bool is_ours = info.kind == FileKind::regular && origin.trusts(info);
+  if (is_ours && info.size_bytes >= format::state_bytes) {
     LARDER_TRY(auto mapping, file->map(mode, format::state_bytes));
     LARDER_CHECK_OK(mapping->check(0, format::state_bytes));
-    if (format::decode_state_header(mapping->bytes()) == store) {
+    if (format::decode_state_header(mapping->bytes()) == origin.store) {
       return std::unique_ptr<StateFile>(new StateFile(std::move(file), std::move(mapping)));
     }
   }

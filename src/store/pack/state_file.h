@@ -15,18 +15,18 @@
 
 #include "format/pack_index.h"
 #include "larder/file_system.h"
+#include "store/pack/origin.h"
 
 namespace larder::pack_store {
 
 class StateFile {
  public:
-  // absent: there is none, or what is there is no state of this store.
-  static Result<std::unique_ptr<StateFile>> open(Directory& root, const format::StoreId& store,
+  // absent: there is none, or what is there is no state of this store, or another user's.
+  static Result<std::unique_ptr<StateFile>> open(Directory& root, const Origin& origin,
                                                  OpenMode mode);
 
   // Puts a new one in its place, dirty. With the index lock held, after open() said absent.
-  static Result<std::unique_ptr<StateFile>> create(FileSystem& file_system, Directory& root,
-                                                   const format::StoreId& store);
+  static Result<std::unique_ptr<StateFile>> create(Directory& root, const Origin& origin);
 
   // In the memory of this process alone, for a store that may not be written and has none.
   static std::unique_ptr<StateFile> make_private();

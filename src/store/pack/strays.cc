@@ -36,7 +36,7 @@ Result<Error> judge_headers(Directory& directory, const std::string& name) {
       return Error{.code = Errc::not_ours,
                    .message = "a segment of another store or number; move it away"};
     }
-    if (format::is_header_of_other_version(copy)) {
+    if (format::is_of_other_version(copy)) {
       return Error{.code = Errc::not_ours,
                    .message =
                        "a segment of another version of Larder; use that one, or move it "
@@ -88,7 +88,7 @@ std::optional<Error> PackStoreImpl::trouble_with(Shelf& shelf, const format::Seg
                  .message = "no regular file, but under the name of a segment; move it away"};
   }
   if (info->size_bytes < format::segment_header_bytes) return std::nullopt;
-  const auto opened = Segment::open(directory, shelf.id(), name, OpenMode::read);
+  const auto opened = Segment::open(directory, shelf.origin(), name, OpenMode::read);
   if (opened || opened.error().code == Errc::absent) return std::nullopt;
   if (opened.error().code != Errc::corrupt) return with_remedy(opened.error(), {});
   // Who had it open before its headers were damaged still reads it.

@@ -110,10 +110,10 @@ Result<void> SyncMarks::sync(std::uint32_t number, File& file) {
   return {};
 }
 
-Result<std::shared_ptr<Segment>> SyncMarks::open(Directory& segments, const format::StoreId& store,
+Result<std::shared_ptr<Segment>> SyncMarks::open(Directory& segments, const Origin& origin,
                                                  const format::SegmentName& name,
                                                  OpenMode mode) const {
-  LARDER_TRY(auto segment, Segment::open(segments, store, name, mode));
+  LARDER_TRY(auto segment, Segment::open(segments, origin, name, mode));
   segment->distrust_from(std::min(segment->good_until(), believed_until(name.number)));
   return segment;
 }

@@ -59,7 +59,7 @@ class SyncMarks {
   Result<void> sync(std::uint32_t number, File& file);
 
   // As Segment::open, believed as far as the marks say.
-  Result<std::shared_ptr<Segment>> open(Directory& segments, const format::StoreId& store,
+  Result<std::shared_ptr<Segment>> open(Directory& segments, const Origin& origin,
                                         const format::SegmentName& name, OpenMode mode) const;
 
  private:

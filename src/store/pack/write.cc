@@ -18,10 +18,6 @@ using format::StateWord;
 constexpr int put_attempts = 16;  // each lost to somebody's change of the same entry
 constexpr auto large_wait = std::chrono::seconds(2);  // for another put of the same payload
 
-std::uint32_t wall_seconds(FileSystem& file_system) {
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(file_system.now_s(), 0, 0xffffffff));
-}
-
 }  // namespace
 
 struct PackStoreImpl::Writing {
@@ -204,6 +200,13 @@ Error PackStoreImpl::contended(const Fingerprint& fingerprint) const {
                      ": others keep changing the entry; try again"};
 }
 
+// Another shelf may take what is put, on another file system: any segment takes a longer record.
+Result<std::uint64_t> PackStoreImpl::largest_record_payload() {
+  const auto guard = state().epochs.enter();
+  LARDER_TRY(Shelf* const shelf, shelf_for_writing());
+  return shelf->largest_record_payload();
+}
+
 Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                                         std::span<const std::byte> payload,
                                         const PutOptions& options) {
@@ -217,21 +220,22 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                                             ": the recipe is over 4096 bytes; pass what "
                                             "Recipe::encode returns"});
   }
+  LARDER_TRY(const std::uint64_t max_record_payload, largest_record_payload());
   Writing writing{.payload = payload,
                   .recipe = options.recipe,
-                  .record = {.written_s = wall_seconds(file_system_),
+                  .record = {.written_s = format::record_time(file_system_.now_s()),
                              .raw_bytes = static_cast<std::uint32_t>(payload.size()),
                              .fingerprint = fingerprint},
                   .stored = payload};
   format::Record& record = writing.record;
-  if (options_.compression == Compression::zstd && payload.size() <= max_record_payload_) {
+  if (options_.compression == Compression::zstd && payload.size() <= max_record_payload) {
     if (auto smaller = state().zstd.compress(payload)) {
       writing.compressed = *std::move(smaller);
       writing.stored = writing.compressed;
       record.codec = format::Codec::zstd;
     }
   }
-  if (payload.size() > max_record_payload_) {
+  if (payload.size() > max_record_payload) {
     record.kind = format::RecordKind::large;
     writing.stored = {};
   } else {

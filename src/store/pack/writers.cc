@@ -95,7 +95,7 @@ Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
     std::uint64_t hint = parts_.state.hint(i).load();
     if (hint == 0 || hint > format::max_segment_number) continue;
     const auto number = static_cast<std::uint32_t>(hint - 1);
-    auto tried = SegmentWriter::adopt(parts_.segments, parts_.store, number, parts_.options);
+    auto tried = SegmentWriter::adopt(parts_.segments, parts_.origin, number, parts_.options);
     // One that cannot be read keeps no put from a new one.
     if (!tried && tried.error().os_error == EIO) continue;
     LARDER_TRY(auto adopted, std::move(tried));
@@ -118,7 +118,7 @@ Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
     const std::uint64_t number = parts_.state.word(StateWord::next_segment).fetch_add(1);
     if (number > format::max_segment_number) break;
     format::SegmentHeader header{
-        .identity = {.store = parts_.store,
+        .identity = {.store = parts_.origin.store,
                      .number = static_cast<std::uint32_t>(number),
                      .random = {}},
         .created_at_sequence = parts_.state.word(StateWord::sequence).load()};

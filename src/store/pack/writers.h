@@ -30,7 +30,7 @@ class Writers {
     Directory& segments;
     StateFile& state;
     SegmentTable& table;
-    format::StoreId store;
+    Origin origin;
     SegmentWriter::Options options;
     Adopt adopt = Adopt::yes;  // segments that their owners left
   };

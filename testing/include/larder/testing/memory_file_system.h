@@ -46,12 +46,13 @@ struct FrozenDisk;
 }  // namespace memory
 
 struct MemoryFileSystemOptions {
-  std::string type = "ext4";              // what file_system_type() says
-  std::uint64_t seed = 1;                 // of random_name()
-  std::int64_t now_s = 1700000000;        // until set_now_s()
-  std::uint64_t free_bytes = 1ull << 40;  // what space() says
-  std::uint32_t user = 1000;              // whom everything but "/" belongs to
-  std::uint64_t descriptor_limit = 1024;  // what user() says; not enforced
+  std::string type = "ext4";               // what file_system_type() says
+  std::uint64_t seed = 1;                  // of random_name()
+  std::int64_t now_s = 1700000000;         // until set_now_s()
+  std::uint64_t free_bytes = 1ull << 40;   // what space() says
+  std::uint64_t total_bytes = 1ull << 40;  // the same
+  std::uint32_t user = 1000;               // whom everything but "/" belongs to
+  std::uint64_t descriptor_limit = 1024;   // what user() says; not enforced
 };
 
 // One thing that a power cut leaves to chance.

@@ -1,0 +1,99 @@
+#include "store/pack/evict_alone.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "base/try.h"
+#include "store/pack/evict_usage.h"
+#include "store/pack/large_files.h"
+
+namespace larder::pack_store {
+namespace {
+
+using format::Location;
+using format::Record;
+using format::RecordKind;
+using format::StateWord;
+
+bool never_other(std::uint64_t) noexcept { return false; }
+
+// Payload and recipe as they are stored; nullopt when they are damaged or gone.
+Result<std::optional<std::vector<std::byte>>> read_content(Shelf& shelf, const Location& location,
+                                                           const Record& record) {
+  std::shared_ptr<Segment> keep;
+  const auto segment = shelf.segments().find(location.segment, keep);
+  if (!segment && segment.error().code == Errc::absent) return std::nullopt;
+  if (!segment) return std::unexpected(segment.error());
+  std::vector<std::byte> content(std::uint64_t{record.stored_bytes} + record.recipe_bytes);
+  LARDER_TRY(
+      const std::size_t count,
+      (*segment)->file()->read_at(content, location.offset_bytes() + format::record_header_bytes));
+  const auto stored = std::span<const std::byte>(content).first(record.stored_bytes);
+  const bool is_whole = count == content.size() && (record.kind == RecordKind::large ||
+                                                    format::payload_is_good(record, stored));
+  if (!is_whole) return std::nullopt;
+  return content;
+}
+
+}  // namespace
+
+// The order of the steps is that of PackStoreImpl::remove_once, and for its reasons.
+Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t place_word,
+                            std::int64_t now_s) {
+  Record removal{.kind = RecordKind::removed,
+                 .supersedes = true,
+                 .written_s = format::record_time(now_s),
+                 .fingerprint = entry.fingerprint};
+  const std::uint64_t tag = shelf.tag_of(entry.fingerprint);
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
+  removal.sequence = shelf.next_sequence();
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  shelf.note_forgotten();
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
+  if (withdrawn != Published::done) return false;
+  if (auto appended = claimed.writer->append(removal, {}, {}); !appended) {
+    (void)shelf.index().publish(tag, 0, place_word, never_other);
+    return std::unexpected(std::move(appended).error());
+  }
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  shelf.count_entries(-1);
+  return true;
+}
+
+Result<void> renew_alone(Shelf& shelf, std::uint64_t place_word, std::int64_t now_s) {
+  const Location location = Location::of(place_word);
+  auto record = describe_record(shelf, location);
+  if (!record) return {};
+  LARDER_TRY(const auto content, read_content(shelf, location, *record));
+  if (!content) return {};
+  const std::span<const std::byte> bytes(*content);
+  const auto recipe = bytes.subspan(record->stored_bytes);
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  LARDER_TRY(auto claimed, shelf.writers().claim(record->total_bytes(), large_bytes_of(*record)));
+  record->written_s = format::record_time(now_s);
+  record->supersedes = true;
+  record->sequence = shelf.next_sequence();
+  LARDER_TRY(const Location renewed,
+             claimed.writer->append(*record, bytes.first(record->stored_bytes),
+                                    {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
+  // Whether its file was ever synced, nobody here knows.
+  if (record->kind == RecordKind::large) claimed.writer->withhold_proof();
+  LARDER_CHECK_OK(shelf.index().publish(shelf.tag_of(record->fingerprint), place_word,
+                                        renewed.word(), never_other));
+  return {};
+}
+
+void drop_files(Shelf& shelf, std::span<const Record> withdrawn,
+                const std::function<bool()>& sync_own) {
+  const bool may_uncover = std::ranges::any_of(withdrawn, [](const Record& record) {
+    return record.kind == RecordKind::large && record.supersedes;
+  });
+  if (may_uncover && !sync_own()) return;
+  for (const Record& record : withdrawn) {
+    if (record.kind == RecordKind::large) drop_large(shelf, record);
+  }
+}
+
+}  // namespace larder::pack_store

@@ -1,0 +1,36 @@
+// Entries that leave, or get another time of last use, while their segment stays: somebody writes
+// it, or they are too few.
+//
+// Crash model. The record of an entry that leaves stays where it is: a rebuild would bring it back,
+// or, where its own file is gone, an older value. So whoever empties the slot writes a removal, as
+// in remove.cc. Until a flush has covered that, a power cut may still bring the entry back;
+// StateWord::forgotten tells remove() of it.
+#ifndef LARDER_STORE_PACK_EVICT_ALONE_H_
+#define LARDER_STORE_PACK_EVICT_ALONE_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+// Takes the entry with this record out. False when somebody has changed it meanwhile. A file of its
+// own stays: drop_files. Errors: those of writing; then the entry is still there.
+Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint64_t place_word,
+                            std::int64_t now_s);
+
+// Writes the record once more, as a put of the same bytes would, with `now_s` as the time of last
+// use. Does nothing when it is damaged, or somebody changes the entry. Errors: those of reading and
+// writing; the entry is there in any case.
+Result<void> renew_alone(Shelf& shelf, std::uint64_t place_word, std::int64_t now_s);
+
+// The files of entries that were withdrawn; where older values may stand in segments, not before
+// `sync_own` has made the removals durable. What stays by mistake is swept.
+void drop_files(Shelf& shelf, std::span<const format::Record> withdrawn,
+                const std::function<bool()>& sync_own);
+
+}  // namespace larder::pack_store
+
+#endif  // LARDER_STORE_PACK_EVICT_ALONE_H_
