@@ -102,6 +102,7 @@ const std::vector<Harmless> of_packs = {
     {Op::read_at, 0, "GetMany", "/segments/", "what many do not find is asked for alone"},
     {Op::map, 0, "", "/segments/", "what cannot be mapped is read"},
     {Op::check, 0, "", "/segments/", "what cannot be mapped is read"},
+    {Op::check, 0, "", "/large/", "what cannot be mapped is read"},
     {Op::read_at, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
     {Op::read_at, 0, "PutEvictsSegment", "/segments/", "which leaves first is a matter of order"},
     {Op::space, 0, "PutEvicts", "/store", "the next put asks again"},
