@@ -178,10 +178,11 @@ void FaultWorld::get_many(const std::vector<int>& entries) {
   if (!store_) return;
   std::vector<Fingerprint> keys;
   for (const int entry : entries) keys.push_back(key(entry));
-  const auto found = watched([&] { return store_->get_many(keys); }).value();
+  const auto found = watched([&] { return store_->get_many(keys); });
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    note("get_many", found[i] && !*found[i] ? "absent" : outcome(found[i]));
-    judge_get(entries[i], found[i]);
+    const Lookup answer = found ? (*found)[i] : Lookup(std::unexpected(found.error()));
+    note("get_many", answer && !*answer ? "absent" : outcome(answer));
+    judge_get(entries[i], answer);
   }
 }
 

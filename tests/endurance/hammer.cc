@@ -303,7 +303,7 @@ void Worker::get_many() {
     horizons[i] = ledger_.horizon(wanted[i]);
     fingerprints[i] = numbered(wanted[i]);
   }
-  const auto found = store_.get_many(fingerprints);
+  const auto found = store_.get_many(fingerprints).value();
   for (std::size_t i = 0; i < wanted.size(); ++i) judge(wanted[i], found[i], horizons[i]);
 }
 

@@ -22,6 +22,7 @@ static_assert(sizeof(Page) == format::index_header_bytes && sizeof(Page) == form
 constexpr std::size_t at_used = 64;
 constexpr std::size_t at_words = 64;
 constexpr std::size_t words_bytes = 40 * 8;
+constexpr std::size_t marks_bytes = format::state_marks * 8;
 
 void look_at_index(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::uint32_t bit) {
   const auto header = format::decode_index_header(bytes, file_bytes);
@@ -46,11 +47,13 @@ void look_at_state(std::span<const std::byte> bytes, std::uint32_t bit) {
   Page again;
   format::encode_state_header(*store, again);
   overlay(again, at_words, bytes.subspan(at_words, words_bytes));
+  overlay(again, format::state_marks_at, bytes.subspan(format::state_marks_at, marks_bytes));
   require(equal(again, bytes.first(again.size())));
   require(!format::decode_state_header(bytes.first(again.size() - 1)));
   flip(again, bit);
   const std::size_t byte = bit / 8 % again.size();
-  const bool of_a_word = byte >= at_words && byte < at_words + words_bytes;
+  const bool of_a_word =
+      (byte >= at_words && byte < at_words + words_bytes) || byte >= format::state_marks_at;
   require(format::decode_state_header(again).has_value() == of_a_word);
 }
 

@@ -75,6 +75,11 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   const auto named = directory.info_at(path_of(name));
   if (!named || !named->same_file(info)) return nullptr;
   LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), any_large));
+  // What was not seen would be dropped, and a removal that was not seen undone.
+  if (read.has_gaps) {
+    return std::unexpected(
+        Error{.code = Errc::io_error, .message = path_of(name) + ": parts of it cannot be read"});
+  }
   eviction->from_summary_ = read.from_summary;
   eviction->items_.reserve(read.entries.size());
   for (const format::SummaryEntry& entry : read.entries) {

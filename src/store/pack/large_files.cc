@@ -21,14 +21,16 @@ Fingerprint file_key(const format::Record& record) {
 }
 
 // The files that entries lead to. Only records without a payload of their own need reading.
-Result<std::set<Fingerprint>> files_in_use(Shelf& shelf) {
+// nullopt: a record cannot be read now, and nobody knows which file it leads to.
+Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
   LARDER_TRY(IndexTable* const table, shelf.index().table());
   std::set<Fingerprint> used;
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const auto location = format::Location::of(table->word_at(slot));
     if (location.units != units_of_large) continue;
     const auto record = describe_record(shelf, location);
-    if (record && record->kind == format::RecordKind::large) used.insert(file_key(*record));
+    if (!record) return std::nullopt;
+    if (record->kind == format::RecordKind::large) used.insert(file_key(*record));
   }
   return used;
 }
@@ -67,10 +69,11 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
 }
 
 Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s) {
-  LARDER_TRY(const std::set<Fingerprint> used, files_in_use(shelf));
+  LARDER_TRY(const auto used, files_in_use(shelf));
+  if (!used) return {};
   std::vector<Fingerprint> unused;
   LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
-    if (!used.contains(file.fingerprint) && now_s - file.last_used_s >= least_age_s) {
+    if (!used->contains(file.fingerprint) && now_s - file.last_used_s >= least_age_s) {
       unused.push_back(file.fingerprint);
     }
     return Visit::go_on;
@@ -78,8 +81,8 @@ Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_ag
   for (const Fingerprint& key : unused) {
     // Somebody may be putting the same payload right now, and find the file there.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
-    LARDER_TRY(const std::set<Fingerprint> used_now, files_in_use(shelf));
-    if (held && !used_now.contains(key)) (void)shelf.large().remove(key);
+    LARDER_TRY(const auto used_now, files_in_use(shelf));
+    if (held && used_now && !used_now->contains(key)) (void)shelf.large().remove(key);
   }
   return {};
 }

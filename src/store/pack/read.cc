@@ -72,6 +72,7 @@ void PackStoreImpl::count_removal(Shelf& shelf) {
 // False when the slot leads elsewhere by now.
 Result<bool> PackStoreImpl::forget_slot(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word) {
   LARDER_CHECK_OK(shelf.prepare_to_change());
+  shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
   if (withdrawn != Published::done) return false;
   count_removal(shelf);

@@ -88,7 +88,8 @@ Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writin
              }));
   writing.expected = found.place_word();
   LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
-  writing.record.supersedes = outcome != Outcome::absent || has_tag || shelf.index_is_partial();
+  writing.record.supersedes =
+      outcome != Outcome::absent || has_tag || shelf.index_is_partial() || shelf.has_forgotten();
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
   LARDER_TRY(const bool same, holds_same(shelf, writing, found));
   if (!same) return Done::no;
