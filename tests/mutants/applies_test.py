@@ -1,0 +1,27 @@
+"""Every mutant finds its defence in the sources, exactly once, and takes something away."""
+
+import unittest
+
+from mutants import MUTANTS
+from mutate import mutated
+
+
+class Applies(unittest.TestCase):
+    def test_each_defence_is_there_once(self):
+        for mutant in MUTANTS:
+            with self.subTest(mutant.name):
+                self.assertIn(mutant.instead, mutated(mutant))
+                self.assertNotEqual(mutant.text, mutant.instead)
+
+    def test_names_are_unique(self):
+        names = [mutant.name for mutant in MUTANTS]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_a_text_that_is_gone_is_found(self):
+        gone = MUTANTS[0].__class__("gone", "none", MUTANTS[0].file, "no such text", "")
+        with self.assertRaises(ValueError):
+            mutated(gone)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,211 @@
+"""The defects that the tests must find: each takes one defence away.
+
+A mutant is a text of one source file and what stands in its place. It is compiled by a build that
+is told its name (-DLARDER_MUTANT=NAME), which takes the changed copy instead of the file; the
+sources themselves carry no switches. `applies_test.py` sees to it that each text is there once.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    defence: str  # that is gone
+    file: str
+    text: str
+    instead: str
+
+
+def _(name, defence, file, text, instead):
+    return Mutant(name, defence, file, text, instead)
+
+
+OS = "src/os/"
+FORMAT = "src/format/"
+FILE = "src/store/file/"
+DIRECTORY = "src/store/directory/"
+PACK = "src/store/pack/"
+
+MUTANTS = [
+    # What is opened.
+    _("follow-links", "no link is followed", OS + "open_beneath.cc",
+      "how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | "
+      "RESOLVE_NO_XDEV;",
+      "how.resolve = 0;"),
+    _("block-on-fifo", "opening a FIFO does not wait (O_NONBLOCK)", OS + "open_beneath.cc",
+      "flags |= O_NOCTTY | O_NONBLOCK;", "flags |= O_NOCTTY;"),
+    _("no-exclusive", "new files are new (O_EXCL)", OS + "posix_directory.cc",
+      "O_RDWR | O_CREAT | O_EXCL, private_file", "O_RDWR | O_CREAT, private_file"),
+    _("umask-mode", "new files are private whatever the umask", OS + "posix_directory.cc",
+      "if (::fchmod(owned.get(), private_file) != 0) return failed(errno, \"fchmod\");", ""),
+    _("any-kind", "what is no regular file is never read", FILE + "read.cc",
+      "if (info.kind != FileKind::regular) return fail(Errc::not_ours, path, "
+      "\"not a regular file\");", ""),
+    _("any-owner", "files of another user are never read", FILE + "read.cc",
+      "if (!directory().trusts(info.owner)) return fail(Errc::not_ours, path, "
+      "\"belongs to another user\");", ""),
+    _("any-size", "a file over the cap is not read", FILE + "read.cc",
+      "if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {",
+      "if (false) {"),
+    _("unsafe-directory", "a directory that others may write is refused", DIRECTORY + "claim.cc",
+      "if ((info.permissions & writable_by_others) != 0) {", "if (false) {"),
+    _("unsafe-parent", "a parent that everybody may write is refused", DIRECTORY + "claim.cc",
+      "if ((info.permissions & writable_by_all) != 0 && (info.permissions & sticky) == 0) {",
+      "if (false) {"),
+
+    # What is believed: entries.
+    _("entry-no-verify", "an entry's tag is compared", FORMAT + "entry.cc",
+      "if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload))) return {};",
+      "(void)tag;\n  (void)payload;"),
+    _("entry-any-name", "an entry under another name is none (key binding)", FORMAT + "entry.cc",
+      "if (std::memcmp(header + at_fingerprint, fingerprint.bytes.data(), 32) != 0) return {};",
+      ""),
+    _("entry-any-length", "lengths and size of the file agree", FORMAT + "entry.cc",
+      "file_bytes == header_bytes + stored + tag_bytes + recipe;",
+      "file_bytes >= header_bytes + stored + tag_bytes + recipe;"),
+    _("vyre-no-verify", "a vyre file's footer is compared", FORMAT + "entry.cc",
+      "if (!equal_constant_time(file.last<tag_bytes>(), blake3(payload))) return {};", ""),
+    _("recipe-no-verify", "a recipe's digest is compared", FORMAT + "entry.cc",
+      "return equal_constant_time(expected, blake3(entry.recipe));",
+      "return expected.size() == 32;"),
+
+    # What is believed: records.
+    _("record-no-tag", "a record's tag is compared", FORMAT + "pack_record.cc",
+      "if (equal_constant_time(header.subspan<at_tag, 32>(), tag)) {",
+      "(void)tag;\n  if (header.size() >= at_tag) {"),
+    _("record-no-payload-digest", "a payload's digest is compared", FORMAT + "pack_record.cc",
+      "return stored.size() == expected && blake3(stored) == record.payload_digest;",
+      "return stored.size() == expected;"),
+    _("record-any-place", "a record counts where it was written only", FORMAT + "pack_record.cc",
+      "load_little<std::uint32_t>(header + at_place) == place &&", ""),
+    _("record-any-segment", "a segment's key holds its own number and random bytes",
+      FORMAT + "pack_record.cc",
+      "return hasher.update(segment.store).update(number).update(segment.random).finish();",
+      "return hasher.update(segment.store).finish();"),
+    _("record-any-key", "another fingerprint's record is none", PACK + "look_up.cc",
+      "record.fingerprint == fingerprint && record.kind != format::RecordKind::removed;",
+      "record.kind != format::RecordKind::removed;"),
+    _("record-any-length", "a record's lengths are bounded", FORMAT + "pack_record.cc",
+      "return lengths_are_sound(read) && ends_in_segment(read, place);",
+      "return ends_in_segment(read, place);"),
+    _("short-read", "a payload that ends too early is none", PACK + "read.cc",
+      "if (found.record.hit_bytes() > count) return Candidate::damaged;", ""),
+    _("many-no-verify", "get_many compares every digest", PACK + "get_many.cc",
+      "is_good[i] = equal_constant_time(std::as_bytes(std::span(expected[i])), digests[i]);",
+      "is_good[i] = true;"),
+    _("summary-no-tag", "a summary's tag is compared", FORMAT + "pack_segment.cc",
+      "if (!equal_constant_time(end.subspan<at_end_tag, 32>(), tag)) return std::nullopt;",
+      "(void)tag;"),
+    _("index-no-check", "a damaged header of an index is none", FORMAT + "pack_index.cc",
+      "check_is_good(bytes, at_index_check) &&", ""),
+    _("zstd-unbounded", "what a record claims bounds its decompression", FORMAT + "codec.cc",
+      "if (!is_one_frame(stored, raw.size())) return false;", ""),
+
+    # The way to the disk: file store.
+    _("file-no-sync", "flush syncs an entry's data", FILE + "pending.cc",
+      "return file.sync_data().has_value();", "return file.info().has_value();"),
+    _("file-no-folder-sync", "flush syncs the folder of a name", FILE + "pending.cc",
+      "if (folder) return (*folder)->sync() ? Synced::yes : Synced::no;",
+      "if (folder) return Synced::yes;"),
+    _("file-no-root-sync", "flush syncs the root, which has the folder", FILE + "pending.cc",
+      "const bool root_synced = root && root->sync();", "const bool root_synced = root != "
+      "nullptr;"),
+    _("file-replace-unsynced", "a file is synced before it replaces another", FILE + "write.cc",
+      "LARDER_CHECK_OK(writing.fresh->file().sync_data());", ""),
+    _("file-forget-lost", "what a flush lost is named by later ones", FILE + "pending.cc",
+      "mark_lost(entry);\n", ""),
+    _("file-keep-lost", "what a flush lost is taken out of the store", FILE + "pending.cc",
+      "if (named && named->same_file(entry.identity)) (void)(*root)->remove_file(path);", ""),
+    _("file-remove-other", "only the file that was read is removed as damaged", FILE + "read.cc",
+      "if (!named || !named->same_file(seen)) return;", ""),
+    _("file-replace-other", "only the file that was seen is replaced", FILE + "write.cc",
+      "if (!named->same_file(writing.seen)) return false;", ""),
+    _("file-remove-unsynced", "a removal is durable when it returns", FILE + "write.cc",
+      "LARDER_CHECK_OK(folder->sync());", ""),
+    _("file-deleted-root", "a flush into a deleted directory fails", FILE + "pending.cc",
+      "if (!root_synced || !there || folder == Synced::no || entry->generation != generation) {",
+      "if (!root_synced || folder == Synced::no) {\n      (void)there;\n      (void)generation;"),
+    _("marker-unsynced", "a new store's marker is durable before its name", DIRECTORY + "claim.cc",
+      "LARDER_CHECK_OK(file.file().sync_data());", ""),
+    _("marker-name-unsynced", "a new store's marker keeps its name", DIRECTORY + "claim.cc",
+      "if (!published) return published;\n  return root.sync();", "return published;"),
+
+    # The way to the disk: pack store.
+    _("pack-no-sync", "flush syncs segments", PACK + "sync.cc",
+      "LARDER_CHECK_OK(file.sync_data());", "(void)file;"),
+    _("pack-no-name-sync", "flush syncs the names of new segments", PACK + "sync.cc",
+      "return parts_.segments.sync();\n}", "return {};\n}"),
+    _("pack-lost-segment", "flush finds that a segment was deleted", PACK + "sync.cc",
+      "if (is_there) return {};\n  return std::unexpected(Error{.code = Errc::absent,",
+      "if (is_there || !is_there) return {};\n  "
+      "return std::unexpected(Error{.code = Errc::absent,"),
+    _("pack-not-bad", "a segment whose sync failed gets another name", PACK + "sync.cc",
+      "(void)parts_.segments.rename_no_replace(format::segment_name(number), "
+      "parts_.segments, bad);",
+      "(void)bad;"),
+    _("pack-still-served", "what a failed sync lost leaves the index", PACK + "flush.cc",
+      "if (word == 0 || !is_distrusted) continue;", "(void)is_distrusted;\n    if (word != "
+      "1) continue;"),
+    _("pack-forget-lost", "what a flush lost is named by later ones", PACK + "flush.cc",
+      "note_lost(process, lost.fingerprints, lost.error ? lost.error->message : \"\");", ""),
+    _("pack-large-unsynced", "flush syncs files of their own", PACK + "flush.cc",
+      "const auto flushed = shelf.large().flush();\n", "const Result<void> flushed;\n"),
+    _("pack-not-dirty", "`dirty` is on disk before the index changes", PACK + "shelf.cc",
+      "LARDER_CHECK_OK(state_->make_dirty());\n  "
+      "state_->word(StateWord::open_sessions).fetch_add(1);",
+      "state_->word(StateWord::open_sessions).fetch_add(1);"),
+    _("pack-rely-on-anything", "what another process has not synced is written again",
+      PACK + "write.cc",
+      "LARDER_TRY(writing.is_unchanged, may_rely_on(shelf, fingerprint, found));",
+      "writing.is_unchanged = true;"),
+    _("pack-early-trailer", "a trailer is written after the sync", PACK + "sync.cc",
+      "LARDER_CHECK_OK(file.sync_data());",
+      "if (job.writer->is_sealed()) (void)job.writer->prove_durable();\n"
+      "  LARDER_CHECK_OK(file.sync_data());"),
+
+    # Order of changes.
+    _("pack-removal-unwritten", "a removal is a record", PACK + "remove.cc",
+      "auto appended = append_removal(claimed, removal);", "Result<void> appended;\n  "
+      "(void)claimed;"),
+    _("pack-removal-unsynced", "a removal is durable when it returns", PACK + "remove.cc",
+      "LARDER_CHECK_OK(sync_shelf(state(), shelf));", ""),
+    _("pack-no-epoch", "a put sees that a removal came between", PACK + "write.cc",
+      "writing.must_write = !undisturbed;\n  return undisturbed ? Done::yes : Done::no;",
+      "(void)undisturbed;\n  return Done::yes;"),
+    _("pack-oldest-wins", "the newest record of a fingerprint counts", PACK + "rebuild.cc",
+      "return std::tie(a.slot_tag, b.sequence, b.word) < std::tie(b.slot_tag, a.sequence, a.word);",
+      "return std::tie(a.slot_tag, a.sequence, a.word) < std::tie(b.slot_tag, b.sequence, "
+      "b.word);"),
+    _("pack-bad-is-good", "a bad segment counts up to its mark", PACK + "rebuild.cc",
+      "if (name.good_until_place) forget_from(name.number, *name.good_until_place);", ""),
+    _("pack-publish-blindly", "a slot is swung from what was seen", PACK + "index_table.cc",
+      "if ((seen & place_mask) != expected) return Published::changed;", ""),
+    _("pack-thaw", "a frozen slot is not changed", PACK + "index_table.cc",
+      "if ((seen & frozen_bit) != 0) return Published::frozen;", ""),
+    _("pack-evict-unsynced", "what is carried is durable before its source goes",
+      PACK + "evict_segment.cc", "if (carried_bytes_ == 0) return {};", "return {};"),
+    _("pack-no-tombstone", "what is evicted uncovers nothing older", PACK + "evict_segment.cc",
+      "LARDER_CHECK_OK(leave_tombstones());", ""),
+    _("pack-evict-owned", "a segment that somebody writes is not evicted",
+      PACK + "evict_segment.cc",
+      "LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));\n"
+      "  if (!locked) return nullptr;",
+      "(void)file.try_lock(LockMode::exclusive, owner_lock_at, 1);"),
+    _("pack-adopt-owned", "a segment has one writer", PACK + "segment_writer.cc",
+      "if (!locked) return Refusal::owned;", "(void)locked;"),
+    _("pack-adopt-early", "who adopts a segment overwrites nothing", PACK + "segment_tail.cc",
+      "end = std::max(end, offset + record.total_bytes());", "end = std::max(end, offset);"),
+    _("no-reader-epoch", "nothing is unmapped that somebody reads", PACK + "read_epochs.cc",
+      "return line.readers[parity].load(std::memory_order_seq_cst) == 0;",
+      "return line.readers[parity].load(std::memory_order_seq_cst) >= 0;"),
+
+    # Budget, leases, policy.
+    _("pack-no-budget", "puts keep the budget", PACK + "write.cc",
+      "return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());",
+      "return {};"),
+    _("file-no-budget", "puts keep the budget", FILE + "write.cc",
+      "if (kept) return keep_budget(usage, info.disk_bytes);", "if (kept) return;"),
+    _("no-lease", "one of many processes compiles", "src/cache/compile_once.cc",
+      "if (writes()) lease = wait_for_lease(request, found);", ""),
+]
