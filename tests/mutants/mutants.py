@@ -133,17 +133,18 @@ MUTANTS = [
 
     # The way to the disk: pack store.
     _("pack-no-sync", "flush syncs segments", PACK + "sync.cc",
-      "LARDER_CHECK_OK(file.sync_data());", "(void)file;"),
+      "auto synced = guarded([&] { return file.sync_data(); });",
+      "Result<void> synced;\n  (void)file;"),
     _("pack-no-name-sync", "flush syncs the names of new segments", PACK + "sync.cc",
       "return parts_.segments.sync();\n}", "return {};\n}"),
     _("pack-lost-segment", "flush finds that a segment was deleted", PACK + "sync.cc",
-      "if (is_there) return {};\n  return std::unexpected(Error{.code = Errc::absent,",
-      "if (is_there || !is_there) return {};\n  "
-      "return std::unexpected(Error{.code = Errc::absent,"),
+      "if (is_there) return Tried::yes;", "if (is_there || !is_there) return Tried::yes;"),
     _("pack-not-bad", "a segment whose sync failed gets another name", PACK + "sync.cc",
-      "(void)parts_.segments.rename_no_replace(format::segment_name(number), "
-      "parts_.segments, bad);",
-      "(void)bad;"),
+      "LARDER_CHECK_OK(parts_.segments.rename_no_replace(format::segment_name(writer.number()),\n"
+      "                                                      parts_.segments, job.bad_name));", ""),
+    _("pack-no-mark", "a sync that a killed process was in vouches for nothing", PACK + "sync.cc",
+      "const auto mark = marks_.set(writer.number());\n  if (!mark) return Tried::no;",
+      "const std::optional<SyncMarks::Mark> mark = SyncMarks::Mark{};"),
     _("pack-still-served", "what a failed sync lost leaves the index", PACK + "flush.cc",
       "if (word == 0 || !is_distrusted) continue;", "(void)is_distrusted;\n    if (word != "
       "1) continue;"),
@@ -160,9 +161,9 @@ MUTANTS = [
       "LARDER_TRY(writing.is_unchanged, may_rely_on(shelf, fingerprint, found));",
       "writing.is_unchanged = true;"),
     _("pack-early-trailer", "a trailer is written after the sync", PACK + "sync.cc",
-      "LARDER_CHECK_OK(file.sync_data());",
-      "if (job.writer->is_sealed()) (void)job.writer->prove_durable();\n"
-      "  LARDER_CHECK_OK(file.sync_data());"),
+      "auto synced = guarded([&] { return file.sync_data(); });",
+      "if (writer.is_sealed()) (void)writer.prove_durable();\n"
+      "  auto synced = guarded([&] { return file.sync_data(); });"),
 
     # Order of changes.
     _("pack-removal-unwritten", "a removal is a record", PACK + "remove.cc",
