@@ -50,7 +50,19 @@ ProcessState::ProcessState(const FileStoreOptions& options,
           directory, *locks,
           {.layout = options.layout,
            .threads = std::max(1u, options.flush_threads),
-           .max_open_files = max_open_files.value_or(open_file_limit(directory.file_system()))}) {}
+           .max_open_files = max_open_files.value_or(open_file_limit(directory.file_system()))}),
+      keys(options.keys) {}
+
+std::shared_ptr<const StoreKeys::Derived> StoreKeys::of(
+    const std::optional<format::StoreId>& store) {
+  const format::StoreId id = store.value_or(format::StoreId{});
+  const std::lock_guard lock(mutex_);
+  if (!derived_ || id != id_) {
+    derived_ = std::make_shared<const Derived>(derive_keys(keys_, format::entry_key_context, id));
+    id_ = id;
+  }
+  return derived_;
+}
 
 FileStore::FileStore(FileStoreOptions options, std::optional<std::size_t> max_open_files)
     : options_(std::move(options)),
@@ -66,6 +78,13 @@ FileStore::~FileStore() {
 
 Result<void> FileStore::open() {
   return guarded([&]() -> Result<void> {
+    if (options_.layout == FileLayout::vyre && !options_.keys.empty()) {
+      return std::unexpected(
+          Error{.code = Errc::invalid_argument,
+                .message = directory().path() +
+                           ": the vyre layout has no room for a key; use a pack or file store, or "
+                           "unset the key file"});
+    }
     LARDER_CHECK_OK(directory().open());
     store_directory::sweep_leftovers(directory(), options_.log);
     return {};

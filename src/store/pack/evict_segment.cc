@@ -22,9 +22,6 @@ std::uint32_t seconds(std::int64_t now_s) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_s, 0, 0xffffffff));
 }
 
-// Whoever reads it finds out.
-bool any_large(const format::Record&) noexcept { return true; }
-
 bool always_other(std::uint64_t) noexcept { return true; }
 
 }  // namespace
@@ -77,7 +74,7 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   // Before the lock was ours it may have been evicted, or renamed because its sync failed.
   const auto named = directory.info_at(path_of(name));
   if (!named || !named->same_file(info)) return nullptr;
-  LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), any_large));
+  LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), {}));
   eviction->from_summary_ = read.from_summary;
   eviction->items_.reserve(read.entries.size());
   for (const format::SummaryEntry& entry : read.entries) {
@@ -215,15 +212,27 @@ Result<bool> SegmentEviction::may_uncover(const Item& item) const {
   return !place;
 }
 
-Result<void> SegmentEviction::leave_tombstone(const Item& item) {
+// Who has the key of a record believes no removal that is made without it: one that stands there is
+// carried as it is, and in place of a new one the record itself stays.
+Result<void> SegmentEviction::leave_tombstone(Item& item) {
   format::Record record;
   LARDER_TRY(const bool is_good, read_header(item, record));
   if (!is_good) return {};
-  const format::Record tombstone{.kind = format::RecordKind::removed,
-                                 .supersedes = true,
-                                 .written_s = record.written_s,
-                                 .sequence = record.sequence,
-                                 .fingerprint = record.fingerprint};
+  format::Record tombstone{.kind = format::RecordKind::removed,
+                           .supersedes = true,
+                           .written_s = record.written_s,
+                           .key_id = record.key_id,
+                           .sequence = record.sequence,
+                           .fingerprint = record.fingerprint};
+  const DerivedKey* key = find_key(parts_.shelf.keys(), record.key_id);
+  if (record.kind == format::RecordKind::removed) {
+    tombstone.authenticator = record.authenticator;
+  } else if (key != nullptr) {
+    authenticate(tombstone, *key);
+  } else if (record.key_id != 0) {
+    LARDER_CHECK_OK(carry(item));
+    return {};
+  }
   LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
   LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
   carried_bytes_ += tombstone.total_bytes();
@@ -249,7 +258,7 @@ Result<void> SegmentEviction::leave_tombstones() {
   if (newest.empty()) return {};
   LARDER_TRY(const auto needed, parts_.older.among(newest, number()));
   leaves_out_tombstones_ = needed.size() < newest.size();
-  for (const Item& item : items_) {
+  for (Item& item : items_) {
     const std::uint64_t tag = item.entry.slot_tag;
     const auto sequence = newest.find(tag);
     const bool is_newest = sequence != newest.end() && sequence->second == item.entry.sequence;

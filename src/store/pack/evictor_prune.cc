@@ -44,14 +44,18 @@ Result<void> Evictor::withdraw_in_place(std::uint64_t word, EvictionReason reaso
   Shelf& shelf = parts_.shelf;
   const auto entry = describe_record(shelf, format::Location::of(word));
   if (!entry) return {};
-  format::Record removal{
-      .kind = format::RecordKind::removed, .supersedes = true, .fingerprint = entry->fingerprint};
+  format::Record removal{.kind = format::RecordKind::removed,
+                         .supersedes = true,
+                         .key_id = entry->key_id,
+                         .fingerprint = entry->fingerprint};
   LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
   removal.sequence = shelf.next_sequence();
+  // Of a key that is not here: who has it does not believe the removal, and may find the entry once
+  // more after a rebuild.
+  if (const DerivedKey* key = find_key(shelf.keys(), entry->key_id)) authenticate(removal, *key);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  LARDER_TRY(const Published withdrawn,
-             shelf.index().withdraw(shelf.tag_of(entry->fingerprint), word));
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(shelf.tag_of(*entry), word));
   if (withdrawn != Published::done) return {};
   shelf.count_entries(-1);
   caller.gone.push_back(gone_of(*entry, reason, parts_.file_system.now_s()));

@@ -75,7 +75,10 @@ std::uint64_t largest_record_payload(std::uint64_t segment_bytes) noexcept {
 }
 
 Shelf::Shelf(const Parts& parts)
-    : parts_(parts), id_(parts.root.id.value_or(format::StoreId{})), hash_(id_) {}
+    : parts_(parts),
+      id_(parts.root.id.value_or(format::StoreId{})),
+      hash_(id_),
+      keys_(derive_keys(parts.options.keys, format::record_key_context, id_)) {}
 
 Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
   std::unique_ptr<Shelf> shelf(new Shelf(parts));
@@ -136,6 +139,7 @@ Result<void> Shelf::make_parts() {
                                      [this](std::uint32_t number) { return open_segment(number); });
   if (segments_directory_) make_writers();
   FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
+                         .keys = parts_.options.keys,
                          .access = parts_.options.access,
                          .create = Create::at_first_put,
                          .log = parts_.options.log,
@@ -208,6 +212,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
   auto rebuilt = rebuild({.segments_directory = *segments_directory_,
                           .store = id_,
                           .hash = hash_,
+                          .keys = keys_,
                           .segments = *segments_,
                           .index = *index_,
                           .state = *state_,
@@ -222,10 +227,15 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
   return rebuilt;
 }
 
-// Of a record that leads to a file.
+// Of a record that leads to a file. One of another key is known by its digest alone.
 Result<bool> Shelf::is_good(const format::Record& record) {
-  const auto details =
-      large_->inspect(format::large_file_key(record.fingerprint, record.payload_digest));
+  const Fingerprint file = format::large_file_key(record);
+  if (!has_key(record.key_id)) {
+    LARDER_TRY(const bool is_there, large_->holds_payload(file, record.payload_digest));
+    if (is_there) unproven_large_.push_back(record);
+    return is_there;
+  }
+  const auto details = large_->inspect(file);
   if (details && *details) unproven_large_.push_back(record);
   if (details) return details->has_value();
   const Errc code = details.error().code;

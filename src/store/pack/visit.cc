@@ -10,8 +10,7 @@ namespace larder::pack_store {
 namespace {
 
 bool is_entry(Shelf& shelf, Segment& segment, const Found& found, std::uint64_t tag) {
-  return found.record.kind != format::RecordKind::removed &&
-         shelf.tag_of(found.record.fingerprint) == tag &&
+  return found.record.kind != format::RecordKind::removed && shelf.tag_of(found.record) == tag &&
          segment.covers(found.location.offset_bytes(), found.record.hit_bytes());
 }
 
@@ -39,7 +38,8 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(S
   return EntryInfo{.fingerprint = record.fingerprint,
                    .payload_bytes = record.raw_bytes,
                    .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
-                   .last_used_s = record.written_s};
+                   .last_used_s = record.written_s,
+                   .other_key = !shelf.has_key(record.key_id)};
 }
 
 // A segment that nothing leads to any more, because a rebuild could not read it, is told too.
