@@ -24,18 +24,19 @@ struct Verdict {
   std::uint64_t good_bytes = 0;
   std::vector<Trouble> damaged;
   std::vector<Trouble> foreign;          // under a name of ours, but no entry; never touched
+  std::uint64_t other_key = 0;           // made with a key that is not here: nothing can be said
   std::vector<Trouble> unreadable;       // the system did not let us see
   std::vector<std::string> passed_over;  // folders and entries that could not even be listed
 };
 
-Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
-  std::vector<Fingerprint> fingerprints;
+Result<std::vector<EntryInfo>> entries_of(Store& store) {
+  std::vector<EntryInfo> entries;
   auto visited = store.visit([&](const EntryInfo& entry) {
-    fingerprints.push_back(entry.fingerprint);
+    entries.push_back(entry);
     return Visit::go_on;
   });
   if (!visited) return std::unexpected(std::move(visited).error());
-  return fingerprints;
+  return entries;
 }
 
 enum class Repairs { no, yes };
@@ -49,7 +50,12 @@ Trouble treat_damage(Store& store, Trouble trouble, Repairs repairs) {
   return trouble;
 }
 
-void verify_one(Store& store, const Fingerprint& fingerprint, Repairs repairs, Verdict& verdict) {
+void verify_one(Store& store, const EntryInfo& entry, Repairs repairs, Verdict& verdict) {
+  if (entry.other_key) {
+    ++verdict.other_key;
+    return;
+  }
+  const Fingerprint& fingerprint = entry.fingerprint;
   const auto details = store.inspect(fingerprint);
   if (details) {
     // Without details it was removed since it was listed, which is nobody's fault.
@@ -82,9 +88,10 @@ void print_text(const Verdict& verdict) {
   for (const std::string& message : verdict.passed_over) {
     fmt::print("{} {}\n", coloured(Colour::red, "unreadable"), printable(message));
   }
-  fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable\n", verdict.good,
+  fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable{}\n", verdict.good,
              human_bytes(verdict.good_bytes), verdict.damaged.size(), verdict.foreign.size(),
-             verdict.unreadable.size() + verdict.passed_over.size());
+             verdict.unreadable.size() + verdict.passed_over.size(),
+             verdict.other_key == 0 ? "" : fmt::format(", {} of another key", verdict.other_key));
 }
 
 Document list_of(const std::vector<Trouble>& troubles) {
@@ -107,6 +114,7 @@ void print_json(const Verdict& verdict) {
       .set("damaged", list_of(verdict.damaged))
       .set("foreign", list_of(verdict.foreign))
       .set("unreadable", list_of(verdict.unreadable))
+      .set("other_key", verdict.other_key)
       .set("passed_over", passed_over)
       .print();
 }
@@ -139,8 +147,8 @@ int run_verify(const Context& context) {
   auto store = repairs == Repairs::yes ? open_for_writing(heard) : open_for_reading(heard);
   if (!store) return fail(store.error());
   const auto told_by_open = static_cast<std::ptrdiff_t>(warnings.all().size());
-  const auto fingerprints = fingerprints_of(**store);
-  if (!fingerprints) return fail(fingerprints.error());
+  const auto entries = entries_of(**store);
+  if (!entries) return fail(entries.error());
 
   Verdict verdict;
   verdict.passed_over = warnings.all();
@@ -148,9 +156,9 @@ int run_verify(const Context& context) {
                             verdict.passed_over.begin() + told_by_open);
   {
     Progress progress("verifying");
-    progress.expect(fingerprints->size());
-    for (const Fingerprint& fingerprint : *fingerprints) {
-      verify_one(**store, fingerprint, repairs, verdict);
+    progress.expect(entries->size());
+    for (const EntryInfo& entry : *entries) {
+      verify_one(**store, entry, repairs, verdict);
       progress.step();
     }
   }

@@ -105,6 +105,7 @@ struct OpenOptions {
   std::optional<std::string> location = {};  // as --store takes it; else LARDER_DIR and the rest
   std::optional<Mode> mode = {};  // else from LARDER_DISABLE, _READONLY, _MUST_HIT, _REFRESH
   std::optional<std::uint64_t> max_size_bytes = {};
+  std::optional<std::string> key_file = {};  // for read_key_file; else from LARDER_KEY_FILE
   std::uint64_t memory_bytes = 64ull << 20;  // of the memory tier in front; 0: none
   Create create = Create::at_open;
   CacheOptions cache = {};  // its mode is overridden as said above
@@ -113,7 +114,7 @@ struct OpenOptions {
 };
 
 // Memory over a store in the user's cache directory, as configured (config.h). The only moment the
-// environment may refuse: errors as load_config and open_store.
+// environment may refuse: errors as load_config, read_key_file and open_store.
 Result<Cache> open(const OpenOptions& options = {});
 
 // The store alone, as --store names it. When the location does not say of which kind it is, the
@@ -125,6 +126,7 @@ struct OpenStoreOptions {
   Access access = Access::read_write;
   Create create = Create::at_open;
   Budget budget = {};
+  Keys keys = {};
   EvictionListener on_evict = {};
   Logger log = {};
   FileSystem* file_system = nullptr;

@@ -102,10 +102,10 @@ Result<Layers> read_layers(const ConfigSources& sources, FileSystem& file_system
   return layers;
 }
 
-// In a file, a relative directory would mean another one wherever the program is started.
-bool is_from_file(const Layers& layers, const ConfiguredValue& value) {
+// In a file, a relative path would mean another one wherever the program is started.
+bool is_from_file(const Layers& layers, std::string_view key, const ConfiguredValue& value) {
   for (const Layers::Place place : {Layers::user, Layers::machine}) {
-    const auto at = layers.places[place].find("dir");
+    const auto at = layers.places[place].find(key);
     if (at != layers.places[place].end() && &at->second == &value) return true;
   }
   return false;
@@ -119,7 +119,7 @@ Result<void> find_location(const Layers& layers, FileSystem& file_system, Config
     config.location = *std::move(location);
     origin = value->origin;
     const std::string& directory = config.location.directory;
-    if (is_from_file(layers, *value) && !directory.empty() && !directory.starts_with('/')) {
+    if (is_from_file(layers, "dir", *value) && !directory.empty() && !directory.starts_with('/')) {
       return bad(origin, "`" + directory + "` is not an absolute path; write it out");
     }
   }
@@ -206,6 +206,22 @@ void read_log(const Layers& layers, Config& config) {
       {.key = "log", .value = config.log, .origin = value == nullptr ? "default" : value->origin});
 }
 
+// Empty is no way to say "none": a setting that asks for a key must not be lost by accident.
+Result<void> read_key_file_setting(const Layers& layers, Config& config) {
+  const ConfiguredValue* value = layers.find("key_file");
+  if (value != nullptr) {
+    config.key_file = value->value;
+    if (config.key_file.empty()) return bad(value->origin, "the name is empty; name a key file");
+    if (is_from_file(layers, "key_file", *value) && !config.key_file.starts_with('/')) {
+      return bad(value->origin, "`" + config.key_file + "` is not an absolute path; write it out");
+    }
+  }
+  config.settings.push_back({.key = "key_file",
+                             .value = config.key_file,
+                             .origin = value == nullptr ? "default" : value->origin});
+  return {};
+}
+
 }  // namespace
 
 Result<Config> load_config(const ConfigSources& sources) {
@@ -228,6 +244,7 @@ Result<Config> load_config(const ConfigSources& sources) {
   LARDER_CHECK_OK(read_boolean(layers, "must_hit", &Config::must_hit, config));
   LARDER_CHECK_OK(read_boolean(layers, "refresh", &Config::refresh, config));
   read_log(layers, config);
+  LARDER_CHECK_OK(read_key_file_setting(layers, config));
   return config;
 }
 
