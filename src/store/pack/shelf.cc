@@ -385,7 +385,7 @@ bool Shelf::sync_unproven() {
 Result<std::vector<format::Record>> Shelf::unproven_large_in_use() {
   std::vector<format::Record> in_use;
   for (const format::Record& record : unproven_large_) {
-    LARDER_TRY(const auto place, find_place(*this, tag_of(record.fingerprint)));
+    LARDER_TRY(const auto place, find_place(*this, tag_of(record)));
     const auto there = place ? describe_record(*this, format::Location::of(*place)) : std::nullopt;
     const bool is_same = there && there->kind == format::RecordKind::large &&
                          there->payload_digest == record.payload_digest;
