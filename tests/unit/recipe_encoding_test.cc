@@ -154,20 +154,20 @@ Result<KeptRecipe> decode_one(std::string_view field, int count = 1) {
 TEST(KeptRecipe, RefusesWhatEncodeNeverWrites) {
   using namespace std::literals;
   ASSERT_TRUE(decode_one("\1\1a\1x"sv).has_value());
-  EXPECT_FALSE(decode_one("\0\1a\1x"sv).has_value());             // type 0
-  EXPECT_FALSE(decode_one("\6\1a\1x"sv).has_value());             // type 6
-  EXPECT_FALSE(decode_one("\1\0\1x"sv).has_value());              // no name
-  EXPECT_FALSE(decode_one("\2\1a\1x"sv).has_value());             // an integer of one byte
-  EXPECT_FALSE(decode_one("\4\1a\1\2"sv).has_value());            // a boolean of 2
-  EXPECT_FALSE(decode_one("\5\1a\1x"sv).has_value());             // a list cut short
-  EXPECT_FALSE(decode_one("\1\1a\1x"sv, 2).has_value());          // fewer fields than promised
-  EXPECT_FALSE(decode_one("\1\1a\1x"sv, 0).has_value());          // more
-  EXPECT_FALSE(decode_one("\1\1b\1x\1\1a\1x"sv, 2).has_value());  // not ordered
-  EXPECT_FALSE(decode_one("\1\1a\1x\1\1a\1x"sv, 2).has_value());  // repeated
-  EXPECT_FALSE(decode_one("\1\1a\x41"s + std::string(65, 'x')).has_value());  // too long to keep
-  EXPECT_FALSE(decode_recipe("LRC\2\0\1d\0\0"sv).has_value());                // a later version
-  EXPECT_FALSE(decode_recipe("LRC\1\2\1d\0\0"sv).has_value());                // an unknown flag
-  EXPECT_FALSE(decode_recipe("LRC\1\0\0\0\0"sv).has_value());                 // no domain
+  EXPECT_FALSE(decode_one("\0\1a\1x"sv).has_value());                  // type 0
+  EXPECT_FALSE(decode_one("\6\1a\1x"sv).has_value());                  // type 6
+  EXPECT_FALSE(decode_one("\1\0\1x"sv).has_value());                   // no name
+  EXPECT_FALSE(decode_one("\2\1a\1x"sv).has_value());                  // an integer of one byte
+  EXPECT_FALSE(decode_one("\4\1a\1\2"sv).has_value());                 // a boolean of 2
+  EXPECT_FALSE(decode_one("\5\1a\1x"sv).has_value());                  // a list cut short
+  EXPECT_FALSE(decode_one("\1\1a\1x"sv, 2).has_value());               // fewer fields than promised
+  EXPECT_FALSE(decode_one("\1\1a\1x"sv, 0).has_value());               // more
+  EXPECT_FALSE(decode_one("\1\1b\1x\1\1a\1x"sv, 2).has_value());       // not ordered
+  EXPECT_FALSE(decode_one("\1\1a\1x\1\1a\1x"sv, 2).has_value());       // repeated
+  EXPECT_FALSE(decode_one("\1\1a\x41"s.append(65, 'x')).has_value());  // too long to keep
+  EXPECT_FALSE(decode_recipe("LRC\2\0\1d\0\0"sv).has_value());         // a later version
+  EXPECT_FALSE(decode_recipe("LRC\1\2\1d\0\0"sv).has_value());         // an unknown flag
+  EXPECT_FALSE(decode_recipe("LRC\1\0\0\0\0"sv).has_value());          // no domain
   EXPECT_FALSE(decode_recipe(std::string(5000, 'x')).has_value());
 }
 
