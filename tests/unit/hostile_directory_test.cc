@@ -84,6 +84,10 @@ std::vector<Object> objects() {
        [](const fs::path& path, const fs::path&) { fs::create_symlink("/dev/zero", path); }},
       {"HardLink", [](const fs::path& path,
                       const fs::path& outside) { fs::create_hard_link(outside / "file", path); }},
+      {"HardLinkToEmptyFile",
+       [](const fs::path& path, const fs::path& outside) {
+         fs::create_hard_link(outside / "empty", path);
+       }},
       {"HardLinkToEntryOfAnother",
        [](const fs::path& path, const fs::path& outside) {
          fs::create_hard_link(outside / "entry", path);
@@ -149,6 +153,7 @@ class HostileDirectory : public FileStoreFixture {
     fs::create_directories(outside_ / "folder");
     write_whole(outside_ / "folder" / "canary", "in a folder");
     write_whole(outside_ / "file", "canary");
+    write_whole(outside_ / "empty", "");
     // An entry that would verify, of another store.
     FileStoreOptions other = options_;
     other.directory = (directory_ / "other").string();

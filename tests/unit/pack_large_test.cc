@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 
@@ -175,6 +176,34 @@ TEST_F(PackLarge, ASegmentWhoseFilesAreLostIsNotProven) {
   fail_syncs_of_files();
   EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)}));
   EXPECT_FALSE(is_proven());
+}
+
+// A link there would lead every large artifact out of the store.
+TEST_F(PackLarge, NoLinkIsFollowedToTheirDirectory) {
+  ASSERT_EQ(put(*open(), numbered(1), "one"), "ok");
+  const fs::path outside = directory_ / "outside";
+  fs::create_directory(outside);
+  fs::permissions(outside, fs::perms::owner_all);
+  fs::create_directory_symlink(outside, root() / "large");
+  const auto store = open();
+  EXPECT_NE(put(*store, numbered(2), large(2)), "ok");
+  EXPECT_TRUE(fs::is_empty(outside));
+  EXPECT_EQ(content(store->get(numbered(1))), "one");
+}
+
+// What stands at the store's path meanwhile is somebody else's.
+TEST_F(PackLarge, TheyStayInTheStoreWhenItsPathLeadsElsewhere) {
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
+  const fs::path outside = directory_ / "outside";
+  fs::create_directory(outside);
+  fs::permissions(outside, fs::perms::owner_all);
+  std::ofstream(outside / "foreign") << "kept";
+  fs::rename(root(), directory_ / "moved");
+  fs::create_directory_symlink(outside, root());
+  (void)put(*store, numbered(2), large(2));
+  (void)store->flush();
+  EXPECT_EQ(std::distance(fs::directory_iterator(outside), fs::directory_iterator()), 1);
 }
 
 }  // namespace

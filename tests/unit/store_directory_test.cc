@@ -234,8 +234,12 @@ TEST_F(DirectoryTest, AnotherMarkerIsAnotherGeneration) {
 
 TEST_F(DirectoryTest, AnInnerFileStoreKeepsItsShareOfDescriptors) {
   const auto syncs_of_puts = [this](std::optional<std::size_t> max_open_files) {
-    file_store::FileStore store({.directory = root().string(), .file_system = &faults_},
-                                max_open_files);
+    std::optional<file_store::Within> within;
+    if (max_open_files) {
+      auto outer = faults_.open_directory(root().parent_path().string());
+      within = {.root = *std::move(outer), .max_open_files = *max_open_files};
+    }
+    file_store::FileStore store({.directory = root().string(), .file_system = &faults_}, within);
     EXPECT_TRUE(store.open());
     std::size_t syncs = 0;
     faults_.observe([&](const Operation& operation) { syncs += operation.op == Op::sync_data; });

@@ -28,7 +28,7 @@ Result<bool> is_link_to_foreign(File& file, const FileInfo& info) {
   if (info.kind != FileKind::regular || info.link_count < 2) return false;
   format::StatisticsBlock block;
   LARDER_TRY(const std::size_t count, file.read_at(block, 0));
-  return count > 0 && !format::decode_statistics(std::span(block).first(count));
+  return !format::decode_statistics(std::span(block).first(count));
 }
 
 }  // namespace

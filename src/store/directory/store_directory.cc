@@ -126,7 +126,7 @@ Result<bool> StoreDirectory::is_at_its_path() {
   const auto open = current().directory;
   if (!open) return false;
   LARDER_TRY(const FileInfo open_info, open->info());
-  const auto there = file_system_.open_directory(path());
+  const auto there = open_root();
   const bool gone =
       !there && (there.error().code == Errc::absent || there.error().code == Errc::not_ours);
   if (!there && !gone) {
@@ -144,8 +144,26 @@ Result<bool> StoreDirectory::is_at_its_path() {
   return false;
 }
 
+std::string StoreDirectory::name_within() const { return path().substr(path().rfind('/') + 1); }
+
+Result<std::shared_ptr<Directory>> StoreDirectory::open_root() {
+  if (!options_.within) return file_system_.open_directory(path());
+  return options_.within->open_directory(name_within());
+}
+
+Result<void> StoreDirectory::make_root() {
+  if (!options_.within) return make_directories(file_system_, path());
+  auto made = options_.within->make_directory(name_within());
+  if (!made && made.error().code != Errc::exists) return made;
+  return options_.within->sync();
+}
+
+Result<void> StoreDirectory::sync_parent_of_root() {
+  return options_.within ? options_.within->sync() : sync_parent(file_system_, path());
+}
+
 Result<StoreDirectory::Found> StoreDirectory::open_existing() {
-  LARDER_TRY(std::shared_ptr<Directory> root, file_system_.open_directory(path()));
+  LARDER_TRY(std::shared_ptr<Directory> root, open_root());
   LARDER_CHECK_OK(check_owner_and_mode(file_system_, *root, path()));
   LARDER_TRY(const Claim claim, examine_claim(*root, options_.kind, path()));
   return Found{.directory = std::move(root), .claim = claim};
@@ -154,14 +172,14 @@ Result<StoreDirectory::Found> StoreDirectory::open_existing() {
 Result<StoreDirectory::Found> StoreDirectory::open_or_make() {
   auto found = open_existing();
   if (found || found.error().code != Errc::absent) return found;
-  LARDER_CHECK_OK(make_directories(file_system_, path()));
+  LARDER_CHECK_OK(make_root());
   return open_existing();
 }
 
 Result<StoreDirectory::Found> StoreDirectory::create() {
   LARDER_TRY(Found found, open_or_make());
   if (!found.claim.ours || options_.kind == Kind::vyre) {
-    LARDER_CHECK_OK(sync_parent(file_system_, path()));
+    LARDER_CHECK_OK(sync_parent_of_root());
   }
   if (found.claim.ours) return found;
   LARDER_CHECK_OK(write_marker(file_system_, *found.directory, options_.kind));

@@ -20,6 +20,9 @@ struct DirectoryOptions {
   Create create = Create::at_open;
   FileSystem* file_system = nullptr;  // null: the machine's own
   Kind kind = Kind::file;
+  // The open root of another store, for one in a directory of it: found from there, through no
+  // link, wherever the path leads meanwhile.
+  std::shared_ptr<Directory> within = {};
 };
 
 // Any thread may call any function. The open root is shared by all of them.
@@ -75,6 +78,10 @@ class StoreDirectory {
   Root claimed() const;
   Root held() const;
   Result<void> adopt(Found found);
+  std::string name_within() const;
+  Result<std::shared_ptr<Directory>> open_root();
+  Result<void> make_root();
+  Result<void> sync_parent_of_root();
   Result<Found> open_existing();
   Result<Found> open_or_make();
   Result<Found> create();

@@ -23,13 +23,15 @@ std::uint64_t cap_of(const FileStoreOptions& options) {
   return options.max_payload_bytes == 0 ? cap : std::min(cap, options.max_payload_bytes);
 }
 
-store_directory::DirectoryOptions directory_options(const FileStoreOptions& options) {
+store_directory::DirectoryOptions directory_options(const FileStoreOptions& options,
+                                                    const std::optional<Within>& within) {
   const bool larder = options.layout == FileLayout::larder;
   return {.directory = options.directory,
           .access = options.access,
           .create = options.create,
           .file_system = options.file_system,
-          .kind = larder ? store_directory::Kind::file : store_directory::Kind::vyre};
+          .kind = larder ? store_directory::Kind::file : store_directory::Kind::vyre,
+          .within = within ? within->root : nullptr};
 }
 
 class FileLease final : public Lease {
@@ -42,21 +44,20 @@ class FileLease final : public Lease {
 
 }  // namespace
 
-ProcessState::ProcessState(const FileStoreOptions& options,
-                           std::optional<std::size_t> max_open_files)
-    : directory(directory_options(options)),
+ProcessState::ProcessState(const FileStoreOptions& options, const std::optional<Within>& within)
+    : directory(directory_options(options, within)),
       locks(std::make_shared<LockFile>(directory)),
-      pending(
-          directory, *locks,
-          {.layout = options.layout,
-           .threads = std::max(1u, options.flush_threads),
-           .max_open_files = max_open_files.value_or(open_file_limit(directory.file_system()))}) {}
+      pending(directory, *locks,
+              {.layout = options.layout,
+               .threads = std::max(1u, options.flush_threads),
+               .max_open_files =
+                   within ? within->max_open_files : open_file_limit(directory.file_system())}) {}
 
-FileStore::FileStore(FileStoreOptions options, std::optional<std::size_t> max_open_files)
+FileStore::FileStore(FileStoreOptions options, std::optional<Within> within)
     : options_(std::move(options)),
       max_payload_bytes_(cap_of(options_)),
-      state_([this, max_open_files] {
-        return std::make_unique<ProcessState>(options_, max_open_files);
+      state_([this, within = std::move(within)] {
+        return std::make_unique<ProcessState>(options_, within);
       }) {}
 
 FileStore::~FileStore() {

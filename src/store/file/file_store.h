@@ -32,11 +32,17 @@
 
 namespace larder::file_store {
 
+// Where a store stands that is part of another one.
+struct Within {
+  std::shared_ptr<Directory> root;
+  std::size_t max_open_files = 0;  // may wait for a flush: the two share the process's allowance
+};
+
 // What a forked child must not share with its parent: pending entries are the parent's to flush,
 // the locks belong to the parent's open file, and a mutex may have been held by a thread that the
 // child does not have.
 struct ProcessState {
-  ProcessState(const FileStoreOptions& options, std::optional<std::size_t> max_open_files);
+  ProcessState(const FileStoreOptions& options, const std::optional<Within>& within);
 
   StoreDirectory directory;
   std::shared_ptr<LockFile> locks;
@@ -50,10 +56,8 @@ struct ProcessState {
 
 class FileStore final : public Store {
  public:
-  // The directory must be absolute. `max_open_files` is how many descriptors may wait for a flush:
-  // for a store inside another one, which shares the process's allowance with it.
-  explicit FileStore(FileStoreOptions options,
-                     std::optional<std::size_t> max_open_files = std::nullopt);
+  // The directory must be absolute; of a store within another one it is a name in that one's root.
+  explicit FileStore(FileStoreOptions options, std::optional<Within> within = std::nullopt);
   ~FileStore() override;
 
   Result<void> open();

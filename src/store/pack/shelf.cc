@@ -168,8 +168,10 @@ Result<void> Shelf::make_parts() {
                          .create = Create::at_first_put,
                          .log = parts_.options.log,
                          .file_system = parts_.options.file_system};
-  large_ = std::make_shared<file_store::FileStore>(std::move(large),
-                                                   descriptor_allowance(parts_.file_system) / 4);
+  large_ = std::make_shared<file_store::FileStore>(
+      std::move(large),
+      file_store::Within{.root = parts_.root.directory,
+                         .max_open_files = descriptor_allowance(parts_.file_system) / 4});
   return {};
 }
 
