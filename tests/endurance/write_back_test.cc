@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <functional>
 #include <iostream>
 #include <random>
@@ -278,20 +279,37 @@ Round round_of(const Case& what, std::uint64_t seed, std::uint64_t round) {
           .seed = seed + round};
 }
 
-class WriteBackFails : public ::testing::TestWithParam<Case> {};
+class WriteBackFails : public ::testing::TestWithParam<Case> {
+ protected:
+  // In a process of its own: a file system that gives up takes the mappings of a pack with it, and
+  // may so end whoever has that pack open.
+  static void one_round(const DiskRoom& room, std::uint64_t seed, std::uint64_t number) {
+    const Case& what = GetParam();
+    const Round round = round_of(what, seed, number);
+    const std::string name = name_of(what) + ", seed " + std::to_string(round.seed);
+    const int ending = in_child([&] {
+      WriteBack write_back(room, what, round);
+      const std::string wrong = write_back.run();
+      std::cout << name << ": " << write_back.report() << std::endl << wrong << std::flush;
+      return wrong.empty() ? 0 : 1;
+    });
+    if (ending == -SIGBUS && what.kind == Kind::pack && round.fails == Fails::anything) {
+      std::cout << name << ": ended by SIGBUS" << std::endl;
+    } else {
+      EXPECT_EQ(ending, 0) << name;
+    }
+  }
+};
 
 TEST_P(WriteBackFails, AndNoFlushCallsItDurable) {
-  const DiskRoom room(room_bytes);
-  const Case& what = GetParam();
-  const std::string why_not = room.why_not().empty() ? why_no_disk(what.type) : room.why_not();
-  if (!can_run("write-back errors of " + what.type, why_not)) return;
   const std::uint64_t seed = seed_of_run();
   const std::uint64_t rounds = number_from("LARDER_WRITE_BACK_ROUNDS", 1);
   for (std::uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
-    WriteBack write_back(room, what, round_of(what, seed, round));
-    EXPECT_EQ(write_back.run(), "") << "seed " << seed + round;
-    std::cout << name_of(what) << ", seed " << seed + round << ": " << write_back.report()
-              << std::endl;
+    const DiskRoom room(room_bytes);
+    const std::string& type = GetParam().type;
+    const std::string why_not = room.why_not().empty() ? why_no_disk(type) : room.why_not();
+    if (!can_run("write-back errors of " + type, why_not)) return;
+    one_round(room, seed, round);
   }
 }
 
