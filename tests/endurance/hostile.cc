@@ -30,13 +30,6 @@ constexpr std::uint32_t attacked = 1;
 constexpr std::uint32_t neighbour = 2;
 
 // Where everything is ten times as slow, so is an answer.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool is_sanitized = false;
-#endif
 constexpr milliseconds patience = milliseconds(is_sanitized ? 30'000 : 10'000);
 
 std::string quoted(std::string_view text) { return '"' + std::string(text.substr(0, 40)) + '"'; }
@@ -303,8 +296,11 @@ int Watchdog::ask(const Asked& asked) {
     std::string why;
     call(what, [&] {
       auto opened = open_store_of(asked.kind, asked.root);
-      if (opened) store = *std::move(opened);
-      if (!opened) why = opened.error().message;
+      if (!opened) {
+        why = opened.error().message;
+      } else {
+        store = *std::move(opened);
+      }
     });
     if (store && asked.open_must_fail) fail("was not refused");
     if (!store && asked.neighbour_must_be_there) fail("was refused: " + why);

@@ -31,6 +31,15 @@ namespace larder::hostile {
 enum class Kind { larder, vyre, pack };
 std::string_view name_of(Kind kind) noexcept;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool is_sanitized =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
 inline constexpr uid_t ordinary_user = 54321;
 inline constexpr uid_t stranger = 54322;
 
