@@ -38,11 +38,15 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/larderConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES
   ${PROJECT_BINARY_DIR}/larderConfig.cmake ${PROJECT_BINARY_DIR}/larderConfigVersion.cmake
-  cmake/larderZstd.cmake
+  cmake/larderZstd.cmake cmake/larderRemote.cmake
   DESTINATION ${larder_package_dir})
 
 # Relative, so that the prefix may be chosen or moved after configuring.
 file(RELATIVE_PATH larder_prefix_from_pc
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+set(larder_pc_remote_libs)
+if(LARDER_REMOTE)
+  set(larder_pc_remote_libs " -lcurl -lhiredis")
+endif()
 configure_file(cmake/larder.pc.in ${PROJECT_BINARY_DIR}/larder.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/larder.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

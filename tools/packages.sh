@@ -5,6 +5,7 @@ build_packages=(
   g++ cmake ninja-build pkg-config ca-certificates
   librust-blake3-dev                             # BLAKE3's C and assembly sources
   libzstd-dev                                    # compressed artifacts
+  libcurl4-openssl-dev libhiredis-dev            # remote tiers
   libcli11-dev libfmt-dev nlohmann-json3-dev     # the program `larder`
   opencl-headers ocl-icd-opencl-dev              # the OpenCL adapter
   pocl-opencl-icd                                # OpenCL on the processor: no graphics card needed
@@ -17,6 +18,7 @@ test_packages=(
   clang-tidy-19 clang-format-19
   python3 git
   b3sum                                          # somebody else's BLAKE3, to be compared with ours
+  redis-server nginx-light                       # servers for remote tiers
   e2fsprogs xfsprogs btrfs-progs util-linux      # real file systems on loop devices, users, mounts
 )
 
@@ -50,7 +52,7 @@ missing_packages() {
 
 apt_install() {
   as_root apt-get update -qq &&
-    as_root env DEBIAN_FRONTEND=noninteractive \
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
       apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 

@@ -37,10 +37,11 @@ enum class Errc : int {
   out_of_memory = 16,   // The artifact did not fit into memory. Use a smaller one, or free some.
   compile_failed = 17,  // The caller's compiler said so. Show its message.
   unsupported = 18,     // This store or file system cannot do that. Use another way.
-  timed_out = 19,       // Somebody held a lock for too long. Try again later.
+  timed_out = 19,       // A lock, or a remote tier's answer, took too long. Try again later.
   absent = 20,          // No such file. Inside the library only: a miss is a value, not an error.
   exists = 21,          // The name is taken. Inside the library only.
   bad_config = 22,      // A variable or a configuration line is wrong; the message names it.
+  unreachable = 23,     // A remote tier does not answer. Go on without it; look at its server.
 };
 
 struct Error {

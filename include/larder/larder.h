@@ -10,6 +10,7 @@
 #include "larder/metrics.h"
 #include "larder/pack_store.h"
 #include "larder/recipe.h"
+#include "larder/remote.h"
 #include "larder/store.h"
 
 #endif  // LARDER_LARDER_H_

@@ -52,7 +52,8 @@ enum {
   LARDER_TIMED_OUT = 19,
   LARDER_ABSENT = 20,
   LARDER_EXISTS = 21,
-  LARDER_BAD_CONFIG = 22
+  LARDER_BAD_CONFIG = 22,
+  LARDER_UNREACHABLE = 23
 };
 
 /* "ok", "miss", "no_space", ...; "unknown" for a number that is no code. Static storage. */

@@ -26,6 +26,7 @@ std::string_view errc_name(Errc code) noexcept {
     case Errc::absent: return "absent";
     case Errc::exists: return "exists";
     case Errc::bad_config: return "bad_config";
+    case Errc::unreachable: return "unreachable";
   }
   return "unknown";
 }

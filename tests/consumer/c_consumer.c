@@ -58,6 +58,7 @@ static void check_names_and_hex(void) {
   CHECK(strcmp(larder_code_name(LARDER_MISS), "miss") == 0);
   CHECK(strcmp(larder_code_name(LARDER_NO_SPACE), "no_space") == 0);
   CHECK(strcmp(larder_code_name(LARDER_BAD_CONFIG), "bad_config") == 0);
+  CHECK(strcmp(larder_code_name(LARDER_UNREACHABLE), "unreachable") == 0);
   CHECK(strcmp(larder_code_name(-77), "unknown") == 0);
   CHECK(strlen(larder_version()) >= strlen("0.0.0"));
   CHECK(larder_fingerprint_to_hex(&fingerprint, hex, NULL) == LARDER_OK);

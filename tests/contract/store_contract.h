@@ -18,6 +18,7 @@
 
 #include "larder/pack_store.h"
 #include "larder/store.h"
+#include "tests/contract/remote_stores.h"
 
 namespace larder {
 
@@ -76,7 +77,7 @@ inline Result<std::shared_ptr<Store>> open_queue_before_file(
 }
 
 inline std::vector<StoreFactory> store_factories() {
-  return {
+  std::vector<StoreFactory> factories = {
       {.name = "memory", .open = open_memory},
       {.name = "memory_over_memory", .open = open_memory_over_memory},
       {.name = "memory_before_queue", .open = open_memory_before_queue},
@@ -84,8 +85,13 @@ inline std::vector<StoreFactory> store_factories() {
       {.name = "vyre", .open = open_vyre, .persistent = true, .keeps_recipes = false},
       {.name = "pack", .open = open_pack, .persistent = true},
       {.name = "memory_over_file", .open = open_memory_over_file, .persistent = true},
+      {.name = "remote", .open = open_remote_folder, .persistent = true},
       {.name = "queue_before_file", .open = open_queue_before_file, .persistent = true},
   };
+  for (const auto& [name, open] : remote_servers()) {
+    factories.push_back({.name = name, .open = open, .persistent = true});
+  }
+  return factories;
 }
 
 inline Fingerprint numbered(std::uint32_t number) {

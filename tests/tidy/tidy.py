@@ -24,7 +24,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("machine path", "tests/tidy/tidy_test.py"): "shows that such paths are found",
 }
 
-FLOORS = {"base": 0, "os": 1, "format": 1, "store": 2, "remote": 2, "cache": 3, "face": 4}
+FLOORS = {"base": 0, "os": 1, "format": 1, "remote": 2, "store": 3, "cache": 4, "face": 5}
 # Siblings of the library's floors: they see what is installed, and themselves.
 OUTSIDERS = ("cli", "adapters", "testing", "examples", "bench", "include")
 

@@ -1,0 +1,106 @@
+// Remote tiers: one machine compiles, all others fetch. Larder speaks to servers that exist; it has
+// none of its own. docs/REMOTE.md has a worked example for each.
+//
+// Whatever comes from a remote tier is verified as what comes from a disk is: the fingerprint and
+// the bytes are under a tag (docs/FORMAT.md), and nothing else reaches a caller or a faster tier.
+#ifndef LARDER_REMOTE_H_
+#define LARDER_REMOTE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/artifact.h"
+#include "larder/error.h"
+#include "larder/fingerprint.h"
+#include "larder/store.h"
+
+namespace larder LARDER_PUBLIC {
+
+// What one tier did. Each look-up ends in exactly one of the six outcomes below it.
+struct RemoteMetrics {
+  std::uint64_t lookups = 0;
+  std::uint64_t hits = 0;      // verified bytes came
+  std::uint64_t absent = 0;    // the server has no such entry
+  std::uint64_t corrupt = 0;   // what came is not what was put under this fingerprint
+  std::uint64_t errors = 0;    // refused, cut off, or not understood
+  std::uint64_t timeouts = 0;  // no answer in time
+  std::uint64_t skipped = 0;   // not asked: the breaker is open; or not read: over max_entry_bytes
+
+  std::uint64_t uploads = 0;
+  std::uint64_t uploads_unchanged = 0;  // the same bytes were there
+  std::uint64_t upload_failures = 0;
+  std::uint64_t uploads_skipped = 0;  // the breaker is open, or over max_entry_bytes
+
+  std::uint64_t retries = 0;
+  std::uint64_t breaker_openings = 0;
+  std::uint64_t bytes_in = 0;  // of entries, without what the protocol adds
+  std::uint64_t bytes_out = 0;
+
+  // Whether every look-up has its outcome. Exact when no call is running.
+  bool balanced() const noexcept {
+    return lookups == hits + absent + corrupt + errors + timeouts + skipped;
+  }
+};
+
+struct RemoteTimeouts {
+  std::chrono::milliseconds connect = std::chrono::milliseconds(200);
+  // The longest silence of a server that is connected: until the first byte, and between any two.
+  std::chrono::milliseconds data = std::chrono::milliseconds(1000);
+  // Of one call of the store, all its attempts and the pauses between them included.
+  std::chrono::milliseconds request = std::chrono::milliseconds(2000);
+};
+
+// After `failures` calls in a row that failed in all their attempts, the tier is not asked for
+// `pause`; then one call tries again, and the others wait for its outcome without being delayed.
+struct RemoteBreaker {
+  std::uint32_t failures = 1;
+  std::chrono::milliseconds pause = std::chrono::seconds(30);
+};
+
+inline constexpr std::uint64_t default_max_remote_entry_bytes = 64ull << 20;
+
+struct RemoteStoreOptions {
+  std::string url = {};                                // never with a password in it
+  std::map<std::string, std::string> attributes = {};  // of the protocol; docs/REMOTE.md lists them
+  // Apart from the other users of the same server; letters, digits, `.`, `-` and `_`.
+  std::string name_space = {};
+  Access access = Access::read_write;
+  RemoteTimeouts timeouts = {};
+  RemoteBreaker breaker = {};
+  std::uint64_t max_entry_bytes = default_max_remote_entry_bytes;  // of payloads; 1 GiB at most
+  bool plaintext = false;  // allow an unencrypted connection to a host that is not this one
+};
+
+struct RemoteEntry {
+  Artifact payload;
+  std::string recipe;  // encoded; empty when none was put, or it was damaged
+};
+
+// A store on somebody else's server. As every store, and: last uses are not known, so that visit
+// tells 0 and prune evicts in no order; payload_bytes of a visit include the recipe. What eviction
+// the server does is its own. flush means nothing: an entry is with the server when put returns.
+// Leases are among the threads of this process. Errors of every call besides those of Store:
+// unreachable (also when the breaker is open: then at once), timed_out, permission_denied.
+class RemoteStore : public Store {
+ public:
+  // As get, with the recipe that came along: one question to the server, where get and inspect
+  // would be two. Counted as a look-up.
+  virtual Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) = 0;
+
+  virtual RemoteMetrics remote_metrics() const = 0;
+};
+
+// Connects with the first call that needs it. Errors: invalid_argument naming what is wrong with
+// the options; unsupported for a protocol that this build of Larder lacks; permission_denied for a
+// file with a secret that others may read.
+Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions& options);
+
+}  // namespace larder
+
+#endif  // LARDER_REMOTE_H_

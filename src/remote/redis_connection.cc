@@ -1,0 +1,257 @@
+#include "remote/redis_connection.h"
+
+#include <hiredis/hiredis.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <tuple>
+#include <utility>
+
+#include "base/try.h"
+#include "os/socket_io.h"
+
+namespace larder::remote {
+namespace {
+
+constexpr std::uint64_t largest_short_reply = 4096;  // of commands that answer with a word
+
+timeval to_timeval(milliseconds time) noexcept {
+  const auto ms = std::max<long long>(time.count(), 1);  // 0 would mean: for ever
+  return {.tv_sec = static_cast<time_t>(ms / 1000),
+          .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) noexcept {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// What an error reply means, by its first word; the rest may repeat what was sent, secrets too.
+struct ReplyMeaning {
+  std::string_view word;
+  Errc code;
+  std::string_view advice;
+};
+constexpr ReplyMeaning meanings[] = {
+    {"NOAUTH", Errc::permission_denied, "wants a password; name its file with @password-file"},
+    {"WRONGPASS", Errc::permission_denied, "does not know this user and password; mend them"},
+    {"NOPERM", Errc::permission_denied, "does not let this user do that; use `read-only`"},
+    {"READONLY", Errc::permission_denied, "is a replica; name its master, or use `read-only`"},
+    {"OOM", Errc::no_space, "is full and evicts nothing; see its maxmemory-policy"},
+    {"MISCONF", Errc::no_space, "takes no writes, since it cannot save; look at its log"},
+    {"LOADING", Errc::unreachable, "is starting; try again"},
+    {"BUSY", Errc::unreachable, "runs a script; try again"},
+    {"TRYAGAIN", Errc::unreachable, "moves slots; try again"},
+    {"CLUSTERDOWN", Errc::unreachable, "is a cluster that is down; look at its state"},
+    {"MASTERDOWN", Errc::unreachable, "has lost its master; look at its log"},
+    {"WRONGTYPE", Errc::not_ours, "has something else under that name; use a `namespace`"},
+    {"MOVED", Errc::unsupported, "is part of a cluster, which this tier does not speak to"},
+};
+
+constexpr bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
+
+std::string_view first_word(std::string_view text) noexcept {
+  return text.substr(
+      0, static_cast<std::size_t>(std::ranges::find_if_not(text, is_upper) - text.begin()));
+}
+
+void append_word(std::string& command, std::string_view word) {
+  command += "$" + std::to_string(word.size()) + "\r\n";
+  command.append(word).append("\r\n");
+}
+
+std::string command_of(RedisConnection::Words words, std::size_t more_words) {
+  std::string command = "*" + std::to_string(words.size() + more_words) + "\r\n";
+  for (const std::string_view word : words) append_word(command, word);
+  return command;
+}
+
+// The reader allocates an array as soon as it has heard how many elements there are. Null stands
+// for "out of memory". The type of `elements` differs between versions of hiredis.
+template <class Count>
+void* make_array(const redisReadTask* task, Count elements) {
+  constexpr Count most_elements = 16 * 1024;
+  if (elements < 0 || elements > most_elements) return nullptr;
+  const auto* own = static_cast<const redisReplyObjectFunctions*>(task->privdata);
+  return own->createArray(task, elements);
+}
+
+std::unique_ptr<redisReplyObjectFunctions> functions_of(redisReader& reader) {
+  auto functions = std::make_unique<redisReplyObjectFunctions>(*reader.fn);
+  functions->createArray = make_array;
+  reader.privdata = reader.fn;
+  reader.fn = functions.get();
+  return functions;
+}
+
+// Of a line that begins at `at`; nullopt until it has ended.
+std::optional<std::string_view> line_of(std::string_view buffer, std::size_t at) noexcept {
+  const std::size_t end = buffer.find("\r\n", at);
+  if (end == std::string_view::npos) return std::nullopt;
+  return buffer.substr(at, end - at);
+}
+
+}  // namespace
+
+void FreeRedis::operator()(redisContext* context) const noexcept { redisFree(context); }
+void FreeRedis::operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+
+RedisConnection::RedisConnection(const RedisEndpoint& endpoint, redisContext* context)
+    : shown_(endpoint.shown), functions_(functions_of(*context->reader)), context_(context) {}
+
+RedisConnection::~RedisConnection() = default;
+
+std::unexpected<Error> RedisConnection::broken(Errc code, std::string_view what) {
+  usable_ = false;
+  return std::unexpected(Error{.code = code, .message = shown_ + ": " + std::string(what)});
+}
+
+Result<std::unique_ptr<RedisConnection>> RedisConnection::open(const RedisEndpoint& endpoint,
+                                                               const Patience& patience) {
+  const timeval limit = to_timeval(std::min(patience.connect, time_left(patience.deadline)));
+  redisContext* context = endpoint.socket_path.empty()
+                              ? redisConnectWithTimeout(endpoint.host.c_str(), endpoint.port, limit)
+                              : redisConnectUnixWithTimeout(endpoint.socket_path.c_str(), limit);
+  std::unique_ptr<redisContext, FreeRedis> owned(context);
+  if (context == nullptr || context->reader == nullptr) throw std::bad_alloc();
+  std::unique_ptr<RedisConnection> connection(new RedisConnection(endpoint, owned.get()));
+  std::ignore = owned.release();
+  if (context->err != 0) {
+    const bool late = context->err == REDIS_ERR_IO && (errno == ETIMEDOUT || errno == EAGAIN);
+    return connection->broken(late ? Errc::timed_out : Errc::unreachable,
+                              late ? "nobody answered in time; is the server up?"
+                                   : "cannot be connected to; is the server up?");
+  }
+  // Should a read ever be tried with nothing to read.
+  redisSetTimeout(context, to_timeval(patience.silence));
+  LARDER_CHECK_OK(connection->introduce(endpoint, patience));
+  return connection;
+}
+
+Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Patience& patience) {
+  if (!endpoint.password.empty()) {
+    std::vector<std::string_view> words = {"AUTH"};
+    if (!endpoint.user.empty()) words.push_back(endpoint.user);
+    words.push_back(endpoint.password);
+    LARDER_TRY(const auto known, ask(words, largest_short_reply, patience));
+  }
+  if (endpoint.database != 0) {
+    const std::string number = std::to_string(endpoint.database);
+    LARDER_TRY(const auto chosen, ask({{"SELECT", number}}, largest_short_reply, patience));
+  }
+  return {};
+}
+
+Result<void> RedisConnection::send(Words words, const Patience& patience) {
+  const std::string command = command_of(words, 0);
+  return send_all({bytes_of(command)}, patience);
+}
+
+Result<void> RedisConnection::send(Words words, Pieces last, const Patience& patience) {
+  std::size_t total = 0;
+  for (const auto piece : last) total += piece.size();
+  const std::string command = command_of(words, 1) + "$" + std::to_string(total) + "\r\n";
+  std::vector<std::span<const std::byte>> pieces = {bytes_of(command)};
+  pieces.insert(pieces.end(), last.begin(), last.end());
+  pieces.push_back(bytes_of("\r\n"));
+  return send_all(std::move(pieces), patience);
+}
+
+Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> pieces,
+                                       const Patience& patience) {
+  ++expected_;
+  std::span<std::span<const std::byte>> left(pieces);
+  while (!left.empty()) {
+    const auto limit = std::min(patience.silence, time_left(patience.deadline));
+    const auto sent = os::send_some(context_->fd, left, limit);
+    if (!sent) return broken(Errc::unreachable, "the connection was cut; is the server up?");
+    if (*sent == 0) return broken(Errc::timed_out, "took no data in time; is it overloaded?");
+    for (std::size_t taken = *sent; !left.empty();) {
+      const std::size_t of_this = std::min(taken, left.front().size());
+      left.front() = left.front().subspan(of_this);
+      taken -= of_this;
+      if (!left.front().empty()) break;
+      left = left.subspan(1);
+    }
+  }
+  return {};
+}
+
+// Before it is read, let alone allocated: what kind of reply begins here, and how long it says it
+// is.
+Result<void> RedisConnection::check_announced(std::uint64_t max_bytes) {
+  const redisReader& reader = *context_->reader;
+  if (reader.ridx != -1 || reader.pos >= reader.len) return {};
+  const std::string_view buffer(reader.buf, reader.len);
+  const auto line = line_of(buffer, reader.pos);
+  if (!line) return {};
+  if (line->empty() || !std::string_view("+-:$*").contains(line->front())) {
+    return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
+  }
+  if (line->front() != '$') return {};
+  std::uint64_t announced = 0;
+  for (const char c : line->substr(1)) {
+    if (c < '0' || c > '9') return {};  // -1, and what the reader will refuse
+    announced = announced * 10 + static_cast<std::uint64_t>(c - '0');
+    if (announced > max_bytes) return broken(Errc::too_large, "sends more than was asked for");
+  }
+  return {};
+}
+
+Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience& patience) {
+  const auto limit = std::min(patience.silence, time_left(patience.deadline));
+  const auto ready = os::wait_readable(context_->fd, limit);
+  if (!ready) return broken(Errc::unreachable, "the connection was lost");
+  if (*ready == os::Wait::timed_out) {
+    return broken(Errc::timed_out, "did not answer in time; is it overloaded?");
+  }
+  if (redisBufferRead(context_.get()) != REDIS_OK) {
+    return broken(Errc::unreachable, "the connection was cut; is the server up?");
+  }
+  const redisReader& reader = *context_->reader;
+  constexpr std::uint64_t framing = 64 * 1024;
+  if (reader.len - reader.pos > max_bytes + framing) {
+    return broken(Errc::too_large, "sends more than was asked for");
+  }
+  return {};
+}
+
+Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience) {
+  for (;;) {
+    LARDER_CHECK_OK(check_announced(max_bytes));
+    void* reply = nullptr;
+    if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
+      return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
+    }
+    if (reply != nullptr) {
+      --expected_;
+      return judge(RedisReply(static_cast<redisReply*>(reply)));
+    }
+    LARDER_CHECK_OK(read_more(max_bytes, patience));
+  }
+}
+
+Result<RedisReply> RedisConnection::judge(RedisReply reply) {
+  const redisReader& reader = *context_->reader;
+  // What nobody asked for would be taken for the next answer.
+  if (expected_ == 0 && reader.pos < reader.len) usable_ = false;
+  if (reply->type != REDIS_REPLY_ERROR) return reply;
+  const std::string_view word = first_word({reply->str, reply->len});
+  const auto meaning = std::ranges::find(meanings, word, &ReplyMeaning::word);
+  if (meaning == std::end(meanings)) {
+    return std::unexpected(Error{.code = Errc::io_error,
+                                 .message = shown_ + ": the server refused a command (" +
+                                            std::string(word.substr(0, 16)) +
+                                            "); is it a Redis server?"});
+  }
+  return std::unexpected(Error{.code = meaning->code,
+                               .message = shown_ + ": the server " + std::string(meaning->advice)});
+}
+
+Result<RedisReply> RedisConnection::ask(Words words, std::uint64_t max_bytes,
+                                        const Patience& patience) {
+  LARDER_CHECK_OK(send(words, patience));
+  return receive(max_bytes, patience);
+}
+
+}  // namespace larder::remote

@@ -1,0 +1,85 @@
+// One connection to a Redis server, by hiredis: it connects and takes replies apart. Sending is our
+// own, since a write to a connection that the server has closed must not raise SIGPIPE in a host,
+// and so are the time limits, which hiredis knows for single system calls only.
+#ifndef LARDER_REMOTE_REDIS_CONNECTION_H_
+#define LARDER_REMOTE_REDIS_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "remote/transport.h"
+
+struct redisContext;
+struct redisReply;
+struct redisReplyObjectFunctions;
+
+namespace larder::remote {
+
+struct RedisEndpoint {
+  std::string host = {};
+  std::uint16_t port = 6379;
+  std::string socket_path = {};  // not empty: in place of host and port
+  std::string user = {};         // empty: the server's default user
+  std::string password = {};
+  std::uint32_t database = 0;
+  std::string shown = {};  // for messages, without secrets
+};
+
+struct FreeRedis {
+  void operator()(redisContext* context) const noexcept;
+  void operator()(redisReply* reply) const noexcept;
+};
+using RedisReply = std::unique_ptr<redisReply, FreeRedis>;
+
+// One thread at a time. After an error that is not the server's own answer it is not usable(): what
+// comes late would be taken for the answer to the next question.
+class RedisConnection {
+ public:
+  // Connected, known to the server, and at its database.
+  static Result<std::unique_ptr<RedisConnection>> open(const RedisEndpoint& endpoint,
+                                                       const Patience& patience);
+
+  RedisConnection(const RedisConnection&) = delete;
+  RedisConnection& operator=(const RedisConnection&) = delete;
+  ~RedisConnection();
+
+  bool usable() const noexcept { return usable_; }
+
+  using Words = std::span<const std::string_view>;
+
+  // Several commands may be sent before their replies are read, in order; `last` is the last
+  // argument of the command, in pieces.
+  Result<void> send(Words words, const Patience& patience);
+  Result<void> send(Words words, Pieces last, const Patience& patience);
+
+  // A reply of at most `max_bytes`, and no error: an error of the server's comes as what
+  // transport.h calls it.
+  Result<RedisReply> receive(std::uint64_t max_bytes, const Patience& patience);
+
+  Result<RedisReply> ask(Words words, std::uint64_t max_bytes, const Patience& patience);
+
+ private:
+  RedisConnection(const RedisEndpoint& endpoint, redisContext* context);
+
+  Result<void> introduce(const RedisEndpoint& endpoint, const Patience& patience);
+  Result<void> send_all(std::vector<std::span<const std::byte>> pieces, const Patience& patience);
+  Result<void> read_more(std::uint64_t max_bytes, const Patience& patience);
+  Result<void> check_announced(std::uint64_t max_bytes);
+  Result<RedisReply> judge(RedisReply reply);
+  std::unexpected<Error> broken(Errc code, std::string_view what);
+
+  const std::string shown_;
+  const std::unique_ptr<redisReplyObjectFunctions> functions_;  // of the reader of context_
+  std::unique_ptr<redisContext, FreeRedis> context_;
+  std::size_t expected_ = 0;  // replies that have not been received yet
+  bool usable_ = true;
+};
+
+}  // namespace larder::remote
+
+#endif  // LARDER_REMOTE_REDIS_CONNECTION_H_

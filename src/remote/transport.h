@@ -1,0 +1,86 @@
+// What a remote tier is asked for: objects by name, bytes in, bytes out. A transport knows a server
+// and its protocol, and nothing of what the bytes mean: whoever asks verifies them.
+//
+// Every call ends within its Patience. Errors:
+//   timed_out          the server was too slow; nothing is known about the object
+//   unreachable        nobody answers, the connection was cut, or the server is not ready: try
+//   again permission_denied  the server knows us and refuses, or does not know us too_large the
+//   object, or what the server takes for one, is over the limit no_space           the server is
+//   full unsupported        this server has no such operation io_error           the server said
+//   what the protocol does not allow
+// No message has a secret in it, nor words of the server's: it may send back what it was sent.
+#ifndef LARDER_REMOTE_TRANSPORT_H_
+#define LARDER_REMOTE_TRANSPORT_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "larder/artifact.h"
+#include "larder/error.h"
+#include "larder/store.h"
+
+namespace larder::remote {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// How long one attempt may take.
+struct Patience {
+  Clock::time_point deadline;  // of the attempt, connection included
+  milliseconds connect;        // until the connection stands
+  milliseconds silence;        // without a byte from the server, once it stands
+};
+
+// Never negative.
+inline milliseconds time_left(Clock::time_point deadline) noexcept {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+  return left.count() > 0 ? left : milliseconds(0);
+}
+
+using Pieces = std::span<const std::span<const std::byte>>;
+
+struct Object {
+  std::string_view name;
+  std::uint64_t bytes = 0;
+};
+using ObjectVisitor = std::function<Visit(const Object&)>;
+
+// Names are of letters, digits, `.`, `-`, `_` and single slashes between them, 200 bytes at most.
+// Any number of threads. Not to be used in a forked child: make another one there.
+class Transport {
+ public:
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;
+
+  // The bytes; nullopt: no such object. What is over `max_bytes` is cut off while it arrives.
+  virtual Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
+                                                    const Patience& patience) = 0;
+
+  // Afterwards the object has these bytes, one piece after another. Others see the old object or
+  // the new one. After an error it is one of the two.
+  virtual Result<void> put(std::string_view name, Pieces pieces, const Patience& patience) = 0;
+
+  // The object's length; nullopt: no such object.
+  virtual Result<std::optional<std::uint64_t>> size(std::string_view name,
+                                                    const Patience& patience) = 0;
+
+  // Whether there was one.
+  virtual Result<bool> remove(std::string_view name, const Patience& patience) = 0;
+
+  // Every object whose name begins so, in no order; one that is put or removed meanwhile may be
+  // seen or not. The visitor may call the transport. `patience` is for each question to the server.
+  virtual Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
+                            const Patience& patience) = 0;
+};
+
+}  // namespace larder::remote
+
+#endif  // LARDER_REMOTE_TRANSPORT_H_

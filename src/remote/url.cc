@@ -1,0 +1,114 @@
+#include "remote/url.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/try.h"
+
+namespace larder::remote {
+namespace {
+
+std::unexpected<Error> wrong(std::string_view what) {
+  return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::string(what)});
+}
+
+constexpr bool is_letter_or_digit(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+constexpr bool is_plain(char c) noexcept {
+  return is_letter_or_digit(c) || std::string_view("-._~+:/%").contains(c);
+}
+
+bool is_host(std::string_view text) noexcept {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
+  });
+}
+
+bool is_address_in_brackets(std::string_view text) noexcept {
+  return text.size() > 2 && text.front() == '[' && text.back() == ']' &&
+         std::ranges::all_of(text.substr(1, text.size() - 2), [](char c) {
+           return is_letter_or_digit(c) || c == ':' || c == '.' || c == '%';
+         });
+}
+
+Result<void> read_port(std::string_view text, Url& url) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+    return wrong("the port is no number from 1 to 65535");
+  }
+  url.port = port;
+  return {};
+}
+
+Result<void> read_host(std::string_view text, Url& url) {
+  const std::size_t bracket = text.rfind(']');
+  const std::size_t colon = text.rfind(':');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    LARDER_CHECK_OK(read_port(text.substr(colon + 1), url));
+    text = text.substr(0, colon);
+  }
+  if (is_address_in_brackets(text)) {
+    url.host = text.substr(1, text.size() - 2);
+  } else if (is_host(text)) {
+    url.host = text;
+  } else {
+    return wrong("there is no host; write scheme://host[:port]/path");
+  }
+  return {};
+}
+
+Result<void> read_authority(std::string_view text, Url& url) {
+  const std::size_t at = text.rfind('@');
+  if (at != std::string_view::npos) {
+    const std::string_view user = text.substr(0, at);
+    if (user.contains(':')) {
+      return wrong(
+          "a password stands in the URL, where others see it; name its file with "
+          "@password-file=PATH");
+    }
+    url.user = user;
+    text = text.substr(at + 1);
+  }
+  return read_host(text, url);
+}
+
+}  // namespace
+
+Result<Url> parse_url(std::string_view text) {
+  const std::size_t end = text.find("://");
+  if (end == std::string_view::npos || end == 0) {
+    return wrong("there is no scheme; write scheme://host[:port]/path");
+  }
+  Url url{
+      .scheme = std::string(text.substr(0, end)), .user = {}, .host = {}, .port = {}, .path = {}};
+  text = text.substr(end + 3);
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  std::string_view path = text.substr(slash);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  url.path = path;
+  const std::string_view authority = text.substr(0, slash);
+  if (!authority.empty()) LARDER_CHECK_OK(read_authority(authority, url));
+  const bool plain = std::ranges::all_of(url.path, is_plain) &&
+                     std::ranges::all_of(url.user, is_plain) &&
+                     std::ranges::all_of(url.scheme, is_plain);
+  if (!plain) return wrong("a character in the URL is not allowed there; write it as %XX");
+  return url;
+}
+
+std::string Url::shown() const {
+  std::string text = scheme + "://";
+  text += host.contains(':') ? "[" + host + "]" : host;
+  if (port) text += ":" + std::to_string(*port);
+  return text + path;
+}
+
+bool Url::is_local() const noexcept {
+  return host.empty() || host == "localhost" || host == "::1" ||
+         (host.starts_with("127.") &&
+          std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }));
+}
+
+}  // namespace larder::remote

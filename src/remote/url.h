@@ -1,0 +1,34 @@
+// The URL of a remote tier, taken apart: scheme://[user@]host[:port][/path]. No library: what is
+// accepted has to be exactly what is understood, and a password in it has to be refused.
+#ifndef LARDER_REMOTE_URL_H_
+#define LARDER_REMOTE_URL_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "larder/error.h"
+
+namespace larder::remote {
+
+struct Url {
+  std::string scheme;
+  std::string user;
+  std::string host;  // of an IPv6 address without the brackets
+  std::optional<std::uint16_t> port;
+  std::string path;  // with its first slash, without a last one; may be empty
+
+  // The whole again, but for the user: as messages, logs and statistics show it.
+  std::string shown() const;
+
+  // Whether nothing leaves this machine on the way there.
+  bool is_local() const noexcept;
+};
+
+// invalid_argument says what is wrong; a password that stands in it is not repeated.
+Result<Url> parse_url(std::string_view text);
+
+}  // namespace larder::remote
+
+#endif  // LARDER_REMOTE_URL_H_

@@ -1,0 +1,33 @@
+// The time of one call of a remote store, and who may try again within it.
+#ifndef LARDER_STORE_REMOTE_ATTEMPTS_H_
+#define LARDER_STORE_REMOTE_ATTEMPTS_H_
+
+#include "larder/error.h"
+#include "larder/remote.h"
+#include "remote/transport.h"
+
+namespace larder {
+
+// Belongs to one call, whatever number of questions it asks the server.
+class Attempts {
+ public:
+  static constexpr int most = 3;  // of one question
+
+  explicit Attempts(const RemoteTimeouts& timeouts) noexcept
+      : timeouts_(timeouts), end_(remote::Clock::now() + timeouts.request) {}
+
+  remote::Patience patience() const noexcept {
+    return {.deadline = end_, .connect = timeouts_.connect, .silence = timeouts_.data};
+  }
+
+  // Whether to ask again, what failed `tries` times, the last time so. Pauses before it says yes.
+  bool again(const Error& error, int tries) const;
+
+ private:
+  const RemoteTimeouts timeouts_;
+  const remote::Clock::time_point end_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_STORE_REMOTE_ATTEMPTS_H_

@@ -1,0 +1,109 @@
+// From the options of a remote tier to its store.
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "remote/url.h"
+#include "store/remote/protocols.h"
+#include "store/remote/remote_store.h"
+
+namespace larder {
+namespace {
+
+enum class Wire { readable, encrypted };
+
+struct Protocol {
+  std::string_view scheme;
+  Wire wire;
+  Result<MakeTransport> (*open)(const remote::Url& url, Attributes& attributes);
+};
+
+#ifdef LARDER_WITH_REMOTE
+constexpr Protocol protocols[] = {
+    {"redis", Wire::readable, redis_protocol},
+    {"redis+unix", Wire::readable, redis_socket_protocol},
+};
+
+const Protocol* find_protocol(std::string_view scheme) noexcept {
+  const auto at = std::ranges::find(protocols, scheme, &Protocol::scheme);
+  return at == std::end(protocols) ? nullptr : &*at;
+}
+
+std::unexpected<Error> unknown_protocol(const std::string& scheme) {
+  std::string known;
+  for (const Protocol& protocol : protocols) known += " " + std::string(protocol.scheme) + "://";
+  return std::unexpected(Error{.code = Errc::invalid_argument,
+                               .message = scheme +
+                                          ":// is no protocol of a remote tier; use one "
+                                          "of" +
+                                          known});
+}
+#else
+const Protocol* find_protocol(std::string_view) noexcept { return nullptr; }
+
+std::unexpected<Error> unknown_protocol(const std::string& scheme) {
+  return std::unexpected(Error{.code = Errc::unsupported,
+                               .message = scheme + "://: this Larder was built without remote "
+                                                   "tiers; build it with LARDER_REMOTE=ON"});
+}
+#endif
+
+std::unexpected<Error> wrong(Errc code, const std::string& shown, const std::string& what) {
+  return std::unexpected(Error{.code = code, .message = shown + ": " + what});
+}
+
+bool is_name_space(std::string_view text) noexcept {
+  constexpr std::string_view others = "-_.";
+  return text.size() <= 64 && !text.starts_with('.') && std::ranges::all_of(text, [&](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  others.contains(c);
+         });
+}
+
+Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
+  if (!is_name_space(options.name_space)) {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "the namespace is not of at most 64 letters, digits, `.`, `-` and `_`, or begins "
+                 "with `.`; choose another one");
+  }
+  if (options.max_entry_bytes == 0 || options.max_entry_bytes > max_payload_bytes_larder) {
+    return wrong(Errc::invalid_argument, url.shown(), "max-entry-size is not from 1 byte to 1 GiB");
+  }
+  if (wire == Wire::readable && !url.is_local() && !options.plaintext) {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "the connection is not encrypted and leaves this machine; use an encrypted one, "
+                 "or say `plaintext` where the network is trusted");
+  }
+  const auto zero = std::chrono::milliseconds(0);
+  if (options.timeouts.connect <= zero || options.timeouts.data <= zero ||
+      options.timeouts.request <= zero || options.breaker.pause <= zero ||
+      options.breaker.failures == 0) {
+    return wrong(Errc::invalid_argument, url.shown(), "a timeout or the breaker is zero");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions& options) {
+  return guarded([&]() -> Result<std::shared_ptr<RemoteStore>> {
+    LARDER_TRY(const remote::Url url, remote::parse_url(options.url));
+    const Protocol* protocol = find_protocol(url.scheme);
+    if (protocol == nullptr) return unknown_protocol(url.scheme);
+    LARDER_CHECK_OK(check(options, url, protocol->wire));
+    Attributes attributes(options.attributes);
+    auto make = protocol->open(url, attributes);
+    if (make) {
+      if (auto left = attributes.expect_none_left(); !left) make = std::unexpected(left.error());
+    }
+    if (!make) return wrong(make.error().code, url.shown(), make.error().message);
+    RemoteStoreOptions shown = options;
+    shown.url = url.shown();
+    return std::make_shared<RemoteStoreImpl>(shown, *std::move(make));
+  });
+}
+
+}  // namespace larder

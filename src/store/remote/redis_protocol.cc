@@ -1,0 +1,61 @@
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "base/try.h"
+#include "larder/file_system.h"
+#include "remote/redis_transport.h"
+#include "store/remote/protocols.h"
+#include "store/remote/secrets.h"
+
+namespace larder {
+namespace {
+
+std::unexpected<Error> wrong(std::string_view what) {
+  return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::string(what)});
+}
+
+Result<std::uint32_t> to_database(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+    return wrong("`" + std::string(text) + "` is no number of a Redis database");
+  }
+  return number;
+}
+
+Result<MakeTransport> with_secrets(remote::RedisEndpoint endpoint, Attributes& attributes) {
+  if (const auto path = attributes.take("password-file")) {
+    LARDER_TRY(endpoint.password, read_secret_file(posix_file_system(), *path));
+  } else if (!endpoint.user.empty()) {
+    return wrong("a user needs a password; name its file with @password-file=PATH");
+  }
+  return MakeTransport([endpoint] { return remote::make_redis_transport(endpoint); });
+}
+
+}  // namespace
+
+// redis://[user@]host[:port][/database]
+Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attributes) {
+  if (url.host.empty()) return wrong("there is no host; write redis://host[:port]");
+  remote::RedisEndpoint endpoint{.host = url.host, .user = url.user, .shown = url.shown()};
+  if (url.port) endpoint.port = *url.port;
+  if (!url.path.empty()) {
+    LARDER_TRY(endpoint.database, to_database(std::string_view(url.path).substr(1)));
+  }
+  return with_secrets(std::move(endpoint), attributes);
+}
+
+// redis+unix://[user@]/path/of/the/socket [@database=N]
+Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes) {
+  if (!url.host.empty() || url.port || url.path.empty()) {
+    return wrong("write redis+unix:///path/of/the/socket");
+  }
+  remote::RedisEndpoint endpoint{.socket_path = url.path, .user = url.user, .shown = url.shown()};
+  if (const auto database = attributes.take("database")) {
+    LARDER_TRY(endpoint.database, to_database(*database));
+  }
+  return with_secrets(std::move(endpoint), attributes);
+}
+
+}  // namespace larder

@@ -1,0 +1,141 @@
+#include "store/remote/remote_store.h"
+
+#include <utility>
+
+#include "base/digest.h"
+#include "base/guarded.h"
+#include "base/try.h"
+#include "format/entry_name.h"
+
+namespace larder {
+namespace {
+
+constexpr FileLayout layout = FileLayout::larder;
+
+std::string prefix_of(const std::string& name_space) {
+  return name_space.empty() ? std::string() : name_space + "/";
+}
+
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept {
+  counter.fetch_add(amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make)
+    : options_(options),
+      prefix_(prefix_of(options.name_space)),
+      state_([this, make = std::move(make)] { return std::make_unique<State>(options_, make); }) {}
+
+std::string RemoteStoreImpl::name_of(const Fingerprint& fingerprint) const {
+  return prefix_ + format::entry_path(layout, fingerprint);
+}
+
+std::uint64_t RemoteStoreImpl::largest_object() const noexcept {
+  return format::largest_file(layout, options_.max_entry_bytes);
+}
+
+// A server that answers is alive, whatever it answers.
+void RemoteStoreImpl::tell_breaker(State& now, Errc code) noexcept {
+  if (code == Errc::unreachable || code == Errc::timed_out || code == Errc::io_error) {
+    now.breaker.failed(Breaker::Clock::now());
+  } else if (code != Errc::out_of_memory) {
+    now.breaker.succeeded();
+  }
+}
+
+std::unexpected<Error> RemoteStoreImpl::not_asked() const {
+  return std::unexpected(Error{.code = Errc::unreachable,
+                               .message = options_.url +
+                                          ": failed a moment ago and is not asked for a while; "
+                                          "`larder doctor` looks for the cause"});
+}
+
+void RemoteStoreImpl::count(State& now, const Result<std::optional<Fetched>>& found) noexcept {
+  if (found) {
+    now.counters.count_lookup(*found ? &Metrics::hits : &Metrics::absent);
+    if (*found) now.counters.add(&Metrics::hit_bytes, (*found)->entry.payload_bytes);
+    return;
+  }
+  now.counters.count_lookup(lookup_outcome(found.error().code));
+  if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
+  // Who may not even read need not go on asking.
+  if (found.error().code == Errc::permission_denied) now.breaker.failed(Breaker::Clock::now());
+}
+
+// Counted. The one way in for whatever is handed out.
+Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::look_up(
+    State& now, const Fingerprint& fingerprint) {
+  add(now.tally.lookups);
+  if (!now.breaker.admit(Breaker::Clock::now())) {
+    now.counters.count_lookup(&Metrics::skipped);
+    return not_asked();
+  }
+  auto found = guarded([&] { return read(now, Attempts(options_.timeouts), fingerprint); });
+  count(now, found);
+  return found;
+}
+
+Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::read(
+    State& now, const Attempts& attempts, const Fingerprint& fingerprint) {
+  const std::string name = name_of(fingerprint);
+  LARDER_TRY(auto bytes, ask(now, attempts, [&](auto& transport, const auto& patience) {
+               return transport.get(name, largest_object(), patience);
+             }));
+  if (!bytes) return std::nullopt;
+  add(now.tally.bytes_in, bytes->bytes().size());
+  const format::DecodedEntry entry = format::decode_entry(layout, bytes->bytes(), fingerprint);
+  if (entry.verdict != format::Verdict::good) {
+    return std::unexpected(Error{.code = Errc::corrupt,
+                                 .message = options_.url + ": what is there as " + name +
+                                            " is not what was put; put it again"});
+  }
+  return Fetched{*std::move(bytes), entry};
+}
+
+Result<std::optional<Artifact>> RemoteStoreImpl::get(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<Artifact>> {
+    LARDER_TRY(auto found, look_up(state_.get(), fingerprint));
+    if (!found) return std::nullopt;
+    return std::move(found->bytes).share(found->entry.payload_offset, found->entry.payload_bytes);
+  });
+}
+
+Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<RemoteEntry>> {
+    LARDER_TRY(auto found, look_up(state_.get(), fingerprint));
+    if (!found) return std::nullopt;
+    const format::DecodedEntry& entry = found->entry;
+    RemoteEntry fetched;
+    if (format::recipe_is_good(found->bytes.bytes(), entry)) fetched.recipe = entry.recipe;
+    fetched.payload = std::move(found->bytes).share(entry.payload_offset, entry.payload_bytes);
+    return fetched;
+  });
+}
+
+Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<EntryDetails>> {
+    State& now = state_.get();
+    if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+    LARDER_TRY(auto found, read(now, Attempts(options_.timeouts), fingerprint));
+    if (!found) return std::nullopt;
+    const format::DecodedEntry& entry = found->entry;
+    const auto bytes = found->bytes.bytes();
+    if (!format::recipe_is_good(bytes, entry)) {
+      return std::unexpected(Error{.code = Errc::corrupt,
+                                   .message = options_.url + ": the recipe of " +
+                                              name_of(fingerprint) + " is damaged; put it again"});
+    }
+    const auto payload = bytes.subspan(entry.payload_offset, entry.payload_bytes);
+    return EntryDetails{.info = {.fingerprint = fingerprint,
+                                 .payload_bytes = payload.size(),
+                                 .disk_bytes = bytes.size()},
+                        .layout = "larder 1",
+                        .location = options_.url + "/" + name_of(fingerprint),
+                        .codec = "none",
+                        .recipe = std::string(entry.recipe),
+                        .payload_digest = Fingerprint{blake3(payload)}};
+  });
+}
+
+}  // namespace larder

@@ -1,0 +1,141 @@
+// The store over a transport. The files: remote_store.cc looks up, remote_write.cc puts and
+// removes, remote_upkeep.cc has the rest.
+//
+// Trust: what a server sends is a stranger's. It is decoded as an entry file of the larder layout
+// is (docs/FORMAT.md): magic, lengths, tag over all, and the fingerprint under the tag. Only then
+// it is a hit. What fails is `corrupt` and stays on the server: between our look and a removal
+// another machine may have put a good one there. The next put replaces it.
+//
+// Crash: an upload that is cut off leaves the old object or none, as servers promise; where one
+// does not, half an entry is a miss that is counted as corrupt.
+//
+// Concurrency: no lock of this store is held while the server is asked. Two puts of one fingerprint
+// end with one of the two entries, whole: which one is the server's decision.
+#ifndef LARDER_STORE_REMOTE_REMOTE_STORE_H_
+#define LARDER_STORE_REMOTE_REMOTE_STORE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "format/entry.h"
+#include "larder/remote.h"
+#include "os/fork_aware.h"
+#include "remote/transport.h"
+#include "store/counters.h"
+#include "store/kept_statistics.h"
+#include "store/lease_table.h"
+#include "store/remote/attempts.h"
+#include "store/remote/breaker.h"
+
+namespace larder {
+
+// May be called again, in a forked child. Throws bad_alloc.
+using MakeTransport = std::function<std::unique_ptr<remote::Transport>()>;
+
+class RemoteStoreImpl final : public RemoteStore {
+ public:
+  RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make);
+
+  Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
+  Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) override;
+  Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                   const PutOptions& options) override;
+  Result<bool> remove(const Fingerprint& fingerprint) override;
+  Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
+  Result<void> flush() override;
+  Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
+  Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
+  Result<PruneReport> clear() override;
+  Metrics metrics() const override;
+  RemoteMetrics remote_metrics() const override;
+  Durability durability() const override { return {.durable = true}; }
+  Result<std::unique_ptr<Lease>> try_lease(const Fingerprint& fingerprint) override;
+  Result<void> add_statistics(const Metrics& delta) override;
+  Result<Metrics> statistics() override;
+  Result<void> reset_statistics() override;
+  std::string describe() const override { return options_.url; }
+
+ private:
+  // What Metrics has no name for.
+  struct Tally {
+    std::atomic<std::uint64_t> lookups = 0;
+    std::atomic<std::uint64_t> timeouts = 0;
+    std::atomic<std::uint64_t> retries = 0;
+    std::atomic<std::uint64_t> uploads_skipped = 0;
+    std::atomic<std::uint64_t> bytes_in = 0;
+    std::atomic<std::uint64_t> bytes_out = 0;
+  };
+
+  // What a forked child has anew: connections are the parent's.
+  struct State {
+    State(const RemoteStoreOptions& options, const MakeTransport& make)
+        : transport(make()), breaker(options.breaker), writes({1, options.breaker.pause}) {}
+
+    const std::unique_ptr<remote::Transport> transport;
+    Breaker breaker;
+    Breaker writes;  // of a server that lets us read and no more; reads go on
+    Counters counters;
+    Tally tally;
+    LeaseTable leases;
+    KeptStatistics statistics;
+  };
+
+  // One question to the server, asked again as long as that may help; the breaker hears whether
+  // the server answers. Who calls it was admitted.
+  template <class Question>
+  auto ask(State& now, const Attempts& attempts, const Question& question)
+      -> std::invoke_result_t<const Question&, remote::Transport&, const remote::Patience&> {
+    for (int tries = 1;; ++tries) {
+      auto answer = question(*now.transport, attempts.patience());
+      if (answer) {
+        now.breaker.succeeded();
+        return answer;
+      }
+      if (!attempts.again(answer.error(), tries)) {
+        tell_breaker(now, answer.error().code);
+        return answer;
+      }
+      now.tally.retries.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  static void tell_breaker(State& now, Errc code) noexcept;
+  std::unexpected<Error> not_asked() const;
+  std::string name_of(const Fingerprint& fingerprint) const;
+  std::uint64_t largest_object() const noexcept;
+
+  struct Fetched {
+    ArtifactBuffer bytes;
+    format::DecodedEntry entry;
+  };
+  Result<std::optional<Fetched>> look_up(State& now, const Fingerprint& fingerprint);
+  Result<std::optional<Fetched>> read(State& now, const Attempts& attempts,
+                                      const Fingerprint& fingerprint);
+  static void count(State& now, const Result<std::optional<Fetched>>& found) noexcept;
+
+  static bool admit_write(State& now) noexcept;
+  static void tell_writes(State& now, const Result<void>& written) noexcept;
+  Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;
+  Result<void> upload(State& now, const format::EncodedEntry& entry,
+                      const Fingerprint& fingerprint);
+  Result<bool> holds(State& now, const Attempts& attempts, const std::string& name,
+                     const format::EncodedEntry& entry);
+  Result<bool> remove_object(State& now, const Fingerprint& fingerprint);
+
+  Result<std::vector<EntryInfo>> list();
+  Result<PruneReport> evict(const std::vector<EntryInfo>& entries, const Budget& budget,
+                            DryRun dry_run);
+
+  const RemoteStoreOptions options_;
+  const std::string prefix_;  // of every name
+  const os::ForkAware<State> state_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_STORE_REMOTE_REMOTE_STORE_H_

@@ -1,0 +1,170 @@
+// What a remote store does besides looking up and writing.
+#include <algorithm>
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "store/remote/remote_store.h"
+
+namespace larder {
+namespace {
+
+constexpr FileLayout layout = FileLayout::larder;
+constexpr std::chrono::minutes longest_listing(10);
+
+// Of a name without the namespace: "ab/ab....art".
+std::optional<Fingerprint> fingerprint_of(std::string_view name) noexcept {
+  const std::size_t slash = name.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  return format::parse_file_name(layout, name.substr(0, slash), name.substr(slash + 1));
+}
+
+std::uint64_t without(std::uint64_t bytes, std::uint64_t overhead) noexcept {
+  return bytes < overhead ? 0 : bytes - overhead;
+}
+
+}  // namespace
+
+// Each entry once, though a server may tell one twice. Listing takes as long as it takes; it is
+// each page that has to come in time.
+Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
+  State& now = state_.get();
+  if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+  std::vector<EntryInfo> entries;
+  const RemoteTimeouts patient{options_.timeouts.connect, options_.timeouts.data, longest_listing};
+  LARDER_CHECK_OK(ask(now, Attempts(patient), [&](auto& transport, const auto& patience) {
+    entries.clear();
+    return transport.list(
+        prefix_,
+        [&](const remote::Object& object) {
+          const auto fingerprint = fingerprint_of(object.name.substr(prefix_.size()));
+          if (fingerprint) {
+            entries.push_back(
+                {.fingerprint = *fingerprint,
+                 .payload_bytes = without(object.bytes, format::smallest_file(layout)),
+                 .disk_bytes = object.bytes});
+          }
+          return Visit::go_on;
+        },
+        patience);
+  }));
+  std::ranges::sort(entries, {}, &EntryInfo::fingerprint);
+  const auto repeated = std::ranges::unique(entries, {}, &EntryInfo::fingerprint);
+  entries.erase(repeated.begin(), repeated.end());
+  return entries;
+}
+
+Result<void> RemoteStoreImpl::visit(const EntryVisitor& visitor) {
+  return guarded([&]() -> Result<void> {
+    LARDER_TRY(const auto entries, list());
+    for (const EntryInfo& entry : entries) {
+      if (visitor(entry) == Visit::stop) break;
+    }
+    return {};
+  });
+}
+
+// What else is on the server is none of ours.
+Result<void> RemoteStoreImpl::visit_strays(const StrayVisitor&, Repair) { return {}; }
+
+Result<PruneReport> RemoteStoreImpl::evict(const std::vector<EntryInfo>& entries,
+                                           const Budget& budget, DryRun dry_run) {
+  State& now = state_.get();
+  PruneReport report{.kept_entries = entries.size()};
+  for (const EntryInfo& entry : entries) report.kept_bytes += entry.disk_bytes;
+  for (const EntryInfo& entry : entries) {
+    const bool over = report.kept_entries > budget.max_entries.value_or(report.kept_entries) ||
+                      report.kept_bytes > budget.max_bytes.value_or(report.kept_bytes);
+    if (!over) break;
+    if (dry_run == DryRun::no) {
+      LARDER_TRY(const bool removed, remove_object(now, entry.fingerprint));
+      if (removed) now.counters.add(&Metrics::evictions);
+      if (removed) now.counters.add(&Metrics::evicted_bytes, entry.disk_bytes);
+    }
+    ++report.evicted_entries;
+    report.evicted_bytes += entry.disk_bytes;
+    --report.kept_entries;
+    report.kept_bytes -= entry.disk_bytes;
+  }
+  return report;
+}
+
+Result<PruneReport> RemoteStoreImpl::prune(const Budget& budget, DryRun dry_run) {
+  return guarded([&]() -> Result<PruneReport> {
+    if (budget.min_free_bytes || budget.max_age_s) {
+      return std::unexpected(
+          Error{.code = Errc::unsupported,
+                .message = options_.url + ": neither ages nor free space are known of a remote "
+                                          "tier; let the server evict, or give a number or size"});
+    }
+    if (dry_run == DryRun::no) LARDER_CHECK_OK(check_put(0, 0));
+    LARDER_TRY(const auto entries, list());
+    return evict(entries, budget, dry_run);
+  });
+}
+
+Result<PruneReport> RemoteStoreImpl::clear() { return prune({.max_entries = 0}, DryRun::no); }
+
+Result<void> RemoteStoreImpl::flush() {
+  return guarded([&]() -> Result<void> {
+    state_.get().counters.add(&Metrics::flushes);
+    return {};
+  });
+}
+
+Metrics RemoteStoreImpl::metrics() const {
+  return guarded_or({}, [&] { return state_.get().counters.snapshot(); });
+}
+
+RemoteMetrics RemoteStoreImpl::remote_metrics() const {
+  return guarded_or({}, [&] {
+    const State& now = state_.get();
+    const Tally& tally = now.tally;
+    const Metrics m = now.counters.snapshot();
+    RemoteMetrics told{
+        .lookups = tally.lookups,
+        .hits = m.hits,
+        .absent = m.absent,
+        .corrupt = m.corrupt,
+        .errors = 0,
+        .timeouts = tally.timeouts,
+        .skipped = m.skipped,
+        .uploads = m.puts,
+        .uploads_unchanged = m.puts_unchanged,
+        .upload_failures = without(m.rejected_no_space + m.rejected_io, tally.uploads_skipped),
+        .uploads_skipped = tally.uploads_skipped + m.rejected_too_large,
+        .retries = tally.retries,
+        .breaker_openings = now.breaker.openings(),
+        .bytes_in = tally.bytes_in,
+        .bytes_out = tally.bytes_out};
+    told.errors = without(m.io_errors, told.timeouts);
+    return told;
+  });
+}
+
+Result<std::unique_ptr<Lease>> RemoteStoreImpl::try_lease(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::unique_ptr<Lease>> {
+    return state_.get().leases.try_lease(fingerprint);
+  });
+}
+
+Result<void> RemoteStoreImpl::add_statistics(const Metrics& delta) {
+  return guarded([&]() -> Result<void> {
+    state_.get().statistics.add(delta);
+    return {};
+  });
+}
+
+Result<Metrics> RemoteStoreImpl::statistics() {
+  return guarded([&]() -> Result<Metrics> { return state_.get().statistics.get(); });
+}
+
+Result<void> RemoteStoreImpl::reset_statistics() {
+  return guarded([&]() -> Result<void> {
+    state_.get().statistics.reset();
+    return {};
+  });
+}
+
+}  // namespace larder

@@ -1,0 +1,132 @@
+// Putting into a remote tier, and removing from it.
+#include <algorithm>
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "format/entry_name.h"
+#include "larder/recipe.h"
+#include "store/remote/remote_store.h"
+
+namespace larder {
+namespace {
+
+// Encoding is the same every time, so that equal bytes are an equal entry, and a good one.
+bool is_equal(std::span<const std::byte> object, const format::EncodedEntry& entry) {
+  for (const auto piece : entry.pieces()) {
+    if (object.size() < piece.size()) return false;
+    if (!std::ranges::equal(object.first(piece.size()), piece)) return false;
+    object = object.subspan(piece.size());
+  }
+  return object.empty();
+}
+
+}  // namespace
+
+Result<void> RemoteStoreImpl::check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const {
+  if (recipe_bytes > Recipe::max_encoded_bytes) {
+    return std::unexpected(
+        Error{.code = Errc::invalid_argument,
+              .message = "the recipe is over 4096 bytes; pass what Recipe::encode returns"});
+  }
+  if (options_.access == Access::read_only) {
+    return std::unexpected(Error{.code = Errc::read_only,
+                                 .message = options_.url + ": the tier is read-only; nothing was "
+                                                           "put there"});
+  }
+  if (payload_bytes > options_.max_entry_bytes) {
+    return std::unexpected(Error{.code = Errc::too_large,
+                                 .message = options_.url + ": " + std::to_string(payload_bytes) +
+                                            " bytes are over max-entry-size; raise it, or leave "
+                                            "the artifact out"});
+  }
+  return {};
+}
+
+bool RemoteStoreImpl::admit_write(State& now) noexcept {
+  const auto time = Breaker::Clock::now();
+  return now.writes.admit(time) && now.breaker.admit(time);
+}
+
+void RemoteStoreImpl::tell_writes(State& now, const Result<void>& written) noexcept {
+  if (written) {
+    now.writes.succeeded();
+  } else if (written.error().code == Errc::permission_denied) {
+    now.writes.failed(Breaker::Clock::now());
+  }
+}
+
+// What is there already is not sent again. Most puts come after a miss, and then the first question
+// costs one round trip and ends it.
+Result<bool> RemoteStoreImpl::holds(State& now, const Attempts& attempts, const std::string& name,
+                                    const format::EncodedEntry& entry) {
+  const std::uint64_t wanted = entry.file_bytes();
+  LARDER_TRY(const auto size, ask(now, attempts, [&](auto& transport, const auto& patience) {
+               return transport.size(name, patience);
+             }));
+  if (size != wanted) return false;
+  auto there = ask(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.get(name, wanted, patience);
+  });
+  if (!there && there.error().code == Errc::too_large) return false;  // it has grown since
+  if (!there) return std::unexpected(std::move(there).error());
+  return *there && is_equal((*there)->bytes(), entry);
+}
+
+Result<void> RemoteStoreImpl::upload(State& now, const format::EncodedEntry& entry,
+                                     const Fingerprint& fingerprint) {
+  const Attempts attempts(options_.timeouts);
+  const std::string name = name_of(fingerprint);
+  LARDER_TRY(const bool is_there, holds(now, attempts, name, entry));
+  if (is_there) {
+    now.counters.add(&Metrics::puts_unchanged);
+    return {};
+  }
+  const auto pieces = entry.pieces();
+  LARDER_CHECK_OK(ask(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.put(name, pieces, patience);
+  }));
+  now.counters.add(&Metrics::puts);
+  now.counters.add(&Metrics::put_bytes, entry.payload.size());
+  now.tally.bytes_out.fetch_add(entry.file_bytes(), std::memory_order_relaxed);
+  return {};
+}
+
+Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
+                                  std::span<const std::byte> payload, const PutOptions& options) {
+  return guarded([&]() -> Result<void> {
+    State& now = state_.get();
+    auto allowed = check_put(payload.size(), options.recipe.size());
+    if (allowed && !admit_write(now)) {
+      now.tally.uploads_skipped.fetch_add(1, std::memory_order_relaxed);
+      allowed = not_asked();
+    } else if (allowed) {
+      const auto entry =
+          format::encode_entry(FileLayout::larder, fingerprint, payload, options.recipe);
+      allowed = upload(now, entry, fingerprint);
+      tell_writes(now, allowed);
+    }
+    if (!allowed) now.counters.add(put_rejection(allowed.error().code));
+    return allowed;
+  });
+}
+
+Result<bool> RemoteStoreImpl::remove_object(State& now, const Fingerprint& fingerprint) {
+  const std::string name = name_of(fingerprint);
+  return ask(now, Attempts(options_.timeouts), [&](auto& transport, const auto& patience) {
+    return transport.remove(name, patience);
+  });
+}
+
+Result<bool> RemoteStoreImpl::remove(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<bool> {
+    State& now = state_.get();
+    LARDER_CHECK_OK(check_put(0, 0));
+    if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+    LARDER_TRY(const bool removed, remove_object(now, fingerprint));
+    if (removed) now.counters.add(&Metrics::removals);
+    return removed;
+  });
+}
+
+}  // namespace larder

@@ -1,0 +1,69 @@
+#include "store/remote/secrets.h"
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/try.h"
+#include "os/environment.h"
+
+namespace larder {
+namespace {
+
+constexpr std::size_t longest_secret_bytes = 4096;
+
+std::unexpected<Error> wrong(Errc code, const std::string& path, std::string_view what) {
+  return std::unexpected(Error{.code = code, .message = path + ": " + std::string(what)});
+}
+
+Result<std::unique_ptr<File>> open_at(FileSystem& file_system, const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  LARDER_TRY(const auto directory, file_system.open_directory(path.substr(0, slash + 1)));
+  return directory->open_file(path.substr(slash + 1), OpenMode::read);
+}
+
+// The descriptor that was checked is the one that is read: nobody can swap the file in between.
+Result<void> check_private(FileSystem& file_system, const std::string& path, const FileInfo& info) {
+  constexpr std::uint64_t root = 0;
+  if (info.kind != FileKind::regular || info.size_bytes > longest_secret_bytes) {
+    return wrong(Errc::invalid_argument, path, "not a file with one line; name another one");
+  }
+  if (info.owner != file_system.user().effective && info.owner != root) {
+    return wrong(Errc::permission_denied, path, "belongs to another user; make it your own");
+  }
+  if ((info.permissions & 0077u) != 0) {
+    return wrong(Errc::permission_denied, path,
+                 "holds a secret and others may read it; chmod 0600 it, and change the secret");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_secret_file(FileSystem& file_system, const std::string& path) {
+  if (!path.starts_with('/')) {
+    return wrong(Errc::invalid_argument, path, "not an absolute path; write it out");
+  }
+  const auto file = open_at(file_system, path);
+  if (!file) return wrong(Errc::invalid_argument, path, "cannot be opened; name the secret's file");
+  LARDER_TRY(const FileInfo info, (*file)->info());
+  LARDER_CHECK_OK(check_private(file_system, path, info));
+  std::string text(info.size_bytes, '\0');
+  LARDER_TRY(const std::size_t length,
+             (*file)->read_at(std::as_writable_bytes(std::span(text)), 0));
+  text.resize(length);
+  text.resize(std::min(text.find_first_of("\r\n"), text.size()));
+  if (text.empty())
+    return wrong(Errc::invalid_argument, path, "is empty; write the secret into it");
+  return text;
+}
+
+Result<std::string> read_secret_variable(const std::string& name) {
+  auto value = environment_variable(name.c_str());
+  if (!value || value->empty()) {
+    return wrong(Errc::invalid_argument, name, "is to hold a secret and is not set; set it");
+  }
+  return *std::move(value);
+}
+
+}  // namespace larder

@@ -1,0 +1,55 @@
+// A server that does not do what servers should: it says what a test wants it to say, as slowly as
+// it wants, or nothing.
+#ifndef LARDER_TESTS_REMOTE_HOSTILE_SERVER_H_
+#define LARDER_TESTS_REMOTE_HOSTILE_SERVER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace larder {
+
+// What one connection may do. Each call returns false, or nothing, once the server is to end or the
+// client has gone.
+class Peer {
+ public:
+  Peer(int socket, const std::atomic<bool>& ends) : socket_(socket), ends_(ends) {}
+
+  // Some bytes of the client's; empty at the end.
+  std::string read();
+  bool say(std::string_view text);
+  void hang();  // reads nothing, says nothing, and does not close
+
+ private:
+  const int socket_;
+  const std::atomic<bool>& ends_;
+};
+
+// Serves one connection after another on a port of 127.0.0.1; each is closed when `serve` returns.
+class HostileServer {
+ public:
+  explicit HostileServer(std::function<void(Peer&)> serve);
+  HostileServer(const HostileServer&) = delete;
+  HostileServer& operator=(const HostileServer&) = delete;
+  ~HostileServer();
+
+  std::uint16_t port() const { return port_; }
+  int connections() const { return connections_; }
+
+ private:
+  void run();
+
+  const std::function<void(Peer&)> serve_;
+  int socket_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> ends_ = false;
+  std::atomic<int> connections_ = 0;
+  std::jthread thread_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_TESTS_REMOTE_HOSTILE_SERVER_H_

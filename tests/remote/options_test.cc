@@ -1,0 +1,50 @@
+// What the options of a remote store may say, and that no secret is repeated.
+#include <gtest/gtest.h>
+
+#include "larder/remote.h"
+#include "tests/remote/server.h"
+
+namespace larder {
+namespace {
+
+TEST(RemoteOptionsTest, WhatIsWrongIsSaidWithoutTheSecret) {
+  for (const char* url : {"", "redis", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x",
+                          "ftp://h", "redis://u:geheim@h", "redis://h o", "redis+unix://h/x",
+                          "redis://u@localhost", "redis://example.org"}) {
+    RemoteStoreOptions options;
+    options.url = url;
+    const auto opened = open_remote_store(options);
+    ASSERT_FALSE(opened) << url;
+    EXPECT_EQ(opened.error().code, Errc::invalid_argument) << url;
+    EXPECT_EQ(opened.error().message.find("geheim"), std::string::npos);
+  }
+}
+
+TEST(RemoteOptionsTest, ASecretThatOthersMayReadIsRefused) {
+  using std::filesystem::perms;
+  const ServerDirectory directory;
+  const auto open_with = [&](perms mode) {
+    RemoteStoreOptions options;
+    options.url = "redis://localhost";
+    const auto file = directory.write("password", "geheim\n", mode);
+    options.attributes["password-file"] = file.string();
+    return open_remote_store(options);
+  };
+  EXPECT_TRUE(open_with(perms::owner_read));
+  const auto refused = open_with(perms::owner_read | perms::group_read);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::permission_denied);
+  EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);
+}
+
+TEST(RemoteOptionsTest, AnUnknownAttributeIsAnError) {
+  RemoteStoreOptions options;
+  options.url = "redis://localhost";
+  options.attributes["pasword-file"] = "/x";
+  const auto opened = open_remote_store(options);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace larder

@@ -1,0 +1,278 @@
+// The Redis transport, against a real redis-server and against one that misbehaves.
+#include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
+
+#include "larder/remote.h"
+#include "remote/redis_transport.h"
+#include "tests/contract/store_contract.h"
+#include "tests/remote/hostile_server.h"
+#include "tests/remote/redis_server.h"
+
+namespace larder {
+namespace {
+
+using std::chrono::milliseconds;
+
+RemoteStoreOptions options_of(const std::string& url) {
+  RemoteStoreOptions options;
+  options.url = url;
+  options.breaker.failures = 100;
+  options.timeouts = {milliseconds(1000), milliseconds(1000), milliseconds(10'000)};
+  return options;
+}
+
+std::shared_ptr<RemoteStore> opened(const RemoteStoreOptions& options) {
+  auto store = open_remote_store(options);
+  EXPECT_TRUE(store) << store.error().message;
+  return store ? *store : nullptr;
+}
+
+std::string text_of(RemoteStore& store, std::uint32_t number) {
+  const auto found = store.get(numbered(number));
+  if (!found) return "error: " + found.error().message;
+  return *found ? std::string((*found)->text()) : "absent";
+}
+
+Errc put_error(RemoteStore& store, std::uint32_t number, std::string_view payload) {
+  const auto stored = store.put(numbered(number), bytes_of(payload));
+  EXPECT_FALSE(stored);
+  return stored ? Errc::absent : stored.error().code;
+}
+
+// What a test says to the server past the store.
+std::string ask(const RedisServer& server, const char* command) {
+  redisContext* context = redisConnectUnix(server.socket().c_str());
+  auto* reply = static_cast<redisReply*>(redisCommand(context, command));
+  std::string said = reply != nullptr && reply->str != nullptr ? reply->str : "";
+  freeReplyObject(reply);
+  redisFree(context);
+  return said;
+}
+
+TEST(Redis, EverySizeComesBackOverTcpAndSocket) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server;
+  for (const std::string& url : {server.tcp_url(), server.socket_url(), server.tcp_url() + "/3"}) {
+    const auto store = opened(options_of(url));
+    for (const std::size_t size : {0u, 1u, 16'384u, 65'536u, 20u << 20}) {
+      const auto number = static_cast<std::uint32_t>(size);
+      const std::string payload = payload_of(size, 5);
+      EXPECT_EQ(text_of(*store, number), "absent") << url;
+      const auto stored = store->put(numbered(number), bytes_of(payload));
+      EXPECT_TRUE(stored) << stored.error().message;
+      EXPECT_TRUE(text_of(*store, number) == payload) << size << " bytes from " << url;
+    }
+    EXPECT_TRUE(store->clear());
+  }
+}
+
+TEST(Redis, TenThousandKeysAreListedAndOtherPeoplesAreNot) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server;
+  ask(server, "SET somebody:else 1");
+  RemoteStoreOptions options = options_of(server.socket_url());
+  options.name_space = "team-a";
+  const auto store = opened(options);
+  for (std::uint32_t i = 0; i < 10'000; ++i) ASSERT_TRUE(store->put(numbered(i), bytes_of("x")));
+  options.name_space = "team-b";
+  EXPECT_EQ(text_of(*opened(options), 1), "absent");
+  int seen = 0;
+  EXPECT_TRUE(store->visit([&](const EntryInfo& entry) {
+    seen += entry.payload_bytes == 1 ? 1 : 0;
+    return Visit::go_on;
+  }));
+  EXPECT_EQ(seen, 10'000);
+  EXPECT_EQ(store->clear()->evicted_entries, 10'000u);
+  EXPECT_EQ(ask(server, "GET somebody:else"), "1");
+}
+
+TEST(Redis, ALateAnswerIsNotTakenForTheNextOne) {
+  if (!has_program("redis-server")) return;
+  RedisServer server;
+  RemoteStoreOptions options = options_of(server.tcp_url());
+  options.timeouts = {milliseconds(500), milliseconds(100), milliseconds(150)};
+  const auto store = opened(options);
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("one")));
+  ASSERT_TRUE(store->put(numbered(2), bytes_of("two")));
+  server.process().freeze();
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::timed_out);
+  server.process().thaw();
+  EXPECT_EQ(text_of(*store, 2), "two");
+  EXPECT_EQ(text_of(*store, 1), "one");
+  const RemoteMetrics told = store->remote_metrics();
+  EXPECT_EQ(told.timeouts, 1u);
+  EXPECT_EQ(told.corrupt, 0u);
+  EXPECT_TRUE(told.balanced());
+}
+
+TEST(Redis, AKeptConnectionThatTheServerClosedIsMadeAnew) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server;
+  const auto store = opened(options_of(server.tcp_url()));
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("one")));
+  ask(server, "CLIENT KILL TYPE normal");
+  EXPECT_EQ(text_of(*store, 1), "one");
+  ask(server, "CLIENT KILL TYPE normal");
+  EXPECT_TRUE(store->put(numbered(2), bytes_of(payload_of(100'000, 1))));
+}
+
+TEST(Redis, PasswordsAndUsersAreChecked) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server({"--requirepass", "geheim"});
+  const ServerDirectory secrets;
+  const auto mode = std::filesystem::perms::owner_read;
+  RemoteStoreOptions options = options_of(server.tcp_url());
+  EXPECT_EQ(put_error(*opened(options), 1, "x"), Errc::permission_denied);
+  options.attributes["password-file"] = secrets.write("wrong", "falsch\n", mode);
+  EXPECT_EQ(put_error(*opened(options), 1, "x"), Errc::permission_denied);
+  options.attributes["password-file"] = secrets.write("right", "geheim\n", mode);
+  EXPECT_TRUE(opened(options)->put(numbered(1), bytes_of("x")));
+}
+
+TEST(Redis, AUserWhoMayOnlyReadReads) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server({"--user", "reader", "on", ">geheim", "~*", "+get", "+strlen"});
+  EXPECT_TRUE(opened(options_of(server.tcp_url()))->put(numbered(1), bytes_of("x")));
+  const ServerDirectory secrets;
+  RemoteStoreOptions options =
+      options_of("redis://reader@" + server.tcp_url().substr(std::string("redis://").size()));
+  options.attributes["password-file"] =
+      secrets.write("password", "geheim", std::filesystem::perms::owner_read);
+  const auto store = opened(options);
+  EXPECT_EQ(put_error(*store, 2, "y"), Errc::permission_denied);
+  EXPECT_EQ(text_of(*store, 1), "x");
+  EXPECT_EQ(store->describe(), server.tcp_url());
+}
+
+TEST(Redis, AFullServerIsNoSpace) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server({"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"});
+  const auto store = opened(options_of(server.tcp_url()));
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
+  Errc code = Errc::absent;
+  for (std::uint32_t i = 2; i < 10 && code == Errc::absent; ++i) {
+    const auto stored = store->put(numbered(i), bytes_of(payload_of(1u << 20, 1)));
+    if (!stored) code = stored.error().code;
+  }
+  EXPECT_EQ(code, Errc::no_space);
+  EXPECT_EQ(text_of(*store, 1), "x");
+}
+
+TEST(Redis, AForeignValueIsNotRead) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server;
+  const auto store = opened(options_of(server.tcp_url()));
+  const std::string key = "larder:01/" + numbered(1).hex() + ".art";
+  ask(server, ("LPUSH " + key + " x").c_str());
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::not_ours);
+  EXPECT_EQ(store->remote_metrics().skipped, 1u);
+}
+
+TEST(Redis, NobodyThereIsUnreachable) {
+  const auto store = opened(options_of("redis://127.0.0.1:" + std::to_string(free_port())));
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::unreachable);
+  const auto gone = opened(options_of("redis+unix:///nowhere/socket"));
+  EXPECT_EQ(gone->get(numbered(1)).error().code, Errc::unreachable);
+}
+
+TEST(Redis, WhatNobodyAskedForIsNotTakenForTheNextAnswer) {
+  const HostileServer server([](Peer& peer) {
+    peer.read();
+    peer.say("$3\r\nabc\r\n$-1\r\n$-1\r\n");
+    peer.hang();
+  });
+  RemoteStoreOptions options = options_of("redis://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(100), milliseconds(100)};
+  const auto store = opened(options);
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::corrupt);
+  EXPECT_FALSE(store->get(numbered(2))) << "absent, says an answer to nobody's question";
+}
+
+// What a server that misbehaves says to a GET, and what it is taken for.
+struct Misbehaviour {
+  const char* name;
+  std::function<void(Peer&)> serve;
+  Errc code;
+};
+
+class HostileRedis : public testing::TestWithParam<Misbehaviour> {};
+
+TEST_P(HostileRedis, CostsAMissAndNoMore) {
+  const HostileServer server(GetParam().serve);
+  const ServerDirectory secrets;
+  RemoteStoreOptions options = options_of("redis://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(100), milliseconds(400)};
+  options.max_entry_bytes = 1000;
+  const auto store = opened(options);
+  const auto found = store->get(numbered(1));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, GetParam().code) << found.error().message;
+  EXPECT_TRUE(store->remote_metrics().balanced());
+
+  options.attributes["password-file"] =
+      secrets.write("password", "geheim", std::filesystem::perms::owner_read);
+  const auto refused = opened(options)->get(numbered(1));
+  EXPECT_FALSE(refused);
+  EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos) << "echoed by the server";
+}
+
+std::function<void(Peer&)> says(std::string text) {
+  return [text = std::move(text)](Peer& peer) {
+    const std::string asked = peer.read();
+    peer.say(text);
+    peer.hang();
+  };
+}
+
+void endless(Peer& peer) {
+  peer.read();
+  peer.say("+");
+  while (peer.say(std::string(64 * 1024, 'x'))) {
+  }
+}
+
+void endless_bulk(Peer& peer) {
+  peer.read();
+  peer.say("$500\r\n");
+  while (peer.say(std::string(64 * 1024, 'x'))) {
+  }
+}
+
+void drip(Peer& peer) {
+  peer.read();
+  peer.say("$1000\r\n");
+  while (peer.say("x")) std::this_thread::sleep_for(milliseconds(20));
+}
+
+void cut(Peer& peer) {
+  peer.read();
+  peer.say("$1000\r\nabc");
+}
+
+void echo(Peer& peer) {
+  std::string asked = peer.read();
+  std::ranges::replace(asked, '\r', ' ');
+  std::ranges::replace(asked, '\n', ' ');
+  peer.say("-ERR unknown command, with args beginning with: " + asked + "\r\n");
+  peer.hang();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, HostileRedis,
+    testing::Values(Misbehaviour{"Hang", [](Peer& peer) { peer.hang(); }, Errc::timed_out},
+                    Misbehaviour{"Close", [](Peer&) {}, Errc::unreachable},
+                    Misbehaviour{"Cut", cut, Errc::unreachable},
+                    Misbehaviour{"Drip", drip, Errc::timed_out},
+                    Misbehaviour{"Http", says("HTTP/1.1 400 Bad\r\n\r\n"), Errc::io_error},
+                    Misbehaviour{"Endless", endless, Errc::too_large},
+                    Misbehaviour{"Larger", says("$999999999\r\nabc"), Errc::too_large},
+                    Misbehaviour{"EndlessBulk", endless_bulk, Errc::corrupt},
+                    Misbehaviour{"Array", says("*1000000000\r\n"), Errc::io_error},
+                    Misbehaviour{"Nested", says("*1\r\n*1000000000\r\n"), Errc::io_error},
+                    Misbehaviour{"Number", says(":7\r\n"), Errc::io_error},
+                    Misbehaviour{"Short", says("$3\r\nabc\r\n"), Errc::corrupt},
+                    Misbehaviour{"Echo", echo, Errc::io_error}),
+    [](const testing::TestParamInfo<Misbehaviour>& tested) { return tested.param.name; });
+
+}  // namespace
+}  // namespace larder

@@ -1,0 +1,260 @@
+// What a remote store promises besides the contract of every store: whatever a server sends, and
+// however it fails, is told apart, counted once, and harms nobody.
+#include "larder/remote.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "larder/recipe.h"
+#include "store/remote/remote_store.h"
+#include "tests/contract/store_contract.h"
+#include "tests/remote/folder_transport.h"
+#include "tests/remote/server.h"
+
+namespace larder {
+namespace {
+
+using remote::FolderTransport;
+using remote::Trouble;
+
+class RemoteStoreTest : public testing::Test {
+ protected:
+  RemoteStoreTest() { options_.url = "test://folder"; }
+
+  RemoteStore& store() {
+    if (!store_) {
+      store_ = std::make_unique<RemoteStoreImpl>(options_, [this] {
+        return std::make_unique<FolderTransport>(directory_.path(), trouble_);
+      });
+    }
+    return *store_;
+  }
+
+  std::filesystem::path file_of(std::uint32_t number) const {
+    const std::string hex = numbered(number).hex();
+    return directory_.path() / hex.substr(0, 2) / (hex + ".art");
+  }
+
+  void put(std::uint32_t number, std::string_view payload, std::string_view recipe = {}) {
+    const auto stored = store().put(numbered(number), bytes_of(payload), {.recipe = recipe});
+    ASSERT_TRUE(stored) << stored.error().message;
+  }
+
+  Errc error_of_get(std::uint32_t number) {
+    const auto found = store().get(numbered(number));
+    EXPECT_FALSE(found);
+    return found ? Errc::absent : found.error().code;
+  }
+
+  const ServerDirectory directory_;
+  const std::shared_ptr<Trouble> trouble_ = std::make_shared<Trouble>();
+  RemoteStoreOptions options_;
+  std::unique_ptr<RemoteStoreImpl> store_;
+};
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST_F(RemoteStoreTest, EveryOutcomeIsCountedApartAndTheyAddUp) {
+  options_.breaker.failures = 100;
+  options_.max_entry_bytes = 1000;
+  put(1, "here");
+  put(2, "damaged");
+  write(file_of(2), read(file_of(1)));
+  write(file_of(3), std::string(10'000, 'x'));
+  EXPECT_TRUE(store().get(numbered(1)));
+  EXPECT_TRUE(store().get(numbered(9)));
+  EXPECT_EQ(error_of_get(2), Errc::corrupt);
+  EXPECT_EQ(error_of_get(3), Errc::too_large);
+  trouble_->add(Errc::timed_out, Attempts::most);
+  EXPECT_EQ(error_of_get(1), Errc::timed_out);
+  trouble_->add(Errc::unreachable, Attempts::most);
+  EXPECT_EQ(error_of_get(1), Errc::unreachable);
+  trouble_->add(Errc::io_error);
+  EXPECT_EQ(error_of_get(1), Errc::io_error);
+
+  const RemoteMetrics told = store().remote_metrics();
+  EXPECT_EQ(told.lookups, 7u);
+  EXPECT_EQ(told.hits, 1u);
+  EXPECT_EQ(told.absent, 1u);
+  EXPECT_EQ(told.corrupt, 1u);
+  EXPECT_EQ(told.skipped, 1u);
+  EXPECT_EQ(told.timeouts, 1u);
+  EXPECT_EQ(told.errors, 2u);
+  EXPECT_TRUE(told.balanced());
+  EXPECT_TRUE(store().metrics().balanced());
+  EXPECT_EQ(told.retries, 2u * (Attempts::most - 1));
+}
+
+TEST_F(RemoteStoreTest, NoFlippedBitAndNoCutIsServed) {
+  const std::string recipe = Recipe("larder tests 2026-11").field("options", "-O2").encode();
+  put(1, "the payload of this entry", recipe);
+  const std::string good = read(file_of(1));
+  const std::size_t end_of_tag = good.size() - recipe.size();
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 0x10);
+    write(file_of(1), bad);
+    const auto found = store().fetch(numbered(1));
+    if (i < end_of_tag) {
+      ASSERT_FALSE(found) << "byte " << i;
+      EXPECT_EQ(found.error().code, Errc::corrupt) << "byte " << i;
+    } else {  // the recipe is not under the tag of the payload
+      ASSERT_TRUE(found && *found) << "byte " << i;
+      EXPECT_EQ((*found)->recipe, "") << "byte " << i;
+    }
+    write(file_of(1), std::string_view(good).substr(0, i));
+    EXPECT_FALSE(store().get(numbered(1))) << "cut at " << i;
+  }
+  write(file_of(1), good);
+  const auto whole = store().fetch(numbered(1));
+  ASSERT_TRUE(whole && *whole);
+  EXPECT_EQ((*whole)->payload.text(), "the payload of this entry");
+  EXPECT_EQ((*whole)->recipe, recipe);
+}
+
+TEST_F(RemoteStoreTest, TwoSwappedEntriesAreServedUnderNeitherName) {
+  put(1, "one");
+  put(2, "two");
+  const std::string first = read(file_of(1));
+  write(file_of(1), read(file_of(2)));
+  write(file_of(2), first);
+  EXPECT_EQ(error_of_get(1), Errc::corrupt);
+  EXPECT_EQ(error_of_get(2), Errc::corrupt);
+  EXPECT_TRUE(std::filesystem::exists(file_of(1))) << "it is not provably ours to remove";
+  put(1, "one");
+  EXPECT_EQ(store().get(numbered(1)).value()->text(), "one");
+}
+
+TEST_F(RemoteStoreTest, WhatPassesIsTriedAgain) {
+  put(1, "x");
+  for (const Errc code : {Errc::unreachable, Errc::timed_out}) {
+    trouble_->add(code, Attempts::most - 1);
+    EXPECT_TRUE(store().get(numbered(1))) << errc_name(code);
+  }
+  EXPECT_EQ(store().remote_metrics().retries, 2u * (Attempts::most - 1));
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+}
+
+TEST_F(RemoteStoreTest, WhatStaysIsNotTriedAgain) {
+  put(1, "x");
+  const int before = trouble_->asked();
+  trouble_->add(Errc::permission_denied);
+  EXPECT_EQ(error_of_get(1), Errc::permission_denied);
+  EXPECT_EQ(trouble_->asked(), before + 1);
+}
+
+TEST_F(RemoteStoreTest, AServerThatFailedIsLeftAlone) {
+  put(1, "x");
+  trouble_->add(Errc::unreachable, Attempts::most);
+  EXPECT_EQ(error_of_get(1), Errc::unreachable);
+  const int asked = trouble_->asked();
+  EXPECT_EQ(error_of_get(1), Errc::unreachable);
+  EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+  EXPECT_FALSE(store().remove(numbered(1)));
+  EXPECT_FALSE(store().visit([](const EntryInfo&) { return Visit::go_on; }));
+  EXPECT_EQ(trouble_->asked(), asked);
+  const RemoteMetrics told = store().remote_metrics();
+  EXPECT_EQ(told.skipped, 1u);
+  EXPECT_EQ(told.uploads_skipped, 1u);
+  EXPECT_EQ(told.upload_failures, 0u);
+  EXPECT_EQ(told.breaker_openings, 1u);
+  EXPECT_TRUE(told.balanced());
+}
+
+TEST_F(RemoteStoreTest, ItIsAskedAgainAfterThePause) {
+  options_.breaker.pause = std::chrono::milliseconds(1);
+  put(1, "x");
+  trouble_->add(Errc::unreachable, Attempts::most);
+  EXPECT_EQ(error_of_get(1), Errc::unreachable);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(store().get(numbered(1)));
+}
+
+TEST_F(RemoteStoreTest, AServerThatTakesNoWritesIsStillRead) {
+  put(1, "x");
+  trouble_->add(Errc::permission_denied);
+  EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+  const int asked = trouble_->asked();
+  EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+  EXPECT_EQ(trouble_->asked(), asked) << "it said no a moment ago";
+  EXPECT_TRUE(store().get(numbered(1)));
+}
+
+TEST_F(RemoteStoreTest, WhatMayNotBeWrittenIsNot) {
+  options_.access = Access::read_only;
+  options_.max_entry_bytes = 3;
+  for (const std::string_view payload : {"abc", "abcd"}) {
+    const auto stored = store().put(numbered(1), bytes_of(payload));
+    ASSERT_FALSE(stored);
+    EXPECT_EQ(stored.error().code, Errc::read_only);
+  }
+  EXPECT_FALSE(store().remove(numbered(1)));
+  EXPECT_FALSE(store().clear());
+  EXPECT_EQ(trouble_->asked(), 0);
+}
+
+TEST_F(RemoteStoreTest, WhatIsTooLargeIsNotSent) {
+  options_.max_entry_bytes = 3;
+  put(1, "abc");
+  const auto stored = store().put(numbered(2), bytes_of("abcd"));
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, Errc::too_large);
+  EXPECT_EQ(store().remote_metrics().uploads_skipped, 1u);
+}
+
+TEST_F(RemoteStoreTest, AForeignObjectIsNoEntryOfAListing) {
+  put(1, "x");
+  write(directory_.path() / "ab" / "readme.txt", "x");
+  write(directory_.path() / "readme.txt", "x");
+  int seen = 0;
+  EXPECT_TRUE(store().visit([&](const EntryInfo& entry) {
+    EXPECT_EQ(entry.fingerprint, numbered(1));
+    ++seen;
+    return Visit::go_on;
+  }));
+  EXPECT_EQ(seen, 1);
+  EXPECT_TRUE(store().clear());
+  EXPECT_TRUE(std::filesystem::exists(directory_.path() / "readme.txt"));
+}
+
+TEST(BreakerTest, OpensAfterSoManyFailuresInARow) {
+  Breaker breaker({.failures = 3, .pause = std::chrono::seconds(10)});
+  const auto start = Breaker::Clock::now();
+  breaker.failed(start);
+  breaker.failed(start);
+  breaker.succeeded();
+  breaker.failed(start);
+  breaker.failed(start);
+  EXPECT_TRUE(breaker.admit(start));
+  breaker.failed(start);
+  EXPECT_FALSE(breaker.admit(start));
+  EXPECT_EQ(breaker.openings(), 1u);
+}
+
+TEST(BreakerTest, LetsOneThroughAfterThePause) {
+  Breaker breaker({.failures = 1, .pause = std::chrono::seconds(8)});
+  const auto start = Breaker::Clock::now();
+  breaker.failed(start);
+  const auto later = start + std::chrono::seconds(10);  // a pause is up to an eighth longer
+  EXPECT_FALSE(breaker.admit(start + std::chrono::seconds(7)));
+  EXPECT_TRUE(breaker.admit(later));
+  EXPECT_FALSE(breaker.admit(later)) << "while the first one tries";
+  breaker.failed(later);
+  EXPECT_FALSE(breaker.admit(later + std::chrono::seconds(7)));
+  EXPECT_TRUE(breaker.admit(later + std::chrono::seconds(10))) << "nobody told how it went";
+  breaker.succeeded();
+  EXPECT_TRUE(breaker.admit(later + std::chrono::seconds(10)));
+  EXPECT_EQ(breaker.openings(), 1u);
+}
+
+}  // namespace
+}  // namespace larder
