@@ -18,7 +18,7 @@ test_packages=(
   clang-tidy-19 clang-format-19
   python3 git
   b3sum                                          # somebody else's BLAKE3, to be compared with ours
-  redis-server nginx-light                       # servers for remote tiers
+  redis-server nginx-light libnginx-mod-http-dav-ext  # servers for remote tiers
   e2fsprogs xfsprogs btrfs-progs util-linux      # real file systems on loop devices, users, mounts
 )
 

@@ -2,6 +2,7 @@
 
 #include "store/remote/remote_store.h"
 #include "tests/remote/folder_transport.h"
+#include "tests/remote/nginx_server.h"
 #include "tests/remote/redis_server.h"
 
 namespace larder {
@@ -22,6 +23,11 @@ Result<std::shared_ptr<Store>> open_redis(const std::filesystem::path& directory
   return open_remote_store(patient_options(server.tcp_url(), directory));
 }
 
+Result<std::shared_ptr<Store>> open_webdav(const std::filesystem::path& directory) {
+  static const NginxServer server;
+  return open_remote_store(patient_options(server.url("webdav", "dav"), directory));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Store>> open_remote_folder(const std::filesystem::path& directory) {
@@ -34,6 +40,7 @@ std::vector<std::pair<std::string, OpenStore>> remote_servers() {
   std::vector<std::pair<std::string, OpenStore>> servers;
 #ifdef LARDER_WITH_REMOTE
   if (has_program("redis-server")) servers.emplace_back("redis", open_redis);
+  if (has_program("nginx")) servers.emplace_back("webdav", open_webdav);
 #endif
   return servers;
 }

@@ -25,6 +25,10 @@ struct Protocol {
 constexpr Protocol protocols[] = {
     {"redis", Wire::readable, redis_protocol},
     {"redis+unix", Wire::readable, redis_socket_protocol},
+    {"http", Wire::readable, http_protocol},
+    {"https", Wire::encrypted, http_protocol},
+    {"webdav", Wire::readable, webdav_protocol},
+    {"webdavs", Wire::encrypted, webdav_protocol},
 };
 
 const Protocol* find_protocol(std::string_view scheme) noexcept {

@@ -13,6 +13,8 @@ namespace larder {
 // nothing yet. Errors as open_remote_store.
 Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes);
+Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attributes);
+Result<MakeTransport> webdav_protocol(const remote::Url& url, Attributes& attributes);
 
 }  // namespace larder
 

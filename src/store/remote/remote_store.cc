@@ -35,13 +35,18 @@ std::uint64_t RemoteStoreImpl::largest_object() const noexcept {
   return format::largest_file(layout, options_.max_entry_bytes);
 }
 
-// A server that answers is alive, whatever it answers.
-void RemoteStoreImpl::tell_breaker(State& now, Errc code) noexcept {
-  if (code == Errc::unreachable || code == Errc::timed_out || code == Errc::io_error) {
-    now.breaker.failed(Breaker::Clock::now());
-  } else if (code != Errc::out_of_memory) {
-    now.breaker.succeeded();
-  }
+// Silence is about the server, a refusal about what it was asked for: who lets us read and no more
+// is still read. An answer about one entry is neither.
+void RemoteStoreImpl::tell_breakers(State& now, Errc code, For purpose) noexcept {
+  const auto time = Breaker::Clock::now();
+  if (code == Errc::unreachable || code == Errc::timed_out) return now.breaker.failed(time);
+  if (code == Errc::out_of_memory) return;
+  const bool writes = purpose == For::writing;
+  const bool refused = code == Errc::io_error || code == Errc::permission_denied ||
+                       (writes && code == Errc::unsupported);
+  if (refused && !writes) return now.breaker.failed(time);
+  if (refused) now.writes.failed(time);
+  now.breaker.succeeded();
 }
 
 std::unexpected<Error> RemoteStoreImpl::not_asked() const {
@@ -59,8 +64,6 @@ void RemoteStoreImpl::count(State& now, const Result<std::optional<Fetched>>& fo
   }
   now.counters.count_lookup(lookup_outcome(found.error().code));
   if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
-  // Who may not even read need not go on asking.
-  if (found.error().code == Errc::permission_denied) now.breaker.failed(Breaker::Clock::now());
 }
 
 // Counted. The one way in for whatever is handed out.

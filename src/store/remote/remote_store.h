@@ -85,9 +85,11 @@ class RemoteStoreImpl final : public RemoteStore {
     KeptStatistics statistics;
   };
 
-  // One question to the server, asked again as long as that may help; the breaker hears whether
-  // the server answers. Who calls it was admitted.
-  template <class Question>
+  enum class For { reading, writing };
+
+  // One question to the server, asked again as long as that may help; the breakers hear what it
+  // says. Who calls it was admitted.
+  template <For purpose = For::reading, class Question>
   auto ask(State& now, const Attempts& attempts, const Question& question)
       -> std::invoke_result_t<const Question&, remote::Transport&, const remote::Patience&> {
     for (int tries = 1;; ++tries) {
@@ -97,14 +99,14 @@ class RemoteStoreImpl final : public RemoteStore {
         return answer;
       }
       if (!attempts.again(answer.error(), tries)) {
-        tell_breaker(now, answer.error().code);
+        tell_breakers(now, answer.error().code, purpose);
         return answer;
       }
       now.tally.retries.fetch_add(1, std::memory_order_relaxed);
     }
   }
 
-  static void tell_breaker(State& now, Errc code) noexcept;
+  static void tell_breakers(State& now, Errc code, For purpose) noexcept;
   std::unexpected<Error> not_asked() const;
   std::string name_of(const Fingerprint& fingerprint) const;
   std::uint64_t largest_object() const noexcept;
@@ -119,7 +121,6 @@ class RemoteStoreImpl final : public RemoteStore {
   static void count(State& now, const Result<std::optional<Fetched>>& found) noexcept;
 
   static bool admit_write(State& now) noexcept;
-  static void tell_writes(State& now, const Result<void>& written) noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;
   Result<void> upload(State& now, const format::EncodedEntry& entry,
                       const Fingerprint& fingerprint);

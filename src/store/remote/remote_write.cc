@@ -48,24 +48,17 @@ bool RemoteStoreImpl::admit_write(State& now) noexcept {
   return now.writes.admit(time) && now.breaker.admit(time);
 }
 
-void RemoteStoreImpl::tell_writes(State& now, const Result<void>& written) noexcept {
-  if (written) {
-    now.writes.succeeded();
-  } else if (written.error().code == Errc::permission_denied) {
-    now.writes.failed(Breaker::Clock::now());
-  }
-}
-
 // What is there already is not sent again. Most puts come after a miss, and then the first question
 // costs one round trip and ends it.
 Result<bool> RemoteStoreImpl::holds(State& now, const Attempts& attempts, const std::string& name,
                                     const format::EncodedEntry& entry) {
   const std::uint64_t wanted = entry.file_bytes();
-  LARDER_TRY(const auto size, ask(now, attempts, [&](auto& transport, const auto& patience) {
+  LARDER_TRY(const auto size,
+             ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
                return transport.size(name, patience);
              }));
   if (size != wanted) return false;
-  auto there = ask(now, attempts, [&](auto& transport, const auto& patience) {
+  auto there = ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
     return transport.get(name, wanted, patience);
   });
   if (!there && there.error().code == Errc::too_large) return false;  // it has grown since
@@ -83,9 +76,10 @@ Result<void> RemoteStoreImpl::upload(State& now, const format::EncodedEntry& ent
     return {};
   }
   const auto pieces = entry.pieces();
-  LARDER_CHECK_OK(ask(now, attempts, [&](auto& transport, const auto& patience) {
+  LARDER_CHECK_OK(ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
     return transport.put(name, pieces, patience);
   }));
+  now.writes.succeeded();
   now.counters.add(&Metrics::puts);
   now.counters.add(&Metrics::put_bytes, entry.payload.size());
   now.tally.bytes_out.fetch_add(entry.file_bytes(), std::memory_order_relaxed);
@@ -104,7 +98,6 @@ Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
       const auto entry =
           format::encode_entry(FileLayout::larder, fingerprint, payload, options.recipe);
       allowed = upload(now, entry, fingerprint);
-      tell_writes(now, allowed);
     }
     if (!allowed) now.counters.add(put_rejection(allowed.error().code));
     return allowed;
@@ -113,9 +106,9 @@ Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
 
 Result<bool> RemoteStoreImpl::remove_object(State& now, const Fingerprint& fingerprint) {
   const std::string name = name_of(fingerprint);
-  return ask(now, Attempts(options_.timeouts), [&](auto& transport, const auto& patience) {
-    return transport.remove(name, patience);
-  });
+  return ask<For::writing>(
+      now, Attempts(options_.timeouts),
+      [&](auto& transport, const auto& patience) { return transport.remove(name, patience); });
 }
 
 Result<bool> RemoteStoreImpl::remove(const Fingerprint& fingerprint) {

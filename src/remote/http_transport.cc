@@ -1,0 +1,208 @@
+#include "remote/http_transport.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/try.h"
+#include "remote/pool.h"
+#include "remote/webdav_listing.h"
+
+namespace larder::remote {
+namespace {
+
+constexpr std::uint64_t largest_listing = 16ull << 20;  // of one collection
+constexpr std::uint64_t largest_word = 64 * 1024;       // of an answer that nobody reads
+
+// What a status is when it is no success. 404 and 410 are the caller's to judge.
+struct StatusMeaning {
+  long status;
+  Errc code;
+  const char* what;
+};
+constexpr StatusMeaning meanings[] = {
+    {401, Errc::permission_denied, "wants to know who asks; see @password-file and the others"},
+    {403, Errc::permission_denied, "does not let us do that; use `read-only`, or other rights"},
+    {405, Errc::permission_denied, "takes no such request; use `read-only`"},
+    {408, Errc::unreachable, "is overloaded; try again"},
+    {409, Errc::unsupported, "has no such folder; use webdav:// in place of http://"},
+    {413, Errc::too_large, "does not take so much; raise its limit, or lower max-entry-size"},
+    {429, Errc::unreachable, "is overloaded; try again"},
+    {500, Errc::io_error, "failed; look at its log"},
+    {501, Errc::unsupported, "has no such operation; use `read-only`"},
+    {502, Errc::unreachable, "is a gateway whose server is down"},
+    {503, Errc::unreachable, "does not serve now; try again"},
+    {504, Errc::unreachable, "is a gateway whose server is down"},
+    {507, Errc::no_space, "is full; free some space there"},
+};
+
+constexpr bool is_success(long status) noexcept { return status >= 200 && status < 300; }
+// What servers say to a PUT into a folder that is not there: 409 by the book, nginx 500.
+constexpr bool may_lack_folder(long status) noexcept {
+  return status == 403 || status == 404 || status == 409 || status == 500;
+}
+constexpr bool is_absent(long status) noexcept { return status == 404 || status == 410; }
+
+class HttpTransport final : public Transport {
+ public:
+  HttpTransport(const HttpEndpoint& endpoint, Dialect dialect)
+      : endpoint_(endpoint), dialect_(dialect) {}
+
+  Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
+                                            const Patience& patience) override;
+  Result<void> put(std::string_view name, Pieces pieces, const Patience& patience) override;
+  Result<std::optional<std::uint64_t>> size(std::string_view name,
+                                            const Patience& patience) override;
+  Result<bool> remove(std::string_view name, const Patience& patience) override;
+  Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
+                    const Patience& patience) override;
+
+ private:
+  std::string url_of(std::string_view name) const {
+    return endpoint_.base + "/" + std::string(name);
+  }
+
+  Result<HttpAnswer> perform(const HttpRequest& request, const Patience& patience) {
+    auto session = idle_.take();
+    if (!session) session = HttpSession::make(endpoint_);
+    auto answer = session->perform(request, patience);
+    idle_.give_back(std::move(session));  // libcurl closes what is not fit to be used again
+    return answer;
+  }
+
+  std::unexpected<Error> refused(long status) const;
+  Result<void> make_collections(std::string_view name, const Patience& patience);
+  Result<std::vector<Member>> members_of(const std::string& collection, const Patience& patience);
+  Result<Visit> list_below(const std::string& collection, int depth, const ObjectVisitor& visitor,
+                           const Patience& patience);
+
+  const HttpEndpoint endpoint_;
+  const Dialect dialect_;
+  Pool<HttpSession> idle_;
+};
+
+std::unexpected<Error> HttpTransport::refused(long status) const {
+  const auto meaning = std::ranges::find(meanings, status, &StatusMeaning::status);
+  const bool known = meaning != std::end(meanings);
+  return std::unexpected(Error{
+      .code = known ? meaning->code : Errc::io_error,
+      .message = endpoint_.shown + ": the server " +
+                 (known ? meaning->what : "gives an answer of no use here; is the URL right?") +
+                 " (status " + std::to_string(status) + ")"});
+}
+
+Result<std::optional<ArtifactBuffer>> HttpTransport::get(std::string_view name,
+                                                         std::uint64_t max_bytes,
+                                                         const Patience& patience) {
+  LARDER_TRY(HttpAnswer answer,
+             perform({.url = url_of(name), .max_answer_bytes = max_bytes}, patience));
+  if (is_absent(answer.status)) return std::nullopt;
+  // 206 and the like would be a part, and 204 nothing at all.
+  if (answer.status != 200) return refused(answer.status);
+  return std::move(answer.body);
+}
+
+Result<void> HttpTransport::put(std::string_view name, Pieces pieces, const Patience& patience) {
+  const HttpRequest request{
+      .method = "PUT", .url = url_of(name), .body = pieces, .max_answer_bytes = largest_word};
+  LARDER_TRY(HttpAnswer answer, perform(request, patience));
+  if (dialect_ == Dialect::webdav && may_lack_folder(answer.status)) {
+    LARDER_CHECK_OK(make_collections(name, patience));
+    LARDER_TRY(answer, perform(request, patience));
+  }
+  if (!is_success(answer.status)) return refused(answer.status);
+  return {};
+}
+
+// The tier's own folder too; 405 says that there is one already.
+Result<void> HttpTransport::make_collections(std::string_view name, const Patience& patience) {
+  for (std::size_t slash = 0; slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
+    const std::string_view folder = name.substr(0, slash);
+    const std::string url = endpoint_.base + "/" + std::string(folder) + (slash == 0 ? "" : "/");
+    LARDER_TRY(
+        const HttpAnswer answer,
+        perform({.method = "MKCOL", .url = url, .max_answer_bytes = largest_word}, patience));
+    const bool is_there = is_success(answer.status) || answer.status == 405;
+    if (!is_there && slash != 0) return refused(answer.status);
+  }
+  return {};
+}
+
+Result<std::optional<std::uint64_t>> HttpTransport::size(std::string_view name,
+                                                         const Patience& patience) {
+  LARDER_TRY(const HttpAnswer answer, perform({.method = "HEAD", .url = url_of(name)}, patience));
+  if (is_absent(answer.status)) return std::nullopt;
+  if (!is_success(answer.status)) return refused(answer.status);
+  return answer.content_length.value_or(0);  // 0: there, but nobody says how long
+}
+
+Result<bool> HttpTransport::remove(std::string_view name, const Patience& patience) {
+  LARDER_TRY(const HttpAnswer answer,
+             perform({.method = "DELETE", .url = url_of(name), .max_answer_bytes = largest_word},
+                     patience));
+  if (is_absent(answer.status)) return false;
+  if (!is_success(answer.status)) return refused(answer.status);
+  return true;
+}
+
+Result<std::vector<Member>> HttpTransport::members_of(const std::string& collection,
+                                                      const Patience& patience) {
+  const std::string url = url_of(collection);
+  const std::span<const std::byte> question =
+      std::as_bytes(std::span(propfind_question.data(), propfind_question.size()));
+  LARDER_TRY(HttpAnswer answer, perform({.method = "PROPFIND",
+                                         .url = url,
+                                         .headers = {"Depth: 1", "Content-Type: application/xml"},
+                                         .body = Pieces(&question, 1),
+                                         .max_answer_bytes = largest_listing},
+                                        patience));
+  if (is_absent(answer.status)) return std::vector<Member>();
+  if (answer.status != 207) return refused(answer.status);
+  const auto bytes = answer.body->bytes();
+  const std::string_view xml(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return parse_multistatus(xml, std::string_view(url).substr(url.find('/', url.find("://") + 3)));
+}
+
+// A server could otherwise lead us round in circles.
+constexpr int deepest = 3;
+
+Result<Visit> HttpTransport::list_below(const std::string& collection, int depth,
+                                        const ObjectVisitor& visitor, const Patience& patience) {
+  LARDER_TRY(const auto members, members_of(collection, patience));
+  for (const Member& member : members) {
+    const std::string name = collection + member.name;
+    Visit next = Visit::go_on;
+    if (!member.is_collection) {
+      next = visitor({name, member.bytes});
+    } else if (depth < deepest) {
+      LARDER_TRY(next, list_below(name + "/", depth + 1, visitor, patience));
+    }
+    if (next == Visit::stop) return next;
+  }
+  return Visit::go_on;
+}
+
+Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
+                                 const Patience& patience) {
+  if (dialect_ == Dialect::http) {
+    return std::unexpected(Error{.code = Errc::unsupported,
+                                 .message = endpoint_.shown +
+                                            ": plain HTTP has no listing; use webdav:// where the "
+                                            "server speaks it"});
+  }
+  const std::string collection(prefix.substr(0, prefix.rfind('/') + 1));
+  const auto of_prefix = [&](const Object& object) {
+    return object.name.starts_with(prefix) ? visitor(object) : Visit::go_on;
+  };
+  LARDER_TRY(const Visit last, list_below(collection, 1, of_prefix, patience));
+  (void)last;
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<Transport> make_http_transport(const HttpEndpoint& endpoint, Dialect dialect) {
+  return std::make_unique<HttpTransport>(endpoint, dialect);
+}
+
+}  // namespace larder::remote

@@ -1,0 +1,62 @@
+#include <string_view>
+#include <utility>
+
+#include "base/try.h"
+#include "larder/file_system.h"
+#include "remote/http_transport.h"
+#include "store/remote/protocols.h"
+#include "store/remote/secrets.h"
+
+namespace larder {
+namespace {
+
+using remote::Dialect;
+
+std::unexpected<Error> wrong(std::string_view what) {
+  return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::string(what)});
+}
+
+Result<void> read_secrets(remote::HttpEndpoint& endpoint, Attributes& attributes) {
+  const auto password_file = attributes.take("password-file");
+  const auto token_file = attributes.take("bearer-token-file");
+  const auto token_variable = attributes.take("bearer-token-env");
+  const int ways = (password_file ? 1 : 0) + (token_file ? 1 : 0) + (token_variable ? 1 : 0);
+  if (ways > 1) return wrong("there is more than one secret; leave all but one out");
+  if (password_file && endpoint.user.empty()) {
+    return wrong("@password-file needs a user; write it before the host, as in //user@host");
+  }
+  if (!password_file && !endpoint.user.empty()) {
+    return wrong("a user needs a password; name its file with @password-file=PATH");
+  }
+  if (password_file) {
+    LARDER_TRY(endpoint.password, read_secret_file(posix_file_system(), *password_file));
+  } else if (token_file) {
+    LARDER_TRY(endpoint.bearer_token, read_secret_file(posix_file_system(), *token_file));
+  } else if (token_variable) {
+    LARDER_TRY(endpoint.bearer_token, read_secret_variable(*token_variable));
+  }
+  return {};
+}
+
+Result<MakeTransport> open_with(const remote::Url& url, std::string scheme, Dialect dialect,
+                                Attributes& attributes) {
+  if (url.host.empty()) return wrong("there is no host; write " + url.scheme + "://host/path");
+  remote::Url base = url;
+  base.scheme = std::move(scheme);
+  remote::HttpEndpoint endpoint{.base = base.shown(), .user = url.user, .shown = url.shown()};
+  LARDER_CHECK_OK(read_secrets(endpoint, attributes));
+  if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);
+  return MakeTransport([endpoint, dialect] { return make_http_transport(endpoint, dialect); });
+}
+
+}  // namespace
+
+Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attributes) {
+  return open_with(url, url.scheme, Dialect::http, attributes);
+}
+
+Result<MakeTransport> webdav_protocol(const remote::Url& url, Attributes& attributes) {
+  return open_with(url, url.scheme == "webdavs" ? "https" : "http", Dialect::webdav, attributes);
+}
+
+}  // namespace larder

@@ -1,0 +1,256 @@
+// HTTP and WebDAV, against a real nginx and against servers that misbehave.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "larder/remote.h"
+#include "remote/webdav_listing.h"
+#include "tests/contract/store_contract.h"
+#include "tests/remote/hostile_server.h"
+#include "tests/remote/nginx_server.h"
+
+namespace larder {
+namespace {
+
+using std::chrono::milliseconds;
+
+RemoteStoreOptions options_of(const std::string& url) {
+  RemoteStoreOptions options;
+  options.url = url;
+  options.breaker.failures = 100;
+  options.timeouts = {milliseconds(1000), milliseconds(1000), milliseconds(10'000)};
+  return options;
+}
+
+std::shared_ptr<RemoteStore> opened(const RemoteStoreOptions& options) {
+  auto store = open_remote_store(options);
+  EXPECT_TRUE(store) << store.error().message;
+  return store ? *store : nullptr;
+}
+
+std::string text_of(RemoteStore& store, std::uint32_t number) {
+  const auto found = store.get(numbered(number));
+  if (!found) return "error: " + found.error().message;
+  return *found ? std::string((*found)->text()) : "absent";
+}
+
+std::string put_error(RemoteStore& store, std::uint32_t number, std::string_view payload) {
+  const auto stored = store.put(numbered(number), bytes_of(payload));
+  return stored ? "none" : std::string(errc_name(stored.error().code));
+}
+
+// Real nginx, which has the program in a folder that not every user's PATH has.
+class Nginx : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (has_program("nginx")) server_ = std::make_unique<NginxServer>();
+  }
+  std::unique_ptr<NginxServer> server_;
+};
+
+TEST_F(Nginx, EverySizeComesBackWithAndWithoutMkcol) {
+  if (!server_) return;
+  for (const std::string& url :
+       {server_->url("webdav", "dav"), server_->url("webdav", "dav/new"),
+        server_->url("http", "put"), server_->url("http", "put/deep/er")}) {
+    RemoteStoreOptions options = options_of(url);
+    options.name_space = "team-a";
+    const auto store = opened(options);
+    for (const std::size_t size : {0u, 1u, 16'384u, 65'536u, 20u << 20}) {
+      const auto number = static_cast<std::uint32_t>(size);
+      const std::string payload = payload_of(size, 5);
+      EXPECT_EQ(text_of(*store, number), "absent") << url;
+      const auto stored = store->put(numbered(number), bytes_of(payload));
+      EXPECT_TRUE(stored) << stored.error().message;
+      EXPECT_TRUE(text_of(*store, number) == payload) << size << " bytes from " << url;
+      EXPECT_EQ(store->remove(numbered(number)), true);
+    }
+  }
+}
+
+TEST_F(Nginx, AFileStoreBehindAWebServerIsARemoteTier) {
+  if (!server_) return;
+  const auto files = open_file_store({.directory = (server_->data() / "readonly").string()});
+  ASSERT_TRUE(files);
+  ASSERT_TRUE((*files)->put(numbered(1), bytes_of("from a file store")));
+  const auto store = opened(options_of(server_->url("http", "readonly")));
+  EXPECT_EQ(text_of(*store, 1), "from a file store");
+  EXPECT_EQ(put_error(*store, 2, "x"), "permission_denied");
+  EXPECT_EQ(text_of(*store, 1), "from a file store");
+}
+
+TEST_F(Nginx, ABitFlippedInTheServersFileIsAMiss) {
+  if (!server_) return;
+  const auto store = opened(options_of(server_->url("http", "put")));
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("payload")));
+  const std::string hex = numbered(1).hex();
+  std::fstream file(server_->data() / "put" / hex.substr(0, 2) / (hex + ".art"),
+                    std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(130);
+  file.put('X');
+  file.close();
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::corrupt);
+  EXPECT_TRUE(store->put(numbered(1), bytes_of("payload")));
+  EXPECT_EQ(text_of(*store, 1), "payload");
+}
+
+TEST_F(Nginx, RefusalsAreToldApart) {
+  if (!server_) return;
+  EXPECT_EQ(put_error(*opened(options_of(server_->url("http", "dav"))), 1, "x"), "io_error");
+  EXPECT_EQ(put_error(*opened(options_of(server_->url("http", "small"))), 1, payload_of(2000, 1)),
+            "too_large");
+  EXPECT_EQ(put_error(*opened(options_of(server_->url("http", "full"))), 1, "x"), "no_space");
+  RemoteStoreOptions busy = options_of(server_->url("http", "busy"));
+  EXPECT_EQ(opened(busy)->get(numbered(1)).error().code, Errc::unreachable);
+  RemoteStoreOptions nobody = options_of(server_->url("http", "private"));
+  EXPECT_EQ(opened(nobody)->get(numbered(1)).error().code, Errc::permission_denied);
+}
+
+TEST_F(Nginx, WhoHasThePasswordComesIn) {
+  if (!server_) return;
+  const ServerDirectory secrets;
+  const auto mode = std::filesystem::perms::owner_read;
+  std::string url = server_->url("http", "private");
+  url.insert(std::string("http://").size(), "reader@");
+  RemoteStoreOptions options = options_of(url);
+  options.attributes["password-file"] = secrets.write("wrong", "falsch", mode);
+  EXPECT_EQ(opened(options)->get(numbered(1)).error().code, Errc::permission_denied);
+  options.attributes["password-file"] = secrets.write("right", "geheim", mode);
+  const auto store = opened(options);
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
+  EXPECT_EQ(text_of(*store, 1), "x");
+  EXPECT_EQ(store->describe().find("geheim"), std::string::npos);
+}
+
+TEST_F(Nginx, ARedirectionIsFollowedWithinTheHostOnly) {
+  if (!server_) return;
+  ASSERT_TRUE(opened(options_of(server_->url("http", "put")))->put(numbered(1), bytes_of("x")));
+  EXPECT_EQ(text_of(*opened(options_of(server_->url("http", "moved"))), 1), "x");
+  const auto elsewhere = opened(options_of(server_->url("http", "elsewhere")))->get(numbered(1));
+  ASSERT_FALSE(elsewhere);
+  EXPECT_EQ(elsewhere.error().code, Errc::io_error);
+}
+
+// What a server that misbehaves says to a GET, and what it is taken for.
+struct Misbehaviour {
+  const char* name;
+  std::function<void(Peer&)> serve;
+  Errc code;
+};
+
+class HostileHttp : public testing::TestWithParam<Misbehaviour> {};
+
+TEST_P(HostileHttp, CostsAMissAndNoMore) {
+  const HostileServer server(GetParam().serve);
+  RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(100), milliseconds(400)};
+  options.max_entry_bytes = 1000;
+  const auto store = opened(options);
+  const auto found = store->get(numbered(1));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, GetParam().code) << found.error().message;
+  EXPECT_TRUE(store->remote_metrics().balanced());
+}
+
+std::function<void(Peer&)> says(std::string text) {
+  return [text = std::move(text)](Peer& peer) {
+    peer.read();
+    peer.say(text);
+    peer.hang();
+  };
+}
+
+std::function<void(Peer&)> says_and_goes_on(std::string first, std::string again,
+                                            int pause_ms = 0) {
+  return [=](Peer& peer) {
+    peer.read();
+    peer.say(first);
+    while (peer.say(again)) std::this_thread::sleep_for(milliseconds(pause_ms));
+  };
+}
+
+void cut(Peer& peer) {
+  peer.read();
+  peer.say("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nabc");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, HostileHttp,
+    testing::Values(
+        Misbehaviour{"Hang", [](Peer& peer) { peer.hang(); }, Errc::timed_out},
+        Misbehaviour{"Close", [](Peer&) {}, Errc::unreachable},
+        Misbehaviour{"Cut", cut, Errc::unreachable},
+        Misbehaviour{"SilentInTheMiddle", says("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nabc"),
+                     Errc::timed_out},
+        Misbehaviour{"Drip",
+                     says_and_goes_on("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", "x", 20),
+                     Errc::timed_out},
+        Misbehaviour{"Larger", says("HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n"),
+                     Errc::too_large},
+        Misbehaviour{"EndlessChunks",
+                     says_and_goes_on("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                      "4\r\nabcd\r\n"),
+                     Errc::too_large},
+        Misbehaviour{"EndlessUntilClose", says_and_goes_on("HTTP/1.1 200 OK\r\n\r\n", "abcd"),
+                     Errc::too_large},
+        Misbehaviour{"EndlessHeaders", says_and_goes_on("HTTP/1.1 200 OK\r\n", "X-A: b\r\n"),
+                     Errc::io_error},
+        Misbehaviour{"EndlessInterim",
+                     says_and_goes_on("", "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"), Errc::io_error},
+        Misbehaviour{"EndlessError",
+                     says_and_goes_on("HTTP/1.1 404 Not Found\r\n\r\n", std::string(1000, 'x')),
+                     Errc::io_error},
+        Misbehaviour{"Redis", says("-ERR unknown command\r\n"), Errc::io_error},
+        Misbehaviour{"Part", says("HTTP/1.1 206 Partial\r\nContent-Length: 3\r\n\r\nabc"),
+                     Errc::io_error},
+        Misbehaviour{"Short", says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
+                     Errc::corrupt},
+        Misbehaviour{"Compressed",
+                     says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n"
+                          "abc"),
+                     Errc::corrupt},
+        Misbehaviour{"OtherHost",
+                     says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2/\r\nContent-Length: "
+                          "0\r\n\r\n"),
+                     Errc::io_error},
+        Misbehaviour{"OtherScheme",
+                     says("HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: "
+                          "0\r\n\r\n"),
+                     Errc::io_error}),
+    [](const testing::TestParamInfo<Misbehaviour>& tested) { return tested.param.name; });
+
+TEST(HostileUpload, AServerThatReadsNothingIsLate) {
+  const HostileServer server([](Peer& peer) { peer.hang(); });
+  RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(100), milliseconds(300)};
+  const auto store = opened(options);
+  const auto stored = store->put(numbered(1), bytes_of(payload_of(20u << 20, 1)));
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, Errc::timed_out);
+}
+
+TEST(WebdavListing, TellsMembersOfWhateverPrefix) {
+  const std::string xml =
+      "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">"
+      "<D:response><D:href>/a/b/</D:href><D:propstat><D:prop><D:resourcetype><D:collection/>"
+      "</D:resourcetype></D:prop></D:propstat></D:response>"
+      "<D:response><D:href>/a/b/ab/</D:href><D:prop><D:resourcetype><D:collection/>"
+      "</D:resourcetype></D:prop></D:response>"
+      "<D:response><D:href>http://h:1/a/b/x.art</D:href><D:prop><D:resourcetype/>"
+      "<D:getcontentlength>17</D:getcontentlength></D:prop></D:response>"
+      "<D:response><D:href>/a/b/%61</D:href></D:response>"
+      "<D:response><D:href>/elsewhere/y.art</D:href></D:response></D:multistatus>";
+  const auto members = remote::parse_multistatus(xml, "/a/b/");
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0].name, "ab");
+  EXPECT_TRUE(members[0].is_collection);
+  EXPECT_EQ(members[1].name, "x.art");
+  EXPECT_FALSE(members[1].is_collection);
+  EXPECT_EQ(members[1].bytes, 17u);
+  for (std::size_t length = 0; length < xml.size(); ++length) {
+    EXPECT_LE(remote::parse_multistatus(xml.substr(0, length), "/a/b/").size(), 2u);
+  }
+}
+
+}  // namespace
+}  // namespace larder

@@ -1,0 +1,34 @@
+// An nginx of a test's own, with folders that behave differently.
+#ifndef LARDER_TESTS_REMOTE_NGINX_SERVER_H_
+#define LARDER_TESTS_REMOTE_NGINX_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "tests/remote/server.h"
+
+namespace larder {
+
+class NginxServer {
+ public:
+  NginxServer();
+
+  // Below data(): dav (no folders without MKCOL), put (makes folders), readonly, small (1 KiB at
+  // most), private (user `reader`, password `geheim`), busy (503), moved (to put), elsewhere
+  // (another host), full (507).
+  std::string url(const std::string& scheme, const std::string& folder) const {
+    return scheme + "://127.0.0.1:" + std::to_string(port_) + "/" + folder;
+  }
+  std::filesystem::path data() const { return directory_.path() / "data"; }
+  const ServerDirectory& directory() const { return directory_; }
+  ServerProcess& process() { return *process_; }
+
+ private:
+  const ServerDirectory directory_;
+  const std::uint16_t port_ = free_port();
+  std::unique_ptr<ServerProcess> process_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_TESTS_REMOTE_NGINX_SERVER_H_
