@@ -135,8 +135,8 @@ std::string origin_of(const std::string& text) {
 
 class CurlSession final : public HttpSession {
  public:
-  explicit CurlSession(const HttpEndpoint& endpoint)
-      : endpoint_(endpoint), multi_(curl_multi_init()), easy_(curl_easy_init()) {
+  explicit CurlSession(HttpEndpoint endpoint)
+      : endpoint_(std::move(endpoint)), multi_(curl_multi_init()), easy_(curl_easy_init()) {
     if (!multi_ || !easy_) throw std::bad_alloc();
   }
 

@@ -45,8 +45,8 @@ constexpr bool is_absent(long status) noexcept { return status == 404 || status 
 
 class HttpTransport final : public Transport {
  public:
-  HttpTransport(const HttpEndpoint& endpoint, Dialect dialect)
-      : endpoint_(endpoint), dialect_(dialect) {}
+  HttpTransport(HttpEndpoint endpoint, Dialect dialect)
+      : endpoint_(std::move(endpoint)), dialect_(dialect) {}
 
   Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
                                             const Patience& patience) override;

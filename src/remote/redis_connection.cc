@@ -162,10 +162,11 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
   ++expected_;
   std::span<std::span<const std::byte>> left(pieces);
   while (!left.empty()) {
-    const auto limit = std::min(patience.silence, time_left(patience.deadline));
-    const auto sent = os::send_some(context_->fd, left, limit);
+    const milliseconds time = time_left(patience.deadline);
+    const auto sent = os::send_some(context_->fd, left, std::min(patience.silence, time));
     if (!sent) return broken(Errc::unreachable, "the connection was cut; is the server up?");
-    if (*sent == 0) return broken(Errc::timed_out, "took no data in time; is it overloaded?");
+    if (*sent == 0 || time.count() == 0)
+      return broken(Errc::timed_out, "took no data in time; is it overloaded?");
     for (std::size_t taken = *sent; !left.empty();) {
       const std::size_t of_this = std::min(taken, left.front().size());
       left.front() = left.front().subspan(of_this);
@@ -199,10 +200,11 @@ Result<void> RedisConnection::check_announced(std::uint64_t max_bytes) {
 }
 
 Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience& patience) {
-  const auto limit = std::min(patience.silence, time_left(patience.deadline));
-  const auto ready = os::wait_readable(context_->fd, limit);
+  const milliseconds left = time_left(patience.deadline);
+  const auto ready = os::wait_readable(context_->fd, std::min(patience.silence, left));
   if (!ready) return broken(Errc::unreachable, "the connection was lost");
-  if (*ready == os::Wait::timed_out) {
+  // Where there is always something to read, nothing else would end it.
+  if (*ready == os::Wait::timed_out || left.count() == 0) {
     return broken(Errc::timed_out, "did not answer in time; is it overloaded?");
   }
   if (redisBufferRead(context_.get()) != REDIS_OK) {

@@ -24,7 +24,7 @@ std::string_view text_of(const redisReply& reply) noexcept { return {reply.str, 
 
 class RedisTransport final : public Transport {
  public:
-  explicit RedisTransport(const RedisEndpoint& endpoint) : endpoint_(endpoint) {}
+  explicit RedisTransport(RedisEndpoint endpoint) : endpoint_(std::move(endpoint)) {}
 
   Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
                                             const Patience& patience) override;

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
+
 #include "larder/remote.h"
 #include "remote/redis_transport.h"
 #include "tests/contract/store_contract.h"
