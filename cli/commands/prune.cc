@@ -53,8 +53,8 @@ std::string obstacle(const PruneReport& report, const Budget& budget, DryRun dry
                   human_bytes(report.kept_bytes), human_bytes(*budget.max_bytes));
   if (report.held_bytes > 0) {
     return kept + fmt::format(
-                      "{} of it is in files that running processes write; prune again "
-                      "when they have ended",
+                      "{} of it is in files that running processes write, or that the disk "
+                      "cannot read; prune again when those have ended",
                       human_bytes(report.held_bytes));
   }
   if (report.kept_entries == 0) return "";  // what is left are folders, and an index

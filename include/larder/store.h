@@ -88,8 +88,8 @@ struct PruneReport {
   std::uint64_t evicted_bytes = 0;
   std::uint64_t kept_entries = 0;
   std::uint64_t kept_bytes = 0;  // on disk as `du` counts, folders too
-  // Of those, what nobody can free now: segments of a pack that other processes write. Prune again
-  // when they have closed the store.
+  // Of those, what nobody can free now: segments of a pack that other processes write (prune again
+  // when they have closed the store), or that the disk cannot read (the log names them).
   std::uint64_t held_bytes = 0;
 };
 
@@ -143,8 +143,9 @@ class Store {
 
   // Afterwards the entry holds these bytes: the same and good already, nothing is written; damaged
   // or different, replaced, so that a crash leaves the old or the new entry, whole. Visible to
-  // every process when it returns; durable after the next flush. Errors: too_large, no_space,
-  // read_only, not_ours, permission_denied, io_error; the old entry, if any, is then still there.
+  // every process when it returns; durable after the next flush. Errors: too_large (over the cap of
+  // the store, or over its whole budget), no_space, read_only, not_ours, permission_denied,
+  // io_error; the old entry, if any, is then still there.
   virtual Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                            const PutOptions& options = {}) = 0;
 

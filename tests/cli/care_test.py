@@ -287,7 +287,8 @@ class CareOfPacks(CareTest):
                 self.expect(told, OK)
                 self.assertRegex(told.stderr.decode(),
                                  r"^larder: warning: the store [^\n]* more than 300\.0 KiB: [^\n]* "
-                                 r"running processes write; prune again when they have ended\n$")
+                                 r"running processes write, or that the disk cannot read; "
+                                 r"prune again when those have ended\n$")
         told = self.run_words(self.command("prune", "--max-size", "300K"))
         self.expect(told, OK)
         self.assertEqual(told.stderr, b"")

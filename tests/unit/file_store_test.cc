@@ -98,6 +98,18 @@ TEST_P(FileStoreTest, DamagedEntryIsCountedRemovedAndReplaced) {
   EXPECT_EQ(store->metrics().corrupt, 1u);
 }
 
+// It would cost every other entry, and then leave.
+TEST_P(FileStoreTest, WhatIsLargerThanTheBudgetCostsNothing) {
+  options_.budget.max_bytes = 1u << 20;
+  const auto store = open();
+  for (std::uint8_t i = 0; i < 10; ++i) ASSERT_TRUE(store->put(key(i), bytes("kept")));
+  const std::string payload((1u << 20) + 1, 'x');
+  const auto stored = store->put(key(99), bytes(payload));
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, Errc::too_large);
+  for (std::uint8_t i = 0; i < 10; ++i) EXPECT_EQ(content(store->get(key(i))), "kept");
+}
+
 TEST_P(FileStoreTest, BudgetHoldsAndTheOldestLeave) {
   options_.budget.max_entries = 10;
   const auto store = open();

@@ -36,6 +36,18 @@ TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
   EXPECT_GT(store->metrics().evicted_bytes, 40 * mib);
 }
 
+// It would cost every other entry, and then leave.
+TEST_F(PackEvict, WhatIsLargerThanTheBudgetCostsNothing) {
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  fill(*store, 0, 500);
+  const auto stored = store->put(numbered(1'000), bytes_of(payload_of(4 * mib + 1, 1)));
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, Errc::too_large);
+  EXPECT_EQ(count_present(*store, 0, 500), 500u);
+  EXPECT_EQ(store->metrics().rejected_too_large, 1u);
+}
+
 TEST_F(PackEvict, ManyShortSessionsKeepTheBudget) {
   constexpr std::uint64_t budget = 4 * mib;
   options_.budget = {.max_bytes = budget};

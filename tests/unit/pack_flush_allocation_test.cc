@@ -45,8 +45,10 @@ class PackFlushAllocation : public PackStoreFixture {
     add_lost(first, lost);
     add_lost(second, lost);
     EXPECT_FALSE(first);
-    EXPECT_EQ(lost, expected) << first.error().message << "; "
-                              << (second ? "ok" : second.error().message);
+    // Where memory ran out in the sync of the segment itself, that is lost too.
+    EXPECT_TRUE(std::ranges::includes(lost, expected))
+        << first.error().message << "; " << (second ? "ok" : second.error().message);
+    EXPECT_FALSE(lost.contains(numbered(1)));
     for (const std::uint32_t entry : {1u, 2u, 3u}) {
       const bool is_there = content(store->get(numbered(entry))) != "absent";
       const bool is_lost = lost.contains(numbered(entry));

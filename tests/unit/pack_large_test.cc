@@ -40,16 +40,16 @@ class PackLarge : public PackStoreFixture {
     options_.file_system = &faults_;
   }
 
-  // Puts until the first segment is full.
-  void fill_segment(Store& store) const {
-    for (std::uint32_t i = 100; segment_names().size() < 2; ++i) {
-      ASSERT_LT(i, 120u);
+  // Puts until all segments but the last are full.
+  void fill_segment(Store& store, std::size_t segments = 2) const {
+    for (std::uint32_t i = 100; segment_names().size() < segments; ++i) {
+      ASSERT_LT(i, 130u);
       ASSERT_EQ(put(store, numbered(i), payload_of(100'000, i)), "ok");
     }
   }
 
-  bool is_proven() const {
-    const fs::path segment = segments() / segment_names().front();
+  bool is_proven(std::size_t number = 0) const {
+    const fs::path segment = segments() / segment_names().at(number);
     auto folder = posix_file_system().open_directory(segments().string()).value();
     const auto file = folder->open_file(segment.filename().string(), OpenMode::read).value();
     std::array<std::byte, 7> magic = {};
@@ -113,6 +113,20 @@ TEST_F(PackLarge, AFileThatIsGoneIsStoredAgain) {
   ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
   EXPECT_TRUE(store->flush());
   EXPECT_EQ(content(store->get(numbered(1))), large(1));
+}
+
+// That is named until somebody puts it again.
+TEST_F(PackLarge, AnEarlierLossOfAnotherFileWithholdsNoProof) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  faults_.inject({.only = Op::sync_data, .path_contains = "/large"});
+  EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)}));
+  fill_segment(*store);
+  ASSERT_EQ(put(*store, numbered(2), large(2)), "ok");
+  fill_segment(*store, 3);
+  EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)}));
+  EXPECT_TRUE(is_proven(1));
 }
 
 TEST_F(PackLarge, MaintainProvesASegmentAfterItsFiles) {

@@ -22,17 +22,24 @@ constexpr std::uint64_t owner_lock_at = 1ull << 40;
 
 class PackLeftovers : public PackStoreFixture {
  protected:
-  static constexpr auto* leftover = "0000abcd.seg";
+  static constexpr auto* leftover = "00000001.seg";
+  static constexpr auto* far_away = "0000abcd.seg";  // nobody has ever given out that number
 
+  // Two segments; the second one was emptied, and went.
   void SetUp() override {
     const auto store = open();
     ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
+    const auto beside = open();
+    ASSERT_EQ(put(*beside, numbered(9), "nine"), "ok");
+    ASSERT_EQ(segment_of(*beside, numbered(9)), leftover);
+    ASSERT_EQ(beside->remove(numbered(9)), true);
     ASSERT_TRUE(store->flush());
+    ASSERT_TRUE(fs::remove(segments() / leftover));
   }
 
-  std::unique_ptr<File> make_leftover() const {
+  std::unique_ptr<File> make_leftover(const char* name = leftover) const {
     auto directory = posix_file_system().open_directory(segments().string()).value();
-    return directory->create_file(leftover).value();
+    return directory->create_file(name).value();
   }
 
   static constexpr auto* written = "00000000.seg";
@@ -45,10 +52,10 @@ class PackLeftovers : public PackStoreFixture {
     ASSERT_TRUE(file->write_at(std::array{std::span<const std::byte>(zeros)}, 0));
   }
 
-  // With an index that has never heard of it, and a number that was given out.
+  // With an index that leads nowhere in it.
   std::shared_ptr<PackStore> open_beside_a_headless_one() const {
+    EXPECT_EQ(open()->remove(numbered(1)), true);
     lose_the_header();
-    lose_the_index();
     auto store = open();
     EXPECT_EQ(put(*store, numbered(2), "two"), "ok");
     EXPECT_TRUE(fs::exists(segments() / written));
@@ -109,10 +116,25 @@ TEST_F(PackLeftovers, WhoHoldsTheLockKeepsHisFile) {
 
 // It may be somebody's file.
 TEST_F(PackLeftovers, ANumberThatWasNeverGivenOutIsNotTouched) {
-  (void)make_leftover();
-  fs::resize_file(segments() / leftover, format::segment_header_bytes);
-  ASSERT_TRUE(open()->maintain());
-  EXPECT_TRUE(is_there());
+  (void)make_leftover(far_away);
+  for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{10}, std::uintmax_t{64}}) {
+    fs::resize_file(segments() / far_away, size);
+    ASSERT_TRUE(open()->maintain());
+    lose_the_index();
+    ASSERT_TRUE(open()->prune({}));
+    const auto strays =
+        open()->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
+    ASSERT_TRUE(strays) << strays.error().message;
+    EXPECT_TRUE(fs::exists(segments() / far_away)) << size;
+  }
+}
+
+// After a power cut, `state` does not know the number any more.
+TEST_F(PackLeftovers, ARebuildTakesWhatLostItsHeaderAway) {
+  lose_the_header();
+  lose_the_index();
+  EXPECT_EQ(content(open()->get(numbered(1))), "absent");
+  EXPECT_FALSE(fs::exists(segments() / written));
 }
 
 TEST_F(PackLeftovers, WithoutAHeaderItGoesWhenNothingLeadsToIt) {

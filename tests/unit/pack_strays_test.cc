@@ -165,10 +165,17 @@ TEST_F(PackStrays, ARepairRemovesAnUnreadableSegment) {
 }
 
 TEST_F(PackStrays, ARepairRemovesAnUnreadableSegmentThatNothingLeadsTo) {
+  for (const std::uint32_t i : {1u, 2u, 3u})
+    ASSERT_EQ(directory_.open()->remove(numbered(i)), true);
   damage_both_headers();
-  directory_.forget_index();
   expect_one(strays(Repair::yes), Errc::corrupt, 0, "nothing in it can be read");
   EXPECT_FALSE(fs::exists(directory_.segment(0)));
+}
+
+TEST_F(PackStrays, WhatHasANumberThatWasNeverGivenOutIsSomebodysFile) {
+  write_bytes(directory_.segment(0xabcd), std::string(200, 'x'));
+  expect_one(strays(Repair::yes), Errc::not_ours, 0, "yet to be made");
+  EXPECT_TRUE(fs::exists(directory_.segment(0xabcd)));
 }
 
 TEST_F(PackStrays, AnUnreadableSegmentStaysWhileAProcessHoldsIt) {

@@ -92,6 +92,22 @@ TEST_F(PackSuspect, ASegmentIsNotAdopted) {
   expect_settled(1, "one");
 }
 
+TEST_F(PackSuspect, OneThatCannotBeReadKeepsNobodyFromUpkeep) {
+  {
+    const auto killed = open();
+    ASSERT_EQ(put(*killed, numbered(1), "one"), "ok");
+    die_in_a_sync(*killed, first_segment);
+  }
+  const auto store = open();
+  faults_.inject({.only = Op::read_at, .path_contains = first_segment, .repeat = Repeat::for_ever});
+  const auto maintained = store->maintain();
+  EXPECT_TRUE(maintained) << maintained.error().message;
+  faults_.clear_faults();
+  EXPECT_TRUE(is_there(first_segment));
+  EXPECT_TRUE(store->maintain());
+  EXPECT_FALSE(is_there(first_segment));
+}
+
 TEST_F(PackSuspect, TheIndexIsCleanWhenAllIsWrittenAnew) {
   {
     const auto killed = open();
@@ -152,7 +168,7 @@ TEST_F(PackSuspect, NothingOlderLeavesBecauseOfWhatIsThere) {
     die_in_a_sync(*other, successor_);
   }
   const auto store = open();
-  EXPECT_FALSE(store->prune({.max_entries = 1}));
+  ASSERT_TRUE(store->prune({.max_entries = 1}));
   EXPECT_TRUE(is_there(first_segment));
   ASSERT_TRUE(store->maintain());
   EXPECT_FALSE(is_there(successor_));

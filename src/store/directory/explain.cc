@@ -44,6 +44,13 @@ Error with_remedy(Error error, std::string_view path) {
   return error;
 }
 
+Error over_budget(std::uint64_t payload_bytes, std::uint64_t budget_bytes, std::string_view path) {
+  return {.code = Errc::too_large,
+          .message = std::string(path) + ": the payload has " + std::to_string(payload_bytes) +
+                     " bytes, the whole store may have " + std::to_string(budget_bytes) +
+                     "; use the result without caching it, or raise the budget"};
+}
+
 Error opened_read_only(std::string_view path) {
   return {.code = Errc::read_only,
           .message = std::string(path) + ": opened read-only; open it for writing"};

@@ -2,6 +2,7 @@
 #ifndef LARDER_STORE_DIRECTORY_EXPLAIN_H_
 #define LARDER_STORE_DIRECTORY_EXPLAIN_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "larder/error.h"
@@ -17,6 +18,10 @@ Error with_remedy(Error error, std::string_view path);
 
 // The one text for it.
 Error full_disk(Error error, std::string_view path);
+
+// For a put of more than `budget_bytes`, which is all that the store may hold: the eviction after
+// it would take every other entry first, and then this one.
+Error over_budget(std::uint64_t payload_bytes, std::uint64_t budget_bytes, std::string_view path);
 
 // For a call that would change a store which was opened for reading.
 Error opened_read_only(std::string_view path);

@@ -87,6 +87,10 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
                          " bytes, the cap of this store is " + std::to_string(max_payload_bytes_) +
                          "; use the result without caching it"});
   }
+  const auto budget_bytes = options_.budget.max_bytes;
+  if (budget_bytes && payload.size() > *budget_bytes) {
+    return std::unexpected(store_directory::over_budget(payload.size(), *budget_bytes, path));
+  }
   if (options.recipe.size() > Recipe::max_encoded_bytes) {
     return std::unexpected(Error{.code = Errc::invalid_argument,
                                  .message = path + ": the recipe is over 4096 bytes; pass what "

@@ -15,12 +15,15 @@ Evictor::Caller PackStoreImpl::caller(Shelf& shelf) {
 
 // Without any lock held. What threw on its way has let go of entries all the same: hence the guards
 // within those of the calls.
-void PackStoreImpl::tell(const std::vector<Gone>& gone) {
+void PackStoreImpl::tell(const Evictor::Caller& evicted) {
   Counters& counters = state().counters;
-  for (const Gone& each : gone) {
+  for (const Gone& each : evicted.gone) {
     counters.add(&Metrics::evictions);
     counters.add(&Metrics::evicted_bytes, each.eviction.bytes);
     if (options_.on_evict && each.is_known) options_.on_evict(each.eviction);
+  }
+  for (const Error& why : evicted.refused) {
+    log(LogLevel::warning, options_.directory + ": eviction: " + why.message);
   }
 }
 
@@ -30,7 +33,7 @@ Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes) {
   if (!shelf.evictor().is_due(put_bytes)) return {};
   Evictor::Caller evicting = caller(shelf);
   const auto kept = guarded([&] { return shelf.evictor().keep_budget(put_bytes, evicting); });
-  tell(evicting.gone);
+  tell(evicting);
   if (!kept) log(LogLevel::warning, options_.directory + ": eviction: " + kept.error().message);
   return {};
 }
@@ -38,7 +41,7 @@ Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes) {
 bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes) {
   Evictor::Caller evicting = caller(shelf);
   const auto made = guarded([&] { return shelf.evictor().make_room(put_bytes, evicting); });
-  tell(evicting.gone);
+  tell(evicting);
   return made.value_or(false);
 }
 
@@ -52,7 +55,7 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     LARDER_CHECK_OK(shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
-    tell(evicting.gone);
+    tell(evicting);
     return report;
   });
 }
@@ -65,7 +68,7 @@ Result<PruneReport> PackStoreImpl::clear() {
     LARDER_CHECK_OK(shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
     auto report = guarded([&] { return shelf->evictor().clear(evicting); });
-    tell(evicting.gone);
+    tell(evicting);
     return report;
   });
 }
@@ -76,7 +79,7 @@ Result<void> PackStoreImpl::maintain() {
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     Evictor::Caller evicting = caller(*shelf);
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
-    tell(evicting.gone);
+    tell(evicting);
     state().epochs.collect();
     return kept;
   });

@@ -62,27 +62,25 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   return true;
 }
 
-Result<void> renew_alone(Shelf& shelf, std::uint64_t place_word, std::int64_t now_s) {
+Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::uint64_t place_word,
+                                          std::int64_t now_s) {
   const Location location = Location::of(place_word);
   auto record = describe_record(shelf, location);
-  if (!record) return {};
+  if (!record) return std::nullopt;
   LARDER_TRY(const auto content, read_content(shelf, location, *record));
-  if (!content) return {};
+  if (!content) return std::nullopt;
   const std::span<const std::byte> bytes(*content);
   const auto recipe = bytes.subspan(record->stored_bytes);
-  LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(record->total_bytes(), large_bytes_of(*record)));
   record->written_s = format::record_time(now_s);
-  record->supersedes = true;
-  record->sequence = shelf.next_sequence();
-  LARDER_TRY(const Location renewed,
+  record->supersedes = true;  // the original stays
+  LARDER_TRY(auto claimed, carriers.claim(record->total_bytes(), large_bytes_of(*record)));
+  LARDER_TRY(const Location copy,
              claimed.writer->append(*record, bytes.first(record->stored_bytes),
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
   // Whether its file was ever synced, nobody here knows.
   if (record->kind == RecordKind::large) claimed.writer->withhold_proof();
-  LARDER_CHECK_OK(shelf.index().publish(shelf.tag_of(record->fingerprint), place_word,
-                                        renewed.word(), never_other));
-  return {};
+  return Renewal{
+      .slot_tag = shelf.tag_of(record->fingerprint), .from = place_word, .to = copy.word()};
 }
 
 void drop_files(Shelf& shelf, std::span<const Record> withdrawn,

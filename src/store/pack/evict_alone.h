@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "store/pack/shelf.h"
@@ -21,10 +22,18 @@ namespace larder::pack_store {
 Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint64_t place_word,
                             std::int64_t now_s);
 
-// Writes the record once more, as a put of the same bytes would, with `now_s` as the time of last
-// use. Does nothing when it is damaged, or somebody changes the entry. Errors: those of reading and
-// writing; the entry is there in any case.
-Result<void> renew_alone(Shelf& shelf, std::uint64_t place_word, std::int64_t now_s);
+// An entry whose record stands at a second place.
+struct Renewal {
+  std::uint64_t slot_tag = 0;
+  std::uint64_t from = 0, to = 0;  // place words
+};
+
+// Writes the record once more, with `now_s` as the time of last use. The copy has the sequence of
+// the original, and stands where that may be, in a segment of carried records: what is put or
+// removed meanwhile, or was before, wins over both. When the carriers are synced, the index may
+// lead to it. nullopt when the record is damaged or gone. Errors: those of reading and writing.
+Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::uint64_t place_word,
+                                          std::int64_t now_s);
 
 // The files of entries that were withdrawn; where older values may stand in segments, not before
 // `sync_own` has made the removals durable. What stays by mistake is swept.

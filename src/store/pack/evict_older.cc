@@ -78,7 +78,7 @@ Result<void> OlderRecords::look_into(const format::SegmentName& name, const Sequ
   for (const format::SummaryEntry& entry : entries) {
     lowest = std::min(lowest, entry.sequence);
     const auto asked = newest.find(entry.slot_tag);
-    if (asked != newest.end() && entry.sequence < asked->second) found.insert(entry.slot_tag);
+    if (asked != newest.end() && entry.sequence <= asked->second) found.insert(entry.slot_tag);
   }
   if ((*segment)->is_known_durable()) lowest_[name.number] = lowest;
   return {};

@@ -30,8 +30,8 @@ class OlderRecords {
 
   using Sequences = std::unordered_map<std::uint64_t, std::uint64_t>;  // by slot tag
 
-  // Those of `newest` of which another segment than `leaving` may hold a record with a lower
-  // sequence.
+  // Those of `newest` of which another segment than `leaving` may hold an older record, or a copy
+  // with the same sequence.
   Result<std::unordered_set<std::uint64_t>> among(const Sequences& newest, std::uint32_t leaving);
 
  private:

@@ -44,6 +44,15 @@ Gone nameless(std::uint64_t bytes) noexcept {
   return gone;
 }
 
+Result<void> sync_carried(Shelf& shelf, Writers& carriers) {
+  Writers::Lost lost = carriers.sync([&shelf] { return shelf.is_in_place(); });
+  if (lost.error) return std::unexpected(*std::move(lost.error));
+  if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
+  if (lost.fingerprints.empty()) return {};
+  return std::unexpected(
+      Error{.code = Errc::absent, .message = "the store's directory was deleted or moved away"});
+}
+
 SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,
                                  std::shared_ptr<Segment> segment)
     : parts_(parts), on_disk_(on_disk), rules_(std::move(rules)), segment_(std::move(segment)) {}
@@ -76,7 +85,7 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   if (!named || !named->same_file(info)) return nullptr;
   LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), any_large));
   // What was not seen would be dropped, and a removal that was not seen undone.
-  if (read.has_gaps) {
+  if (read.has_gaps && eviction->rules_.lost_sectors == LostSectors::keep) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = path_of(name) + ": parts of it cannot be read"});
   }
@@ -85,8 +94,11 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   for (const format::SummaryEntry& entry : read.entries) {
     eviction->items_.push_back({.entry = entry});
   }
-  LARDER_CHECK_OK(parts.shelf.prepare_to_change());
   return eviction;
+}
+
+bool SegmentEviction::is_unreadable(const Error& error) noexcept {
+  return is_lost_sector(error) || (error.code == Errc::io_error && error.os_error == 0);
 }
 
 Result<bool> SegmentEviction::advance(const Step& step) {
@@ -121,11 +133,17 @@ std::uint64_t SegmentEviction::place_word(const Item& item) const noexcept {
       .word();
 }
 
+Result<std::size_t> SegmentEviction::read(std::span<std::byte> into, std::uint64_t offset) {
+  auto count = segment_->file()->read_at(into, offset);
+  is_unreadable_ = is_unreadable_ || (!count && is_lost_sector(count.error()));
+  return count;
+}
+
 // False when it is damaged.
 Result<bool> SegmentEviction::read_header(const Item& item, format::Record& record) {
   std::array<std::byte, record_header_bytes> header;
   LARDER_TRY(const std::size_t count,
-             segment_->file()->read_at(header, std::uint64_t{item.entry.place} * pack_unit_bytes));
+             read(header, std::uint64_t{item.entry.place} * pack_unit_bytes));
   return count == header.size() && format::decode_record(header, segment_->key(), item.entry.place,
                                                          record) == format::RecordVerdict::good;
 }
@@ -187,13 +205,13 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
   if (!is_good) return bytes_per_look;
   buffer_.resize(std::uint64_t{record.stored_bytes} + record.recipe_bytes);
   const std::uint64_t at = std::uint64_t{item.entry.place} * pack_unit_bytes + record_header_bytes;
-  LARDER_TRY(const std::size_t count, segment_->file()->read_at(buffer_, at));
-  const std::span<const std::byte> read(buffer_);
-  const auto stored = read.first(record.stored_bytes);
-  const bool is_whole = count == read.size() && (record.kind == format::RecordKind::large ||
-                                                 format::payload_is_good(record, stored));
+  LARDER_TRY(const std::size_t count, read(buffer_, at));
+  const std::span<const std::byte> bytes(buffer_);
+  const auto stored = bytes.first(record.stored_bytes);
+  const bool is_whole = count == bytes.size() && (record.kind == format::RecordKind::large ||
+                                                  format::payload_is_good(record, stored));
   if (!is_whole) return bytes_per_look;
-  const auto recipe = read.subspan(record.stored_bytes);
+  const auto recipe = bytes.subspan(record.stored_bytes);
   // Ages count from the last use.
   if (item.visited) record.written_s = format::record_time(parts_.file_system.now_s());
   LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes(), large_bytes_of(record)));
@@ -266,12 +284,7 @@ Result<void> SegmentEviction::leave_tombstones() {
 Result<void> SegmentEviction::settle() {
   LARDER_CHECK_OK(leave_tombstones());
   if (carried_bytes_ == 0) return {};
-  Writers::Lost lost = parts_.carriers.sync([this] { return parts_.shelf.is_in_place(); });
-  if (lost.error) return std::unexpected(*std::move(lost.error));
-  if (lost.undecided) return std::unexpected(*std::move(lost.undecided));
-  if (lost.fingerprints.empty()) return {};
-  return std::unexpected(
-      Error{.code = Errc::absent, .message = "the store's directory was deleted or moved away"});
+  return sync_carried(parts_.shelf, parts_.carriers);
 }
 
 // True when the index leads to nothing in the source any more.

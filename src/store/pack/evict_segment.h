@@ -28,10 +28,6 @@ namespace larder::pack_store {
 
 std::string path_of(const format::SegmentName& name);
 
-// How long a record is that leads to a file of its own.
-inline constexpr std::uint32_t units_of_large =
-    format::record_header_bytes / format::pack_unit_bytes;
-
 // What an eviction tells the store about.
 struct Gone {
   Eviction eviction;
@@ -42,6 +38,10 @@ Gone gone_of(const format::Record& record, EvictionReason reason, std::int64_t n
 
 // Of an entry whose header cannot be read any more.
 Gone nameless(std::uint64_t bytes) noexcept;
+
+// Makes durable what was carried; before that, nothing may lead to it. After an error it is lost,
+// and the originals stand.
+Result<void> sync_carried(Shelf& shelf, Writers& carriers);
 
 class SegmentEviction {
  public:
@@ -65,11 +65,17 @@ class SegmentEviction {
     std::uint64_t age_s = 0;  // 0 when visited, or when nobody wants to know
   };
   enum class WhenFull { give_up, drop };
+  // What stood in sectors that the disk cannot give.
+  enum class LostSectors {
+    keep,   // the segment: it may be readable again, and hold removals that must not be undone
+    leave,  // with the segment
+  };
 
   struct Rules {
     std::function<Verdict(const Asked&)> judge;
     WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
     bool needs_age = false;
+    LostSectors lost_sectors = LostSectors::keep;
   };
 
   static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
@@ -87,10 +93,19 @@ class SegmentEviction {
                                                         Rules rules);
   ~SegmentEviction();
 
+  // Whether an error of begin() is that the disk cannot give it, or parts of it.
+  static bool is_unreadable(const Error& error) noexcept;
+
   std::uint32_t number() const noexcept { return on_disk_.name.number; }
 
   // True when the segment is gone. After an error it stays, and this object is of no more use.
   Result<bool> advance(const Step& step);
+
+  // Whether an error of advance() says nothing of other segments: this one cannot be read, or what
+  // replaced its entries cannot be made durable now.
+  bool is_own_failure(const Error& error) const noexcept {
+    return is_unreadable_ || error.code == Errc::timed_out;
+  }
 
   // What it takes on disk.
   std::uint64_t disk_bytes() const noexcept { return on_disk_.disk_bytes; }
@@ -112,6 +127,7 @@ class SegmentEviction {
                   std::shared_ptr<Segment> segment);
 
   std::uint64_t place_word(const Item& item) const noexcept;
+  Result<std::size_t> read(std::span<std::byte> into, std::uint64_t offset);
   Result<bool> read_header(const Item& item, format::Record& record);
 
   Result<bool> copy(std::uint64_t bytes);
@@ -131,12 +147,6 @@ class SegmentEviction {
 
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
-  struct Successors {       // in one segment
-    std::uint64_t end = 0;  // of the last one
-    std::vector<format::Record> large;
-  };
-  Result<void> secure(std::uint32_t number, const Successors& successors, const Step& step);
-  Result<void> secure_by_name(std::uint32_t number, std::uint64_t end);
   void drop_dead_large();
 
   const Parts parts_;
@@ -149,6 +159,7 @@ class SegmentEviction {
   std::size_t next_ = 0;
   std::uint64_t carried_bytes_ = 0;
   bool leaves_out_tombstones_ = false;
+  bool is_unreadable_ = false;
   std::vector<std::byte> buffer_;
 };
 

@@ -26,14 +26,18 @@ Result<void> EntrySweep::read_segment(const format::SegmentName& name) {
   places_.clear();
   next_ = 0;
   kept_bytes_ = 0;
+  segment_bytes_ = 0;
   at_ = name;
   std::shared_ptr<Segment> keep;
   const auto segment = parts_.shelf.segments().find(name.number, keep);
   if (!segment) return {};  // it left meanwhile, or is none of ours
   LARDER_TRY(const FileInfo info, (*segment)->file()->info());
+  const auto entries = list_records(parts_.shelf, parts_.carriers, **segment);
+  // What the disk cannot read keeps nothing else from leaving.
+  if (!entries && entries.error().code == Errc::io_error) return {};
+  if (!entries) return std::unexpected(entries.error());
   segment_bytes_ = info.size_bytes;
-  LARDER_TRY(const auto entries, list_records(parts_.shelf, parts_.carriers, **segment));
-  for (const format::SummaryEntry& entry : entries) {
+  for (const format::SummaryEntry& entry : *entries) {
     if (entry.removed) continue;
     const format::Location location{
         .segment = name.number, .place = entry.place, .units = entry.hit_units};

@@ -155,6 +155,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   auto done = current_->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
   word.fetch_add(current_->carried_bytes() - carried);
   if (!done) refused_.insert(current_->number());
+  is_own_failure_ = !done && current_->is_own_failure(done.error());
   if (done && *done) lower(word, current_->used_bytes());
   if (!done || *done) current_.reset();
   return done;

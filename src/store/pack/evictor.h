@@ -51,6 +51,7 @@ class Evictor {
   struct Caller {
     std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
     std::vector<Gone> gone = {};
+    std::vector<Error> refused = {};  // why segments stay that should have left
   };
 
   // Counts a put; whether there is something to do after it. A few nanoseconds.
@@ -116,6 +117,7 @@ class Evictor {
   Result<bool> pick_aged(Caller& caller);
   Result<bool> pick_suspect();
   Result<void> find_aged(Caller& caller);
+  std::int64_t oldest_use_s(const format::SegmentName& name);
   Content content_of(const SegmentOnDisk& segment);
   void forget_contents(const OnDisk& disk);
   std::vector<SegmentOnDisk> in_order(const OnDisk& disk);
@@ -136,7 +138,9 @@ class Evictor {
   bool may_go(const format::SegmentName& name);
   Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk);
   Result<void> carry_out(const PrunePlan& plan, Caller& caller);
-  Result<void> renew(const std::vector<std::uint64_t>& place_words, Caller& caller);
+  Result<void> evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
+                           Caller& caller);
+  Result<void> renew(const std::vector<std::uint64_t>& place_words);
   Result<void> withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller);
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
@@ -150,6 +154,7 @@ class Evictor {
   Result<void> prove(const format::SegmentName& name);
   Result<void> trim(const format::SegmentName& name);
   void trim_abandoned(const OnDisk& disk);
+  Result<void> sweep_unused_large(Caller& caller, std::int64_t least_age_s);
 
   const Parts parts_;
   const std::uint64_t account_step_;
@@ -167,6 +172,7 @@ class Evictor {
   EntrySweep sweep_;
   std::vector<format::SegmentName> aged_;
   std::set<std::uint32_t> refused_;  // segments that failed to leave, for a while
+  bool is_own_failure_ = false;      // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
   std::uint64_t carry_credit_ = 0;
   std::map<std::uint32_t, Content> contents_;

@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "store/pack/evictor.h"
 #include "store/pack/large_files.h"
+#include "store/pack/secure.h"
 #include "store/pack/segment_leftovers.h"
 #include "store/pack/segment_scan.h"
 
@@ -124,6 +125,12 @@ Result<void> Evictor::prove_abandoned() {
   return {};
 }
 
+Result<void> Evictor::sweep_unused_large(Caller& caller, std::int64_t least_age_s) {
+  return sweep_large(parts_.shelf, parts_.file_system.now_s(), least_age_s, [&] {
+    return secure_all({.shelf = parts_.shelf, .carriers = carriers_, .sync_own = caller.sync_own});
+  });
+}
+
 Result<void> Evictor::write_anew(const format::SegmentName& name) {
   const std::lock_guard lock(mutex_);
   LARDER_TRY(const auto held, wait_for_turn(patience));
@@ -144,7 +151,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   LARDER_CHECK_OK(keep_up(caller));
   LARDER_CHECK_OK(compact_hollow(caller));
   LARDER_CHECK_OK(prove_abandoned());
-  LARDER_CHECK_OK(sweep_large(parts_.shelf, parts_.file_system.now_s(), least_age_of_leftover_s));
+  LARDER_CHECK_OK(sweep_unused_large(caller, least_age_of_leftover_s));
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_leftovers();
   }

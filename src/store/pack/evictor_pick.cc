@@ -52,7 +52,10 @@ SegmentEviction::Rules Evictor::rules_of_age() const {
 }
 
 Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Rules rules) {
+  is_own_failure_ = false;
+  LARDER_CHECK_OK(parts_.shelf.prepare_to_change());
   auto begun = SegmentEviction::begin(parts_for_segment(), name, std::move(rules));
+  is_own_failure_ = !begun && SegmentEviction::is_unreadable(begun.error());
   if (!begun) {
     refused_.insert(name.number);
     return std::unexpected(std::move(begun).error());
@@ -140,17 +143,23 @@ Result<bool> Evictor::pick_for(EvictionReason reason, Caller& caller) {
   return picked;
 }
 
-// Segments whose first record is too old: it is the oldest, or about that.
+// When the first record was used: it is the oldest, or about that. Where it is damaged, when
+// anything was written to the file.
+std::int64_t Evictor::oldest_use_s(const format::SegmentName& name) {
+  const format::Location first{.segment = name.number, .place = first_place, .units = header_units};
+  if (const auto record = describe_record(parts_.shelf, first)) return record->written_s;
+  const auto info = parts_.shelf.segments_directory().info_at(path_of(name));
+  return info ? info->modified_s : parts_.file_system.now_s();
+}
+
+// Segments whose first record is too old.
 Result<void> Evictor::find_aged(Caller& caller) {
   const std::uint64_t limit = *parts_.budget.max_age_s;
   const std::int64_t now_s = parts_.file_system.now_s();
   LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
   bool is_own = false;
   for (const SegmentOnDisk& segment : disk.segments) {
-    const format::Location first{
-        .segment = segment.name.number, .place = first_place, .units = header_units};
-    const auto record = describe_record(parts_.shelf, first);
-    const std::int64_t age_s = record ? now_s - record->written_s : 0;
+    const std::int64_t age_s = now_s - oldest_use_s(segment.name);
     if (age_s < 0 || static_cast<std::uint64_t>(age_s) <= limit) continue;
     aged_.push_back(segment.name);
     is_own = is_own || writes(segment.name);
@@ -186,8 +195,9 @@ Result<bool> Evictor::pick_suspect() {
       marks.forget(number);
       continue;
     }
-    LARDER_TRY(const bool begun, begin(*name, {.judge = SegmentEviction::carry_all}));
-    if (begun) return true;
+    // One that cannot leave now keeps no other one from leaving.
+    const auto begun = begin(*name, {.judge = SegmentEviction::carry_all});
+    if (begun && *begun) return true;
   }
   return false;
 }

@@ -13,15 +13,19 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 using Verdict = SegmentEviction::Verdict;
+using LostSectors = SegmentEviction::LostSectors;
 
 constexpr auto prune_wait = std::chrono::seconds(30);
 constexpr int prune_rounds = 4;  // each may leave a little more than was planned
 constexpr int clear_rounds = 3;  // removals that one leaves for the others are gone in the next
 
+bool always_other(std::uint64_t) noexcept { return true; }
+
 }  // namespace
 
-// Whether the segment could be written anew: nobody else holds it.
+// Whether the segment could be written anew: nobody else holds it, and it did not fail to.
 bool Evictor::may_go(const format::SegmentName& name) {
+  if (refused_.contains(name.number)) return false;
   if (writes(name)) return true;
   const auto file = parts_.shelf.segments_directory().open_file(path_of(name), OpenMode::read);
   if (!file) return false;
@@ -62,11 +66,32 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
   return {};
 }
 
-Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words, Caller& caller) {
+// In segments that other processes write.
+Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words) {
+  Shelf& shelf = parts_.shelf;
+  std::vector<Renewal> renewed;
   for (const std::uint64_t word : place_words) {
-    LARDER_CHECK_OK(renew_alone(parts_.shelf, word, parts_.file_system.now_s()));
+    LARDER_TRY(const auto copied, copy_alone(shelf, carriers_, word, parts_.file_system.now_s()));
+    if (copied) renewed.push_back(*copied);
   }
-  if (!place_words.empty()) caller.sync_own();
+  if (renewed.empty()) return {};
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  LARDER_CHECK_OK(sync_carried(shelf, carriers_));
+  for (const Renewal& each : renewed) {
+    // Changed meanwhile: the copy is as dead as the original.
+    LARDER_CHECK_OK(shelf.index().publish(each.slot_tag, each.from, each.to, always_other));
+  }
+  return {};
+}
+
+// What keeps one from leaving keeps no other one: it stays, and is told.
+Result<void> Evictor::evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
+                                  Caller& caller) {
+  if (refused_.contains(name.number)) return {};
+  const auto begun = begin(name, std::move(rules));
+  Result<void> done = begun ? finish_current(caller) : std::unexpected(begun.error());
+  if (done || !is_own_failure_) return done;
+  caller.refused.push_back(std::move(done).error());
   return {};
 }
 
@@ -81,10 +106,9 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
     return {.fate = Verdict::Fate::drop, .reason = leaving->second};
   };
   for (const format::SegmentName& name : names) {
-    LARDER_TRY(const bool begun, begin(name, {.judge = judge}));
-    if (begun) LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(evict_whole(name, {.judge = judge}, caller));
   }
-  LARDER_CHECK_OK(renew(plan.renewed(), caller));
+  LARDER_CHECK_OK(renew(plan.renewed()));
   return withdraw_left(plan.leaving(), caller);
 }
 
@@ -138,8 +162,8 @@ Result<void> Evictor::clear_segments(Caller& caller) {
     return {.fate = Verdict::Fate::drop, .reason = EvictionReason::cleared};
   };
   for (const SegmentOnDisk& segment : disk.segments) {
-    LARDER_TRY(const bool begun, begin(segment.name, {.judge = judge}));
-    if (begun) LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(
+        evict_whole(segment.name, {.judge = judge, .lost_sectors = LostSectors::leave}, caller));
   }
   return {};
 }
@@ -153,7 +177,8 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   for (int round = 0; round < clear_rounds; ++round) LARDER_CHECK_OK(clear_segments(caller));
   LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
   LARDER_CHECK_OK(withdraw_left(all, caller));
-  LARDER_CHECK_OK(parts_.shelf.large().clear());
+  // Those of what is put meanwhile stay.
+  LARDER_CHECK_OK(sweep_unused_large(caller, 0));
   return finish_report(gone_before, caller);
 }
 

@@ -90,8 +90,8 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_large(ProcessState& process, S
   if (unflushed.empty()) return Synced::all;
   const auto flushed = shelf.large().flush();
   if (flushed) return Synced::all;
+  std::vector<Fingerprint> lost;
   auto noted = guarded([&]() -> Result<void> {
-    std::vector<Fingerprint> lost;
     for (const Fingerprint& key : flushed.error().fingerprints) {
       if (const auto owner = unflushed.find(key); owner != unflushed.end()) {
         lost.push_back(owner->second);
@@ -103,7 +103,8 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_large(ProcessState& process, S
     note_lost(process, lost, flushed.error().message);
     return {};
   });
-  if (noted) return Synced::not_all;
+  // What was lost before is named until it is put again, and is none of this flush's.
+  if (noted) return lost.empty() ? Synced::all : Synced::not_all;
   // The files' store names them once more in the next flush.
   const std::lock_guard lock(process.lost_mutex);
   process.unflushed_large.merge(unflushed);

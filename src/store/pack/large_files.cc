@@ -1,5 +1,6 @@
 #include "store/pack/large_files.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <vector>
@@ -14,7 +15,6 @@ namespace {
 using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
-constexpr std::uint32_t units_of_large = format::record_header_bytes / format::pack_unit_bytes;
 
 Fingerprint file_key(const format::Record& record) {
   return format::large_file_key(record.fingerprint, record.payload_digest);
@@ -54,6 +54,7 @@ void drop_large(Shelf& shelf, const format::Record& record) {
 
 Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records) {
   file_store::FileStore& files = shelf.large();
+  std::set<Fingerprint> keys;
   for (const format::Record& record : records) {
     const Fingerprint key = file_key(record);
     // Else it could be stored anew behind the back of whoever removes it.
@@ -63,12 +64,20 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
     LARDER_TRY(const auto artifact, files.get(key));
     if (!file || !artifact) return false;
     LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
+    keys.insert(key);
   }
-  if (!records.empty()) LARDER_CHECK_OK(files.flush());
-  return true;
+  if (keys.empty()) return true;
+  // A flush goes on naming what was lost before, until somebody puts it again.
+  const auto flushed = files.flush();
+  const bool names_ours =
+      !flushed && std::ranges::any_of(flushed.error().fingerprints,
+                                      [&](const auto& lost) { return keys.contains(lost); });
+  if (flushed || (flushed.error().code == Errc::not_durable && !names_ours)) return true;
+  return std::unexpected(flushed.error());
 }
 
-Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s) {
+Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s,
+                         const std::function<Result<void>()>& secure_all) {
   LARDER_TRY(const auto used, files_in_use(shelf));
   if (!used) return {};
   std::vector<Fingerprint> unused;
@@ -78,6 +87,7 @@ Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_ag
     }
     return Visit::go_on;
   }));
+  if (!unused.empty()) LARDER_CHECK_OK(secure_all());
   for (const Fingerprint& key : unused) {
     // Somebody may be putting the same payload right now, and find the file there.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));

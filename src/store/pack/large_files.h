@@ -3,11 +3,16 @@
 #define LARDER_STORE_PACK_LARGE_FILES_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "store/pack/shelf.h"
 
 namespace larder::pack_store {
+
+// How long a record is that leads to a file of its own.
+inline constexpr std::uint32_t units_of_large =
+    format::record_header_bytes / format::pack_unit_bytes;
 
 // Removes the file of a record unless an entry leads to it, under the lock that a put of the same
 // payload holds from storing the file to publishing what leads to it. What stays by mistake is
@@ -19,8 +24,11 @@ void drop_large(Shelf& shelf, const format::Record& record);
 Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
 
 // Removes files that nothing leads to and that have not been touched for `least_age_s`: a process
-// was killed between storing and publishing, or could not take a file away.
-Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s);
+// was killed between storing and publishing, or could not take a file away. The record that led to
+// one may still be what a power cut would leave: so when there is anything to remove, `secure_all`
+// first makes durable what replaced it. Its error is returned, and all files stay.
+Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s,
+                         const std::function<Result<void>()>& secure_all);
 
 }  // namespace larder::pack_store
 

@@ -224,7 +224,7 @@ class PackStoreImpl final : public PackStore {
   bool make_room(Shelf& shelf, std::uint64_t put_bytes);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes);
   Evictor::Caller caller(Shelf& shelf);
-  void tell(const std::vector<Gone>& gone);
+  void tell(const Evictor::Caller& evicted);
 
   void log(LogLevel level, const std::string& line) const;
 

@@ -22,6 +22,7 @@ namespace {
 using format::StateWord;
 
 constexpr int rounds_of_reading = 4;
+constexpr std::uint64_t farthest_headless = 1024;  // each process makes a few
 
 // A record, or a removal, of one fingerprint.
 struct Entry {
@@ -112,14 +113,17 @@ class Rebuild {
         any_new = any_new || is_new;
       }
     }
+    pass_headless();
     return {};
   }
 
   Result<void> read_one(const format::SegmentName& name) {
     auto segment = SyncMarks(parts_.state)
                        .open(parts_.segments_directory, parts_.origin, name, OpenMode::read);
-    // The number of what is no segment is nobody's; who makes one finds the name taken.
-    if (!segment && is_none(segment.error())) return {};
+    if (!segment && is_none(segment.error())) {
+      headless_.insert(name.number);
+      return {};
+    }
     result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
     if (!segment) return forgive(segment.error());
     if (name.good_until_place) forget_from(name.number, *name.good_until_place);
@@ -129,6 +133,15 @@ class Rebuild {
     if (found->has_gaps) result_.is_complete = false;
     for (const format::SummaryEntry& entry : found->entries) note(name.number, entry);
     return {};
+  }
+
+  // What a power cut took the headers of had numbers not far beyond the others'. One that is far
+  // beyond is nobody's: who makes a segment of that number finds the name taken.
+  void pass_headless() {
+    for (const std::uint32_t number : headless_) {
+      if (number > result_.next_segment + farthest_headless) break;
+      result_.next_segment = std::max(result_.next_segment, std::uint64_t{number} + 1);
+    }
   }
 
   // What is no segment, or is gone, or cannot be read from its disk, costs its own records. Nothing
@@ -158,16 +171,18 @@ class Rebuild {
                       .removed = entry.removed});
   }
 
-  // One for each tag, in their order: the inserts then go through the table from front to back. Of
-  // two copies of a record, which have the same sequence, either.
+  // One for each tag, in their order: the inserts then go through the table from front to back.
   void keep_newest() {
     sort_by_age();
     std::erase_if(found_, [](const Entry& newest) { return newest.removed; });
   }
 
+  // Copies of a record have its sequence, and so has the removal that an eviction leaves of it:
+  // that counts. Of two copies the later one.
   void sort_by_age() {
     std::ranges::sort(found_, [](const Entry& a, const Entry& b) {
-      return std::tie(a.slot_tag, b.sequence, b.word) < std::tie(b.slot_tag, a.sequence, a.word);
+      return std::tie(a.slot_tag, b.sequence, b.removed, b.word) <
+             std::tie(b.slot_tag, a.sequence, a.removed, a.word);
     });
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
@@ -239,6 +254,7 @@ class Rebuild {
   Rebuilt result_;
   std::vector<Entry> found_;
   std::set<std::pair<std::uint32_t, std::optional<std::uint32_t>>> seen_;
+  std::set<std::uint32_t> headless_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "format/pack_segment.h"
 #include "store/pack/segment_writer.h"
 
@@ -52,15 +53,30 @@ class Leftovers {
     if (!parsed) return false;
     const auto info = parts_.segments.info_at(name);
     if (!info || info->kind != FileKind::regular || !parts_.origin.owns(*info)) return false;
+    if (parsed->number >= parts_.state.word(StateWord::next_segment).load()) return false;
     if (info->size_bytes < format::segment_header_bytes) return true;
-    return index_is_whole_ && !used_.contains(parsed->number) &&
-           parsed->number < parts_.state.word(StateWord::next_segment).load();
+    return index_is_whole_ && !used_.contains(parsed->number);
   }
 
   bool is_headless(File& file) const {
     std::array<std::byte, format::records_at> head = {};
     const auto count = file.read_at(head, 0);
     return count && is_without_header(std::span(head).first(*count));
+  }
+
+  bool has_garbage(File& file) const {
+    std::array<std::byte, format::records_at> head = {};
+    (void)file.read_at(head, 0);
+    return std::ranges::any_of(head, [](std::byte byte) { return byte != std::byte{0}; });
+  }
+
+  void tell(const std::string& name) const {
+    if (!parts_.log) return;
+    best_effort([&] {
+      parts_.log(LogLevel::warning, parts_.path + "/" + name +
+                                        ": both of its headers are damaged, nothing in it can be "
+                                        "read; removed; compile again what was in it");
+    });
   }
 
   void remove_if_left(const std::string& name) {
@@ -72,7 +88,8 @@ class Leftovers {
     const auto info = (*file)->info();
     const auto named = parts_.segments.info_at(name);
     if (!info || !named || !named->same_file(*info) || !is_suspect(name)) return;
-    if (is_headless(**file)) (void)parts_.segments.remove_file(name);
+    if (!is_headless(**file)) return;
+    if (parts_.segments.remove_file(name) && has_garbage(**file)) tell(name);
   }
 
   const LeftoverParts& parts_;

@@ -130,7 +130,12 @@ Result<void> Shelf::check_segments_directory() {
 }
 
 LeftoverParts Shelf::leftover_parts() {
-  return {.segments = *segments_directory_, .origin = origin_, .state = *state_, .index = *index_};
+  return {.segments = *segments_directory_,
+          .origin = origin_,
+          .state = *state_,
+          .index = *index_,
+          .path = parts_.path + "/" + std::string(segments_name),
+          .log = parts_.options.log};
 }
 
 Result<void> Shelf::open_state() {

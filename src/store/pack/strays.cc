@@ -96,6 +96,13 @@ std::optional<Error> PackStoreImpl::trouble_with(Shelf& shelf, const format::Seg
   if (shelf.segments().find(name.number, keep)) return std::nullopt;
   const auto judged = judge_headers(directory, path);
   if (!judged && judged.error().code == Errc::absent) return std::nullopt;
+  const bool was_given_out = name.number < shelf.state().word(StateWord::next_segment).load();
+  if (judged && judged->code == Errc::corrupt && !was_given_out) {
+    return Error{.code = Errc::not_ours,
+                 .message =
+                     "no segment, but under the name of one that is yet to be made; move it "
+                     "away"};
+  }
   return judged ? *judged : with_remedy(judged.error(), {});
 }
 

@@ -215,6 +215,11 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
     LARDER_CHECK_OK(shelf_for_writing());
   }
   if (payload.size() > max_payload_bytes_) return over_cap(fingerprint);
+  const auto budget_bytes = options_.budget.max_bytes;
+  if (budget_bytes && payload.size() > *budget_bytes) {
+    return std::unexpected(store_directory::over_budget(
+        payload.size(), *budget_bytes, options_.directory + ": " + fingerprint.hex()));
+  }
   if (options.recipe.size() > Recipe::max_encoded_bytes) {
     return std::unexpected(Error{.code = Errc::invalid_argument,
                                  .message = options_.directory + ": " + fingerprint.hex() +

@@ -1,0 +1,401 @@
+// prune, clear and maintain beside others who change the same entries, over segments that the disk
+// cannot read, and before what replaced an entry is durable.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "format/pack_record.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::Op;
+using testing::Operation;
+using testing::Repeat;
+
+constexpr std::size_t large_bytes = 300'000;  // above a quarter of a segment of 1 MiB
+constexpr std::int64_t two_hours_s = 7'200;
+
+class PackUpkeep : public PackStoreFixture {
+ protected:
+  PackUpkeep() {
+    options_.budget = {.max_bytes = 60 * mib};
+    options_.file_system = &spoilt_;
+    options_.log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
+  }
+
+  static std::string large(std::uint32_t seed) { return payload_of(large_bytes, seed); }
+
+  void rebuild(std::shared_ptr<PackStore>& store) {
+    (void)store->flush();
+    store.reset();
+    lose_the_index();
+    store = open();
+  }
+
+  bool was_told(std::string_view what) const {
+    return std::ranges::any_of(
+        log_, [&](const std::string& line) { return line.find(what) != std::string::npos; });
+  }
+
+  std::size_t large_files() const {
+    std::size_t count = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+      if (entry.is_regular_file() && fs::file_size(entry) > large_bytes) ++count;
+    }
+    return count;
+  }
+
+  void fail_reads_of(const std::string& name) {
+    spoilt_.inject({.only = Op::read_at, .path_contains = name, .repeat = Repeat::for_ever});
+  }
+
+  // The first record that is `payload`, so that nobody can tell whose it was.
+  void spoil_record_of(std::string_view payload) const {
+    const fs::path segment = segments() / segment_names().front();
+    const auto folder = posix_file_system().open_directory(segments().string()).value();
+    const auto file = folder->open_file(segment.filename().string(), OpenMode::read_write).value();
+    std::string bytes(fs::file_size(segment), '\0');
+    ASSERT_TRUE(file->read_at(std::as_writable_bytes(std::span(bytes)), 0));
+    const std::size_t at = bytes.find(payload);
+    ASSERT_NE(at, std::string::npos);
+    const std::array flipped{static_cast<std::byte>(bytes[at - 20] ^ 1)};
+    ASSERT_TRUE(file->write_at(std::array{std::span<const std::byte>(flipped)}, at - 20));
+  }
+
+  testing::FaultFileSystem spoilt_{clock_};
+  std::vector<std::string> log_;
+};
+
+// An entry that was read, in a segment that somebody writes: a prune by age copies it.
+class PackRenewal : public PackUpkeep {
+ protected:
+  void SetUp() override {
+    {
+      const auto store = open();
+      ASSERT_EQ(put(*store, numbered(1), "the old value"), "ok");
+    }
+    segment_ = segment_names().front();
+    held_ = hold(segment_);
+    store_ = open();
+    other_ = open();
+    ASSERT_EQ(content(store_->get(numbered(1))), "the old value");
+    clock_.later_s = two_hours_s;
+  }
+
+  void start_anew() {
+    store_.reset();
+    other_.reset();
+    held_.reset();
+    clock_.later_s = 0;
+    fs::remove_all(root());
+    SetUp();
+  }
+
+  // `meanwhile` is done before operation number `moment`. How many operations there were.
+  std::uint64_t renew(std::uint64_t moment, const std::function<void(Store& other)>& meanwhile) {
+    std::atomic<std::uint64_t> count = 0;
+    spoilt_.observe([&](const Operation&) {
+      if (++count == moment) meanwhile(*other_);
+    });
+    const auto report = store_->prune({.max_age_s = 600});
+    const std::uint64_t operations = count;
+    spoilt_.observe({});
+    EXPECT_TRUE(report) << report.error().message;
+    return operations;
+  }
+
+  void expect_now(const std::string& value, std::uint64_t moment) {
+    EXPECT_EQ(content(store_->get(numbered(1))), value) << moment;
+    ASSERT_TRUE(other_->flush());
+    rebuild(store_);
+    EXPECT_EQ(content(store_->get(numbered(1))), value) << moment;
+  }
+
+  // Before each operation of the prune.
+  void expect_whenever(const std::function<void(Store& other)>& meanwhile,
+                       const std::string& value) {
+    std::uint64_t moment = 1;
+    for (; renew(moment, meanwhile) >= moment; ++moment) {
+      ASSERT_LT(moment, 1'000u);
+      expect_now(value, moment);
+      start_anew();
+    }
+    EXPECT_GT(moment, 20u);
+  }
+
+  std::string segment_;
+  std::unique_ptr<File> held_;
+  std::shared_ptr<PackStore> store_, other_;
+};
+
+TEST_F(PackRenewal, KeepsTheValueUntilItIsTooOldAgain) {
+  renew(0, {});
+  EXPECT_NE(segment_of(*store_, numbered(1)), segment_);
+  expect_now("the old value", 0);
+  clock_.later_s = 2 * two_hours_s;
+  ASSERT_TRUE(store_->prune({.max_entries = 0}));
+  expect_now("absent", 0);
+  EXPECT_TRUE(fs::exists(segments() / segment_));
+}
+
+TEST_F(PackRenewal, DoesNotUndoARemoval) {
+  expect_whenever([](Store& other) { EXPECT_EQ(other.remove(numbered(1)), true); }, "absent");
+}
+
+TEST_F(PackRenewal, DoesNotUndoAPut) {
+  expect_whenever(
+      [](Store& other) {
+        EXPECT_EQ(put(other, numbered(1), "the new value"), "ok");
+        EXPECT_TRUE(other.flush());
+      },
+      "the new value");
+}
+
+TEST_F(PackRenewal, LeadsToNoCopyThatIsNotDurable) {
+  spoilt_.inject({.only = Op::sync_data, .repeat = Repeat::for_ever});
+  EXPECT_FALSE(store_->prune({.max_age_s = 600}));
+  spoilt_.clear_faults();
+  EXPECT_EQ(segment_of(*store_, numbered(1)), segment_);
+  EXPECT_EQ(content(store_->get(numbered(1))), "the old value");
+}
+
+// The successor is in nobody's flush yet.
+class PackLargeSweep : public PackUpkeep {
+ protected:
+  void SetUp() override {
+    store_ = open();
+    ASSERT_EQ(put(*store_, numbered(1), large(1)), "ok");
+    ASSERT_TRUE(store_->flush());
+  }
+
+  // Whether the disk had got the successor's segment when the old value's file left.
+  void expect_order(const std::string& segment) {
+    clock_.later_s = two_hours_s;
+    std::atomic<bool> is_synced = false, has_left = false;
+    spoilt_.observe([&](const Operation& operation) {
+      const bool is_large = operation.path.find("/large") != std::string::npos;
+      if (operation.op == Op::sync_data && operation.path.ends_with(segment)) is_synced = true;
+      if (operation.op != Op::remove_file || !is_large) return;
+      has_left = true;
+      EXPECT_TRUE(is_synced);
+    });
+    ASSERT_TRUE(store_->maintain());
+    spoilt_.observe({});
+    EXPECT_TRUE(has_left);
+  }
+
+  std::shared_ptr<PackStore> store_;
+};
+
+TEST_F(PackLargeSweep, WaitsForTheSuccessorOfThisProcess) {
+  ASSERT_EQ(put(*store_, numbered(1), "small"), "ok");
+  expect_order(segment_of(*store_, numbered(1)));
+  EXPECT_EQ(large_files(), 0u);
+}
+
+TEST_F(PackLargeSweep, WaitsForTheSuccessorOfAnotherProcess) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(1), "small"), "ok");
+  expect_order(segment_of(*other, numbered(1)));
+}
+
+TEST_F(PackLargeSweep, KeepsTheFileWhenTheSuccessorCannotBeMadeDurable) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(1), "small"), "ok");
+  clock_.later_s = two_hours_s;
+  spoilt_.inject({.only = Op::sync_data,
+                  .path_contains = segment_of(*other, numbered(1)),
+                  .repeat = Repeat::for_ever});
+  EXPECT_FALSE(store_->maintain());
+  EXPECT_EQ(large_files(), 1u);
+}
+
+TEST_F(PackLargeSweep, KeepsTheFileOfARecordThatCannotBeRead) {
+  clock_.later_s = two_hours_s;
+  fail_reads_of(segment_names().front());
+  (void)store_->maintain();
+  spoilt_.clear_faults();
+  EXPECT_TRUE(content(store_->get(numbered(1))) == large(1));
+}
+
+// Whenever somebody puts: what the index leads to is there.
+TEST_F(PackLargeSweep, ClearTakesNoFileThatIsLedTo) {
+  std::uint64_t moments = 0;
+  for (std::uint64_t moment = 1; moment == 1 || moment <= moments; ++moment) {
+    const auto other = open();
+    std::atomic<std::uint64_t> looks = 0;
+    spoilt_.observe([&](const Operation& operation) {
+      const bool is_look =
+          operation.op == Op::list && operation.path.find("/large") != std::string::npos;
+      if (!is_look || ++looks != moment) return;
+      EXPECT_EQ(put(*other, numbered(2), large(2)), "ok");
+    });
+    ASSERT_TRUE(store_->clear());
+    spoilt_.observe({});
+    moments = looks;
+    bool is_led_to = false;
+    ASSERT_TRUE(store_->visit([&](const EntryInfo&) {
+      is_led_to = true;
+      return Visit::stop;
+    }));
+    const bool is_whole = content(store_->get(numbered(2))) == large(2);
+    EXPECT_EQ(is_whole, is_led_to) << moment;
+  }
+  EXPECT_GE(moments, 4u);
+}
+
+// What a flush could not make durable is named until it is put again. That must not be taken for
+// a loss of what is synced later.
+TEST_F(PackUpkeep, ALossOfALargeFileKeepsNothingElseFromLeaving) {
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  spoilt_.inject({.only = Op::sync_data, .path_contains = "/large"});
+  ASSERT_FALSE(store->flush());
+  ASSERT_EQ(put(*store, numbered(2), "small"), "ok");
+  const auto second = store->flush();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().fingerprints, (std::vector<Fingerprint>{numbered(1)}));
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(2), large(2)), "ok");
+  const auto report = store->prune({.max_entries = 1});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(content(store->get(numbered(2))) == large(2));
+  EXPECT_TRUE(store->maintain());
+}
+
+class PackUnreadable : public PackUpkeep {
+ protected:
+  // Three segments of 1 MiB.
+  void SetUp() override {
+    const auto store = open();
+    fill(*store, 0, 600);
+    ASSERT_TRUE(store->flush());
+    segment_ = segment_of(*store, numbered(0));
+    ASSERT_GE(segment_names().size(), 3u);
+  }
+
+  std::string segment_;
+};
+
+TEST_F(PackUnreadable, PruneTakesTheOthersAndTellsOfIt) {
+  const auto store = open();
+  fail_reads_of(segment_);
+  const auto report = store->prune({.max_bytes = 0});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GT(report->evicted_entries, 300u);
+  EXPECT_GE(report->held_bytes, mib / 2);
+  EXPECT_TRUE(was_told(segment_));
+  spoilt_.clear_faults();
+  EXPECT_TRUE(fs::exists(segments() / segment_));
+  EXPECT_EQ(count_present(*store, 250, 600), 0u);
+  EXPECT_EQ(content(store->get(numbered(0))), payload_of(4096, 0));
+  EXPECT_EQ(store->prune({.max_bytes = 0})->kept_entries, 0u);
+  EXPECT_FALSE(fs::exists(segments() / segment_));
+}
+
+TEST_F(PackUnreadable, SomeEntriesLeaveForOthersAllTheSame) {
+  options_.budget.max_entries = 600;
+  const auto store = open();
+  fail_reads_of(segment_);
+  fill(*store, 600, 1'200);
+  EXPECT_LE(store->metrics().entries, 610u);
+  EXPECT_EQ(count_present(*store, 1'190, 1'200), 10u);
+}
+
+// The file of the large artifact that replaced an entry is gone: it cannot be made durable.
+TEST_F(PackUnreadable, WhatCannotLeaveYetKeepsNoOtherOne) {
+  const auto store = open();
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(0), large(0)), "ok");
+  for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+    if (entry.is_regular_file() && fs::file_size(entry) > large_bytes) fs::remove(entry);
+  }
+  const auto report = store->prune({.max_entries = 10});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(was_told("could not be synced"));
+  EXPECT_TRUE(fs::exists(segments() / segment_));
+  EXPECT_LE(report->kept_entries, 10u);
+}
+
+TEST_F(PackUnreadable, ClearTakesTheOthersAndTellsOfIt) {
+  const auto store = open();
+  fail_reads_of(segment_);
+  const auto report = store->clear();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(was_told(segment_));
+  spoilt_.clear_faults();
+  EXPECT_EQ(count_present(*store, 250, 600), 0u);
+}
+
+// A sector that the disk cannot give just now may hold a removal: the segment stays. Each read
+// fails in turn, and the one after it, which asks for the first sector alone.
+TEST_F(PackUpkeep, WhatIsInALostSectorIsNotDropped) {
+  std::size_t injected = 1;
+  std::uint64_t at = 0;
+  for (; injected > 0; ++at) {
+    ASSERT_LT(at, 60u);
+    fs::remove_all(root());
+    fill(*open(), 0, 10);
+    const auto store = open();
+    ASSERT_EQ(count_present(*store, 0, 1), 1u);  // the first one is not what shall leave
+    const std::size_t before = spoilt_.injected().size();
+    for (const std::uint64_t read : {at + 1, at + 2}) {
+      spoilt_.inject({.only = Op::read_at, .path_contains = ".seg", .at = read});
+    }
+    (void)store->prune({.max_entries = 9});
+    injected = spoilt_.injected().size() - before;
+    spoilt_.clear_faults();
+    EXPECT_GE(count_present(*store, 0, 10), 9u) << at;
+  }
+  EXPECT_GT(at, 14u);
+}
+
+// An older value stands behind an entry that a repair took out of the index, and that the index has
+// forgotten since.
+class PackForgotten : public PackUpkeep {
+ protected:
+  void SetUp() override {
+    store_ = open();
+    ASSERT_EQ(put(*store_, numbered(9'000), "the old value"), "ok");
+    ASSERT_EQ(put(*store_, numbered(9'000), "the new value"), "ok");
+    ASSERT_TRUE(store_->flush());
+    segment_ = segment_names().front();
+    spoil_record_of("the new value");
+    ASSERT_TRUE(store_->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes));
+    fill(*store_, 0, 6'000);  // the index grows, and copies no empty slots
+    ASSERT_EQ(content(store_->get(numbered(9'000))), "absent");
+  }
+
+  std::shared_ptr<PackStore> store_;
+  std::string segment_;
+};
+
+TEST_F(PackForgotten, ARemovalIsWrittenAllTheSame) {
+  EXPECT_EQ(store_->remove(numbered(9'000)), false);
+  rebuild(store_);
+  EXPECT_EQ(content(store_->get(numbered(9'000))), "absent");
+}
+
+TEST_F(PackForgotten, WhatIsPutAgainLeavesARemovalWhenItGoes) {
+  ASSERT_TRUE(store_->flush());
+  store_.reset();
+  const auto held = hold(segment_);
+  store_ = open();
+  ASSERT_EQ(content(store_->get(numbered(9'000))), "absent");
+  ASSERT_EQ(put(*store_, numbered(9'000), "the third value"), "ok");
+  ASSERT_TRUE(store_->prune({.max_entries = 0}));
+  ASSERT_TRUE(fs::exists(segments() / segment_));
+  rebuild(store_);
+  EXPECT_EQ(content(store_->get(numbered(9'000))), "absent");
+}
+
+}  // namespace
+}  // namespace larder
