@@ -22,6 +22,7 @@ ExitCode code_of(Errc code) {
     case Errc::invalid_argument:
     case Errc::bad_config: return exit_usage;
     case Errc::must_hit: return exit_not_found;
+    case Errc::unreachable: return exit_unreachable;
     default: return exit_refused;
   }
 }

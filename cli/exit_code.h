@@ -14,6 +14,7 @@ enum ExitCode : int {
   exit_usage = 2,             // can be judged from the words typed and the settings
   exit_corrupt = 3,           // `verify` found damage and did not repair it
   exit_not_found = 4,         // no good entry
+  exit_unreachable = 5,       // a remote tier does not answer
   exit_not_executable = 126,  // COMMAND is there but cannot be run, as a shell says it
   exit_no_command = 127,      // there is no such COMMAND
 };

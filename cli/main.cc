@@ -45,6 +45,8 @@ constexpr Verb verbs[] = {
     {"clear", run_clear},
     {"config", run_config},
     {"doctor", run_doctor},
+    {"push", run_push},
+    {"pull", run_pull},
 };
 
 int run(int argc, char** argv) {

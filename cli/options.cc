@@ -23,8 +23,9 @@ constexpr const char* examples = R"(Examples:
   larder prune --max-size 2G --older-than 30d
   larder merge file:/old/cache pack:/var/cache/gpu
 
-Exit codes: 0 ok, 1 the machine refused, 2 usage, 3 verify found damage, 4 not found.
-`once` returns COMMAND's own exit status. docs/CLI.md tells the rest.)";
+Exit codes: 0 ok, 1 the machine refused, 2 usage, 3 verify found damage, 4 not found,
+5 a remote tier does not answer. `once` returns COMMAND's own exit status. docs/CLI.md tells the
+rest.)";
 
 // What CLI11 fills in, before it is checked.
 struct Words {
@@ -182,6 +183,8 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
   merge->add_option("FROM", options.from, "the store to read, as --store takes it")->required();
   merge->add_option("TO", words.target, "the store to write, as --store takes it")->required();
 
+  app.add_subcommand("push", "Send every entry to each remote tier that may be written");
+  app.add_subcommand("pull", "Fetch every entry of each remote tier");
   app.add_subcommand("clear", "Evict every entry");
   app.add_subcommand("flush", "Make what was put durable");
   app.add_subcommand("config", "Show each setting and where it comes from");

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "commands/check.h"
 #include "commands/commands.h"
 #include "descriptor.h"
 #include "document.h"
@@ -25,14 +26,6 @@
 
 namespace larder::cli {
 namespace {
-
-enum class Health { ok, warn, fail };
-
-struct Check {
-  Health health = Health::ok;
-  std::string name;
-  std::string finding;  // and the remedy, when there is something to mend
-};
 
 std::string_view word_of(Health health) {
   switch (health) {
@@ -196,12 +189,6 @@ Check check_space(const std::string& directory, const Context& context, std::uin
                       free_text, human_bytes(to_come))};
 }
 
-Fingerprint random_fingerprint() {
-  Fingerprint fingerprint;
-  if (::getrandom(fingerprint.bytes.data(), fingerprint.bytes.size(), 0) < 0) return {};
-  return fingerprint;
-}
-
 Result<void> probe(Store& store, const Fingerprint& fingerprint) {
   const auto bytes = std::as_bytes(std::span(fingerprint.bytes));
   if (auto stored = store.put(fingerprint, bytes); !stored) return stored;
@@ -264,7 +251,7 @@ void check_store(const Context& given, std::vector<Check>& checks) {
 void print(Format format, const std::vector<Check>& checks) {
   if (format == Format::json) {
     Document list = Document::list();
-    for (const auto& [health, name, finding] : checks) {
+    for (const auto& [health, name, finding, failure] : checks) {
       list.append(Document::object()
                       .set("check", name)
                       .set("state", word_of(health))
@@ -273,7 +260,7 @@ void print(Format format, const std::vector<Check>& checks) {
     list.print();
     return;
   }
-  for (const auto& [health, name, finding] : checks) {
+  for (const auto& [health, name, finding, failure] : checks) {
     fmt::print("{}{:<{}}{:<13}{}\n", coloured(colour_of(health), word_of(health)), "",
                6 - word_of(health).size(), name, printable(finding));
   }
@@ -281,13 +268,25 @@ void print(Format format, const std::vector<Check>& checks) {
 
 int report(Format format, const std::vector<Check>& checks) {
   print(format, checks);
-  const auto failed = std::ranges::count(checks, Health::fail, &Check::health);
+  ExitCode code = exit_ok;
+  std::size_t failed = 0;
+  for (const Check& check : checks) {
+    if (check.health != Health::fail) continue;
+    ++failed;
+    if (code != exit_refused) code = check.failure;  // what is wrong here comes first
+  }
   if (failed == 0) return exit_ok;
-  return fail(exit_refused, fmt::format("{} of {} checks failed; each one says above what to do",
-                                        failed, checks.size()));
+  return fail(code, fmt::format("{} of {} checks failed; each one says above what to do", failed,
+                                checks.size()));
 }
 
 }  // namespace
+
+Fingerprint random_fingerprint() {
+  Fingerprint fingerprint;
+  if (::getrandom(fingerprint.bytes.data(), fingerprint.bytes.size(), 0) < 0) return {};
+  return fingerprint;
+}
 
 int run_doctor_without(const Options& options, const Error& settings_error) {
   const bool homeless = settings_error.code == Errc::no_home;
@@ -301,6 +300,7 @@ int run_doctor(const Context& context) {
   std::vector<Check> checks = {check_home(), check_settings(context.config),
                                check_directory(context.config.location.directory)};
   check_store(context, checks);
+  check_remotes(context, checks);
   return report(context.options.format, checks);
 }
 

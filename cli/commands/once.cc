@@ -15,6 +15,7 @@
 #include "log_sink.h"
 #include "process.h"
 #include "recipe_words.h"
+#include "remote.h"
 
 namespace larder::cli {
 namespace {
@@ -116,7 +117,7 @@ int run_once(const Context& context) {
   if (!replaceable) return fail(exit_refused, replaceable.error().message);
   CompileOnce compile(context);
   if (context.config.disabled) return run_without_cache(compile);
-  auto store = open_for_reading(context);
+  auto store = with_remotes(context, open_for_reading(context));
   if (!store) {
     // Who must hit would rather stop than compile.
     if (context.config.must_hit) return fail(store.error());

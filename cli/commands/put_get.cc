@@ -7,6 +7,7 @@
 #include "commands/entry.h"
 #include "file_io.h"
 #include "recipe_words.h"
+#include "remote.h"
 
 namespace larder::cli {
 namespace {
@@ -23,12 +24,13 @@ int run_put(const Context& context) {
   if (const auto code = refuse_write(context)) return *code;
   const auto recipe = kept_recipe_of(context.options);
   if (!recipe) return fail(recipe.error());
-  auto store = open_for_writing(context);
+  auto store = with_remotes(context, open_for_writing(context));
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
   const auto payload = read_payload(context.options.file, max_payload_bytes_larder);
   if (!payload) return fail(payload.error());
   const auto stored = cache.put(context.options.fingerprint, payload->bytes(), {.recipe = *recipe});
+  if (!stored && stored.error().code == Errc::unreachable) return fail(stored.error());
   if (!stored) return fail(exit_refused, stored.error().message);
   const auto flushed = cache.flush();
   return flushed ? exit_ok : fail(flushed.error());
@@ -36,7 +38,7 @@ int run_put(const Context& context) {
 
 int run_get(const Context& context) {
   if (const auto code = refuse_look_up(context)) return *code;
-  auto store = open_for_reading(context);
+  auto store = with_remotes(context, open_for_reading(context));
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
   const Found found = find(cache, context.options.fingerprint);
@@ -49,7 +51,7 @@ int run_get(const Context& context) {
 
 int run_exists(const Context& context) {
   if (const auto code = refuse_look_up(context)) return *code;
-  auto store = open_for_reading(context);
+  auto store = with_remotes(context, open_for_reading(context));
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
   return find(cache, context.options.fingerprint).code;

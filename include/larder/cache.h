@@ -112,8 +112,9 @@ struct OpenOptions {
   FileSystem* file_system = nullptr;  // not owned, must outlive the cache
 };
 
-// Memory over a store in the user's cache directory, as configured (config.h). The only moment the
-// environment may refuse: errors as load_config and open_store.
+// Memory over a store in the user's cache directory, with the remote tiers behind it that are
+// configured (config.h). The only moment the environment may refuse: errors as load_config,
+// open_store and open_remotes.
 Result<Cache> open(const OpenOptions& options = {});
 
 // The store alone, as --store names it. When the location does not say of which kind it is, the

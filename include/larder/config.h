@@ -1,8 +1,8 @@
 // Where settings come from: arguments > LARDER_* environment > <store>/larder.conf >
 // $XDG_CONFIG_HOME/larder/larder.conf (else $HOME/.config) > /etc/larder.conf > default.
 // Files hold `key = value` lines named like the variables without LARDER_, lower case; # comments.
-// The store's file cannot set `dir` and `log`, and is not read where an argument or a variable has
-// disabled the cache.
+// The store's file cannot set `dir`, `log` and `remote`, and is not read where an argument or a
+// variable has disabled the cache.
 #ifndef LARDER_CONFIG_H_
 #define LARDER_CONFIG_H_
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "larder/error.h"
+#include "larder/remote.h"
 
 namespace larder LARDER_PUBLIC {
 
@@ -64,7 +65,8 @@ struct Config {
   bool read_only = false;
   bool must_hit = false;
   bool refresh = false;
-  std::string log;  // a file to append to, or "stderr"; empty: none
+  std::string log;                     // a file to append to, or "stderr"; empty: none
+  std::vector<RemoteSetting> remotes;  // behind the store, the fastest first
   std::vector<Setting> settings;
 };
 

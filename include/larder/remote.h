@@ -101,6 +101,55 @@ class RemoteStore : public Store {
 // file with a secret that others may read.
 Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions& options);
 
+enum class RemoteWrite {
+  sync,   // put returns after this tier has it, or could not be given it
+  async,  // sent by a thread of the store's own; flush and the destructor wait for it, but not long
+  off,    // read only
+};
+
+// A tier that is not required never fails a call: its trouble is counted and logged, once until it
+// answers again.
+enum class Required { no, yes };
+
+struct RemoteTier {
+  std::shared_ptr<RemoteStore> store;
+  RemoteWrite write = RemoteWrite::async;
+  Required required = Required::no;
+};
+
+struct BackedStoreOptions {
+  std::shared_ptr<Store> local;
+  std::vector<RemoteTier> tiers = {};  // fastest first
+  // Of what `async` has still to send. What finds no room is not sent, and the log says so.
+  std::uint64_t upload_capacity_bytes = 256ull << 20;
+  // How long flush and the destructor wait for it. What is not sent by then is lost to the tiers.
+  std::chrono::milliseconds drain_limit = std::chrono::seconds(2);
+  Logger log = {};
+};
+
+// A local store with remote tiers behind it. A miss of the local store is looked for in the tiers;
+// what is found is put into the local store and the tiers before it. put and remove go to every
+// tier that may be written. Everything else is the local store's: no prune, clear or visit reaches
+// a tier, and what a tier keeps comes back after a clear. Where a required tier fails, get, put and
+// remove return its error, though the local store may have done its part.
+// invalid_argument: no local store, or a tier without a store.
+Result<std::shared_ptr<Store>> make_backed_store(const BackedStoreOptions& options);
+
+// One tier as LARDER_REMOTE names it: `URL [property=value ...] [@attribute=value ...]`.
+struct RemoteSetting {
+  RemoteStoreOptions store;
+  RemoteWrite write = RemoteWrite::async;
+  Required required = Required::no;
+  std::string shown;  // the setting again, without users and without what might be a secret
+};
+
+// Several tiers, separated by white space as their words are; docs/REMOTE.md has the grammar.
+// invalid_argument names the tier and what is wrong, without repeating what might be a secret.
+Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text);
+
+// Errors as open_remote_store.
+Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings);
+
 }  // namespace larder
 
 #endif  // LARDER_REMOTE_H_

@@ -213,6 +213,23 @@ void read_log(const Layers& layers, Config& config) {
       {.key = "log", .value = config.log, .origin = value == nullptr ? "default" : value->origin});
 }
 
+Result<void> read_remotes(const Layers& layers, Config& config) {
+  const ConfiguredValue* value = layers.find("remote");
+  if (value == nullptr) {
+    config.settings.push_back({.key = "remote", .value = "", .origin = "default"});
+    return {};
+  }
+  auto remotes = parse_remotes(value->value);
+  if (!remotes) return bad(value->origin, remotes.error());
+  std::string shown;
+  for (const RemoteSetting& remote : *remotes) {
+    shown.append(shown.empty() ? "" : " ").append(remote.shown);
+  }
+  config.remotes = *std::move(remotes);
+  config.settings.push_back({.key = "remote", .value = std::move(shown), .origin = value->origin});
+  return {};
+}
+
 Result<Config> load(const ConfigSources& sources) {
   FileSystem& file_system =
       sources.file_system == nullptr ? posix_file_system() : *sources.file_system;
@@ -233,6 +250,7 @@ Result<Config> load(const ConfigSources& sources) {
   LARDER_CHECK_OK(read_boolean(layers, "must_hit", &Config::must_hit, config));
   LARDER_CHECK_OK(read_boolean(layers, "refresh", &Config::refresh, config));
   read_log(layers, config);
+  LARDER_CHECK_OK(read_remotes(layers, config));
   return config;
 }
 

@@ -13,8 +13,8 @@ namespace {
 constexpr std::size_t max_file_bytes = 64 * 1024;
 constexpr std::string_view store_config_name = "larder.conf";
 constexpr std::string_view known_keys[] = {"dir",      "max_size", "disable", "readonly",
-                                           "must_hit", "refresh",  "log"};
-constexpr std::string_view reserved_keys[] = {"remote", "namespace", "key_file"};
+                                           "must_hit", "refresh",  "log",     "remote"};
+constexpr std::string_view reserved_keys[] = {"namespace", "key_file"};
 
 std::unexpected<Error> bad(std::string_view origin, std::string_view what) {
   return std::unexpected(
@@ -70,7 +70,7 @@ Result<void> check_key(std::string_view key, std::string_view origin) {
   }
   return bad(origin, "`" + std::string(key) +
                          "` is no setting; the settings are dir, max_size, disable, readonly, "
-                         "must_hit, refresh and log");
+                         "must_hit, refresh, log and remote");
 }
 
 Result<ConfigLayer> parse_config(std::string_view text, std::string_view path) {
@@ -114,6 +114,10 @@ Result<ConfigLayer> read_store_config(FileSystem& file_system, const std::string
   if (const auto log = layer.find("log"); log != layer.end()) {
     return bad(log->second.origin,
                "a store cannot name a file outside itself; remove `log` and set LARDER_LOG");
+  }
+  if (const auto remote = layer.find("remote"); remote != layer.end()) {
+    return bad(remote->second.origin,
+               "a store cannot say whom to speak to; remove `remote` and set LARDER_REMOTE");
   }
   return layer;
 }

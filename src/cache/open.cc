@@ -115,6 +115,16 @@ Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uin
   return make_layered_store(layers);
 }
 
+Result<std::shared_ptr<Store>> with_remotes(std::shared_ptr<Store> kept, const Config& config,
+                                            const CacheOptions& cache) {
+  if (config.remotes.empty()) return kept;
+  LARDER_TRY(auto tiers, open_remotes(config.remotes));
+  for (RemoteTier& tier : tiers) {
+    if (writes_nothing(cache.mode)) tier.write = RemoteWrite::off;
+  }
+  return make_backed_store({.local = std::move(kept), .tiers = std::move(tiers), .log = cache.log});
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Store>> open_store(const OpenStoreOptions& options) {
@@ -145,7 +155,8 @@ Result<Cache> open(const OpenOptions& options) {
       LARDER_TRY(auto unused, make_memory_store({.capacity_bytes = 1, .capacity_entries = 1}));
       return Cache(std::move(unused), std::move(cache));
     }
-    LARDER_TRY(auto kept, open_kept(options, config, cache));
+    LARDER_TRY(auto local, open_kept(options, config, cache));
+    LARDER_TRY(auto kept, with_remotes(std::move(local), config, cache));
     LARDER_TRY(auto store, with_memory(kept, options.memory_bytes, cache.mode));
     return Cache(
         std::make_shared<Cache::Impl>(std::move(store), std::move(kept), std::move(cache)));

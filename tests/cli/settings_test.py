@@ -32,7 +32,7 @@ class Settings(ProgramTest):
 
     def test_a_bad_variable_is_named(self) -> None:
         for name, value in (("LARDER_MAX_SIZE", "lots"), ("LARDER_DISABLE", "maybe"),
-                            ("LARDER_REMOTE", "redis://x"), ("LARDER_NAMESPACE", "n"),
+                            ("LARDER_REMOTE", "redis:x"), ("LARDER_NAMESPACE", "n"),
                             ("LARDER_KEY_FILE", "/k")):
             self.refused(USAGE, "list", says=name, **{name: value})
         result = self.run_words([PROGRAM, "list"], LARDER_DIR="redis://x")

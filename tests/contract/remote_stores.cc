@@ -38,10 +38,10 @@ Result<std::shared_ptr<Store>> open_remote_folder(const std::filesystem::path& d
 
 std::vector<std::pair<std::string, OpenStore>> remote_servers() {
   std::vector<std::pair<std::string, OpenStore>> servers;
-#ifdef LARDER_WITH_REMOTE
+  constexpr bool can_be_opened = LARDER_WITH_REMOTE != 0;
+  if (!can_be_opened) return servers;
   if (has_program("redis-server")) servers.emplace_back("redis", open_redis);
   if (has_program("nginx")) servers.emplace_back("webdav", open_webdav);
-#endif
   return servers;
 }
 

@@ -19,7 +19,7 @@ void check_layer(std::string_view text) {
   }
   std::string again;
   for (const auto& [key, value] : *layer) {
-    require(std::ranges::find(keys, key) != std::end(keys) && key != "remote");
+    require(std::ranges::find(keys, key) != std::end(keys));
     require(value.value.find('\n') == std::string::npos);
     require(value.origin.starts_with("f:") && value.origin.size() > 2);
     again += "  " + key + " =" + value.value + "\n";
@@ -74,6 +74,17 @@ void check_number(Parser parse, std::span<const Unit> units, std::uint64_t numbe
   if (fits) require(*parsed == number * unit.factor);
 }
 
+// What is accepted shows itself, and is accepted again so.
+void check_remotes(const std::string& text) {
+  const auto settings = parse_remotes(text);
+  if (!settings) return require(settings.error().code == Errc::invalid_argument);
+  require(!settings->empty());
+  for (const RemoteSetting& setting : *settings) {
+    const auto again = parse_remotes(setting.shown);
+    require(again && again->size() == 1 && again->front().shown == setting.shown);
+  }
+}
+
 void check_text(Parser parse, std::string_view plain_suffix, const std::string& text) {
   const auto parsed = parse(text);
   if (!parsed) return require(parsed.error().code == Errc::invalid_argument);
@@ -96,6 +107,7 @@ void test_one(std::span<const std::byte> bytes) {
   if (how % 2 == 1) return check_lines(input);
   const std::string text = text_of(input.rest());
   check_layer(text);
+  check_remotes(text);
   check_text(parse_size, "", text);
   check_text(parse_duration_ms, "ms", text);
 }

@@ -94,7 +94,7 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(config->max_size_bytes, 5ull << 30);
   EXPECT_FALSE(config->disabled || config->read_only || config->must_hit || config->refresh);
   EXPECT_EQ(config->log, "");
-  EXPECT_EQ(config->settings.size(), 7u);
+  EXPECT_EQ(config->settings.size(), 8u);
   for (const Setting& each : config->settings) EXPECT_EQ(each.origin, "default") << each.key;
 }
 
@@ -181,7 +181,7 @@ TEST_F(ConfigTest, ABadVariableIsNamed) {
        {std::pair("LARDER_MAX_SIZE", "lots"), std::pair("LARDER_MAX_SIZE", "0"),
         std::pair("LARDER_DIR", "redis://x"), std::pair("LARDER_DISABLE", "maybe"),
         std::pair("LARDER_READONLY", "2"), std::pair("LARDER_MUST_HIT", "tru"),
-        std::pair("LARDER_REFRESH", " "), std::pair("LARDER_REMOTE", "redis://x"),
+        std::pair("LARDER_REFRESH", " "), std::pair("LARDER_REMOTE", "redis:x"),
         std::pair("LARDER_NAMESPACE", "x"), std::pair("LARDER_KEY_FILE", "/x")}) {
     ::setenv(name, value, 1);
     expect_bad(name);
@@ -192,7 +192,7 @@ TEST_F(ConfigTest, ABadVariableIsNamed) {
 }
 
 TEST_F(ConfigTest, ABadLineIsNamedWithFileAndNumber) {
-  for (const char* line : {"max_sise = 5G", "max_size 5G", "max_size = x", "remote = redis://x",
+  for (const char* line : {"max_sise = 5G", "max_size 5G", "max_size = x", "remote = redis://u:p@x",
                            "disable = perhaps", "dir = relative/place"}) {
     write(user_file(), std::string("# one\n") + line + "\n");
     expect_bad(user_file() + ":2");
@@ -200,8 +200,10 @@ TEST_F(ConfigTest, ABadLineIsNamedWithFileAndNumber) {
 }
 
 TEST_F(ConfigTest, AStoreCannotSayWhereTheStoreIs) {
-  write(store_file(), "dir = /elsewhere\n");
-  expect_bad(store_file() + ":1", {{"dir", store()}});
+  for (const char* line : {"dir = /elsewhere\n", "remote = redis://elsewhere\n"}) {
+    write(store_file(), line);
+    expect_bad(store_file() + ":1", {{"dir", store()}});
+  }
 }
 
 TEST_F(ConfigTest, AStoresFileThatOthersMayWriteIsRefused) {

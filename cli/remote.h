@@ -1,0 +1,22 @@
+// The remote tiers of the settings.
+#ifndef LARDER_CLI_REMOTE_H_
+#define LARDER_CLI_REMOTE_H_
+
+#include <memory>
+
+#include "context.h"
+#include "larder/remote.h"
+
+namespace larder::cli {
+
+// `local` with the tiers behind it, for verbs that look for entries or put them. Where the settings
+// say that nothing is written, no tier is either.
+Result<std::shared_ptr<Store>> with_remotes(const Context& context, std::shared_ptr<Store> local);
+
+// The same of a store that could not be opened: its error.
+Result<std::shared_ptr<Store>> with_remotes(const Context& context,
+                                            Result<std::shared_ptr<Store>> local);
+
+}  // namespace larder::cli
+
+#endif  // LARDER_CLI_REMOTE_H_

@@ -1,0 +1,239 @@
+// The grammar of LARDER_REMOTE: `URL [property[=value] ...] [@attribute=value ...]`, several tiers
+// one after another. Words are separated by white space; %XX stands for a byte in an attribute's
+// value.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "larder/config.h"
+#include "larder/remote.h"
+#include "remote/url.h"
+
+namespace larder {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::unexpected<Error> wrong(std::string what) {
+  return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::move(what)});
+}
+
+struct Word {
+  std::string_view name;  // of `name=value`; the whole word without `=`
+  std::string_view value;
+  bool has_value = false;
+};
+
+Word split(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return {.name = text, .value = {}};
+  return {.name = text.substr(0, equals), .value = text.substr(equals + 1), .has_value = true};
+}
+
+Result<void> read_flag(const Word& word, bool& flag) {
+  if (word.has_value) return wrong(std::string(word.name) + " takes no value; leave it out");
+  flag = true;
+  return {};
+}
+
+Result<void> read_time(const Word& word, milliseconds& time) {
+  auto parsed = parse_duration_ms(word.value);
+  if (!parsed) return wrong(std::string(word.name) + ": " + parsed.error().message);
+  constexpr std::uint64_t longest = 24ull * 3600 * 1000;
+  if (*parsed == 0 || *parsed > longest) {
+    return wrong(std::string(word.name) + ": give a time from 1ms to 24h");
+  }
+  time = milliseconds(*parsed);
+  return {};
+}
+
+Result<void> read_write(const Word& word, RemoteWrite& write) {
+  if (word.value == "sync") {
+    write = RemoteWrite::sync;
+  } else if (word.value == "async") {
+    write = RemoteWrite::async;
+  } else if (word.value == "off") {
+    write = RemoteWrite::off;
+  } else {
+    return wrong("write: `" + std::string(word.value) + "` is none of sync, async and off");
+  }
+  return {};
+}
+
+// breaker=5/30s
+Result<void> read_breaker(const Word& word, RemoteBreaker& breaker) {
+  const std::size_t slash = word.value.find('/');
+  const std::string_view number = word.value.substr(0, slash);
+  const auto [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), breaker.failures);
+  const bool is_number = error == std::errc() && end == number.data() + number.size();
+  if (slash == std::string_view::npos || !is_number || breaker.failures == 0) {
+    return wrong("breaker: write the failures in a row and the pause, as in breaker=5/30s");
+  }
+  return read_time({.name = word.name, .value = word.value.substr(slash + 1)}, breaker.pause);
+}
+
+Result<void> read_size(const Word& word, std::uint64_t& bytes) {
+  auto parsed = parse_size(word.value);
+  if (!parsed) return wrong(std::string(word.name) + ": " + parsed.error().message);
+  bytes = *parsed;
+  return {};
+}
+
+struct Property {
+  std::string_view name;
+  Result<void> (*read)(const Word& word, RemoteSetting& setting);
+};
+
+constexpr Property properties[] = {
+    {"read-only",
+     [](const Word& word, RemoteSetting& setting) {
+       bool read_only = false;
+       auto read = read_flag(word, read_only);
+       if (read_only) setting.store.access = Access::read_only;
+       return read;
+     }},
+    {"required",
+     [](const Word& word, RemoteSetting& setting) {
+       bool required = false;
+       auto read = read_flag(word, required);
+       if (required) setting.required = Required::yes;
+       return read;
+     }},
+    {"plaintext", [](const Word& word,
+                     RemoteSetting& setting) { return read_flag(word, setting.store.plaintext); }},
+    {"connect-timeout",
+     [](const Word& word, RemoteSetting& setting) {
+       return read_time(word, setting.store.timeouts.connect);
+     }},
+    {"data-timeout",
+     [](const Word& word, RemoteSetting& setting) {
+       return read_time(word, setting.store.timeouts.data);
+     }},
+    {"request-timeout",
+     [](const Word& word, RemoteSetting& setting) {
+       return read_time(word, setting.store.timeouts.request);
+     }},
+    {"max-entry-size",
+     [](const Word& word, RemoteSetting& setting) {
+       return read_size(word, setting.store.max_entry_bytes);
+     }},
+    {"breaker", [](const Word& word,
+                   RemoteSetting& setting) { return read_breaker(word, setting.store.breaker); }},
+    {"write",
+     [](const Word& word, RemoteSetting& setting) { return read_write(word, setting.write); }},
+    {"namespace",
+     [](const Word& word, RemoteSetting& setting) -> Result<void> {
+       setting.store.name_space = word.value;
+       return {};
+     }},
+};
+
+Result<void> read_property(const Word& word, RemoteSetting& setting) {
+  const auto property = std::ranges::find(properties, word.name, &Property::name);
+  if (property != std::end(properties)) return property->read(word, setting);
+  std::string known;
+  for (const Property& each : properties) known += " " + std::string(each.name);
+  return wrong("`" + std::string(word.name) + "` is no property; there are" + known);
+}
+
+// What an attribute says is shown only where it is known to be no secret.
+constexpr std::string_view shown_attributes[] = {"password-file", "bearer-token-file",
+                                                 "bearer-token-env", "ca-file", "database"};
+
+int to_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+Result<std::string> decoded(std::string_view text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes.push_back(text[i]);
+      continue;
+    }
+    const int high = i + 2 < text.size() ? to_digit(text[i + 1]) : -1;
+    const int low = high < 0 ? -1 : to_digit(text[i + 2]);
+    if (low < 0) return wrong("a `%` is not followed by two hex digits; write %25 for it");
+    bytes.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return bytes;
+}
+
+Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
+  const std::string name(word.name.substr(1));
+  if (name.empty()) return wrong("`@` without a name; write @attribute=value");
+  auto value = decoded(word.value);
+  if (!value) return wrong("@" + name + ": " + value.error().message);
+  setting.store.attributes[name] = *std::move(value);
+  const bool is_shown =
+      std::ranges::find(shown_attributes, name) != std::end(shown_attributes) || !word.has_value;
+  setting.shown += " @" + name + (word.has_value ? "=" : "");
+  setting.shown += is_shown ? std::string(word.value) : "...";
+  return {};
+}
+
+Result<RemoteSetting> read_url(std::string_view word) {
+  auto url = remote::parse_url(word);
+  if (!url) return std::unexpected(std::move(url).error());
+  RemoteSetting setting;
+  setting.store.url = word;
+  setting.shown = url->shown();
+  return setting;
+}
+
+Result<void> read_word(std::string_view text, std::vector<RemoteSetting>& settings) {
+  const Word word = split(text);
+  const bool is_attribute = word.name.starts_with('@');
+  if (!is_attribute && word.name.contains("://")) {
+    LARDER_TRY(auto setting, read_url(text));
+    settings.push_back(std::move(setting));
+    return {};
+  }
+  if (settings.empty()) return wrong("the first word is no URL; write scheme://host[:port]/path");
+  RemoteSetting& setting = settings.back();
+  auto read = is_attribute ? read_attribute(word, setting) : read_property(word, setting);
+  if (!read) return wrong(setting.shown + ": " + read.error().message);
+  if (!is_attribute) setting.shown += " " + std::string(text);
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text) {
+  return guarded([&]() -> Result<std::vector<RemoteSetting>> {
+    constexpr std::string_view blank = " \t\r\n";
+    std::vector<RemoteSetting> settings;
+    while (true) {
+      text.remove_prefix(std::min(text.find_first_not_of(blank), text.size()));
+      if (text.empty()) break;
+      const std::string_view word = text.substr(0, text.find_first_of(blank));
+      LARDER_CHECK_OK(read_word(word, settings));
+      text.remove_prefix(word.size());
+    }
+    if (settings.empty()) return wrong("there is no tier; write scheme://host[:port]/path");
+    return settings;
+  });
+}
+
+Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings) {
+  return guarded([&]() -> Result<std::vector<RemoteTier>> {
+    std::vector<RemoteTier> tiers;
+    for (const RemoteSetting& setting : settings) {
+      LARDER_TRY(auto store, open_remote_store(setting.store));
+      const bool reads = setting.store.access == Access::read_only;
+      tiers.push_back({.store = std::move(store),
+                       .write = reads ? RemoteWrite::off : setting.write,
+                       .required = setting.required});
+    }
+    return tiers;
+  });
+}
+
+}  // namespace larder

@@ -1,0 +1,151 @@
+#include "store/remote/backed_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/guarded.h"
+
+namespace larder {
+
+// The state's thread calls back into this object, which outlives it.
+BackedStore::BackedStore(const BackedStoreOptions& options)
+    : options_{.local = options.local,
+               .tiers = options.tiers,
+               .upload_capacity_bytes = options.upload_capacity_bytes,
+               .drain_limit = options.drain_limit,
+               .log = shielded(options.log)},
+      state_([this] {
+        return std::make_unique<State>(
+            options_, [this](const Upload& upload) { send_now(state_.get(), upload); });
+      }) {}
+
+void BackedStore::say(std::string_view what) const noexcept {
+  if (options_.log) options_.log(LogLevel::warning, what);
+}
+
+// How a tier did. Only the first failure is told, until it does better: a build makes thousands of
+// calls.
+void BackedStore::note(State& now, std::size_t tier, const Error* error) const noexcept {
+  const bool known = now.told[tier].exchange(error != nullptr, std::memory_order_relaxed);
+  if (error != nullptr && !known) say(error->message);
+}
+
+Lookup BackedStore::count(State& now, Lookup found) noexcept {
+  if (!found) {
+    now.counters.count_lookup(lookup_outcome(found.error().code));
+  } else {
+    now.counters.count_lookup(*found ? &Metrics::hits : &Metrics::absent);
+    if (*found) now.counters.add(&Metrics::hit_bytes, (*found)->size());
+  }
+  return found;
+}
+
+Result<std::optional<Artifact>> BackedStore::get(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Lookup {
+    State& now = state_.get();
+    auto local = options_.local->get(fingerprint);
+    if (local && *local) return count(now, std::move(local));
+    return count(now, look_behind(now, fingerprint, std::move(local)));
+  });
+}
+
+Result<std::vector<Lookup>> BackedStore::get_many(std::span<const Fingerprint> fingerprints) {
+  return guarded([&]() -> Result<std::vector<Lookup>> {
+    State& now = state_.get();
+    auto found = options_.local->get_many(fingerprints);
+    if (!found) return found;
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      Lookup& answer = (*found)[i];
+      if (!answer || !*answer) answer = look_behind(now, fingerprints[i], std::move(answer));
+      answer = count(now, std::move(answer));
+    }
+    return found;
+  });
+}
+
+Result<bool> BackedStore::contains(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<bool> {
+    State& now = state_.get();
+    auto local = options_.local->contains(fingerprint);
+    if (local && *local) {
+      now.counters.count_lookup(&Metrics::hits);
+      return true;
+    }
+    Lookup missed = std::nullopt;
+    if (!local) missed = std::unexpected(std::move(local).error());
+    const Lookup found = count(now, look_behind(now, fingerprint, std::move(missed)));
+    if (!found) return std::unexpected(found.error());
+    return found->has_value();
+  });
+}
+
+// What the local store could not give; its own answer when no tier has more to say.
+Lookup BackedStore::look_behind(State& now, const Fingerprint& fingerprint, Lookup local) {
+  const auto found = now.in_flight.share(
+      fingerprint, [&] { return guarded([&] { return search(now, fingerprint); }); });
+  if (!found) return std::unexpected(found.error());  // of a tier that is required
+  if (!*found) return local;
+  return (*found)->payload;
+}
+
+BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprint) {
+  for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
+    const RemoteTier& tier = options_.tiers[i];
+    auto found = tier.store->fetch(fingerprint);
+    note(now, i, found ? nullptr : &found.error());
+    if (!found && tier.required == Required::yes) return found;
+    if (!found || !*found) continue;
+    fill_back(now, fingerprint, **found, i);
+    return found;
+  }
+  return std::nullopt;
+}
+
+// What cannot be kept is served all the same. A tier gets it unless that would keep the caller
+// waiting.
+void BackedStore::fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
+                            std::size_t from) {
+  const auto kept =
+      options_.local->put(fingerprint, entry.payload.bytes(), {.recipe = entry.recipe});
+  if (kept) now.counters.add(&Metrics::promotions);
+  for (std::size_t i = 0; i < from; ++i) {
+    if (options_.tiers[i].write == RemoteWrite::off) continue;
+    queue(now, {i, fingerprint, entry.payload, entry.recipe});
+  }
+}
+
+Metrics BackedStore::metrics() const {
+  return guarded_or({}, [&] {
+    Metrics sum = options_.local->metrics();
+    const Metrics own = state_.get().counters.snapshot();
+    for (auto member : {&Metrics::lookups, &Metrics::hits, &Metrics::absent, &Metrics::corrupt,
+                        &Metrics::io_errors, &Metrics::skipped, &Metrics::hit_bytes}) {
+      sum.*member = own.*member;
+    }
+    sum.promotions += own.promotions;
+    return sum;
+  });
+}
+
+std::string BackedStore::describe() const {
+  return guarded_or({}, [&] {
+    std::string text = options_.local->describe();
+    for (const RemoteTier& tier : options_.tiers) text += " over " + tier.store->describe();
+    return text;
+  });
+}
+
+Result<std::shared_ptr<Store>> make_backed_store(const BackedStoreOptions& options) {
+  const bool complete = options.local != nullptr && std::ranges::all_of(options.tiers, [](auto& t) {
+                          return t.store != nullptr;
+                        });
+  if (!complete) {
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = "a local store, and a store in each tier, are needed; "
+                                            "add them"});
+  }
+  return guarded(
+      [&]() -> Result<std::shared_ptr<Store>> { return std::make_shared<BackedStore>(options); });
+}
+
+}  // namespace larder

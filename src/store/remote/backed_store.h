@@ -1,0 +1,90 @@
+// A local store with remote tiers behind it. The files: backed_store.cc looks up and fills back,
+// backed_write.cc writes, uploads.h sends what need not be waited for.
+//
+// Whose truth: the local store's. What happens to a remote tier costs a miss or an upload, never
+// the result of a call, unless the tier is `required`. Upkeep (visit, prune, clear, strays, flush's
+// durability, statistics, leases) is of the local store alone: a tier is other machines' as well.
+//
+// A hit in a tier is fetched once and goes to the caller, to the local store, and to the tiers
+// before it, in that order. Several threads that look for the same fingerprint ask once.
+//
+// Crash: what is not uploaded yet is lost with the process, which loses nothing locally.
+// Fork: a child has nothing queued; what the parent has queued the parent sends.
+#ifndef LARDER_STORE_REMOTE_BACKED_STORE_H_
+#define LARDER_STORE_REMOTE_BACKED_STORE_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "larder/remote.h"
+#include "os/fork_aware.h"
+#include "store/counters.h"
+#include "store/remote/in_flight.h"
+#include "store/remote/uploads.h"
+
+namespace larder {
+
+class BackedStore final : public Store {
+ public:
+  explicit BackedStore(const BackedStoreOptions& options);
+  ~BackedStore() override;  // sends what is still queued, for as long as options say
+
+  Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
+  Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints) override;
+  Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                   const PutOptions& options) override;
+  Result<bool> remove(const Fingerprint& fingerprint) override;
+  Result<bool> contains(const Fingerprint& fingerprint) override;
+  Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
+  Result<void> flush() override;
+  Result<void> visit(const EntryVisitor& visitor) override;
+  Result<void> visit_strays(const StrayVisitor& visitor, Repair repair) override;
+  Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
+  Result<PruneReport> clear() override;
+  Metrics metrics() const override;
+  Durability durability() const override;
+  Result<std::unique_ptr<Lease>> try_lease(const Fingerprint& fingerprint) override;
+  Result<void> add_statistics(const Metrics& delta) override;
+  Result<Metrics> statistics() override;
+  Result<void> reset_statistics() override;
+  std::string describe() const override;
+
+ private:
+  struct State {
+    State(const BackedStoreOptions& options, Uploads::Send send)
+        : told(options.tiers.size()), uploads(options.upload_capacity_bytes, std::move(send)) {}
+
+    Counters counters;
+    InFlight<Result<std::optional<RemoteEntry>>> in_flight;
+    std::atomic<std::uint64_t> dropped = 0;  // uploads that found no room
+    std::vector<std::atomic<bool>> told;     // of each tier: the log knows that it fails
+    Uploads uploads;                         // the last one: its thread uses the others
+  };
+
+  using Found = Result<std::optional<RemoteEntry>>;
+
+  static Lookup count(State& now, Lookup found) noexcept;
+  Lookup look_behind(State& now, const Fingerprint& fingerprint, Lookup local);
+  Found search(State& now, const Fingerprint& fingerprint);
+  void fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
+                 std::size_t from);
+  void note(State& now, std::size_t tier, const Error* error) const noexcept;
+  void say(std::string_view what) const noexcept;
+
+  // To the first so many tiers.
+  Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                    std::string_view recipe, std::size_t tiers);
+  void send_now(State& now, const Upload& upload) const noexcept;
+  void queue(State& now, Upload upload) const noexcept;
+  void drain(State& now) const noexcept;
+
+  const BackedStoreOptions options_;
+  const os::ForkAware<State> state_;
+};
+
+}  // namespace larder
+
+#endif  // LARDER_STORE_REMOTE_BACKED_STORE_H_

@@ -1,0 +1,131 @@
+// Writing to a local store and to the remote tiers behind it, and what is the local store's alone.
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/remote/backed_store.h"
+
+namespace larder {
+
+BackedStore::~BackedStore() {
+  if (state_.forked()) return;  // what is queued is the parent's
+  drain(state_.get());
+}
+
+// The local store decides. What it refuses for its size or for want of space may still be useful to
+// other machines.
+Result<void> BackedStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                              const PutOptions& options) {
+  return guarded([&]() -> Result<void> {
+    State& now = state_.get();
+    auto stored = options_.local->put(fingerprint, payload, options);
+    if (!stored && stored.error().code == Errc::invalid_argument) return stored;
+    auto sent = send(now, fingerprint, payload, options.recipe, options_.tiers.size());
+    return stored ? std::move(sent) : std::move(stored);
+  });
+}
+
+Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
+                               std::span<const std::byte> payload, std::string_view recipe,
+                               std::size_t tiers) {
+  std::optional<Artifact> copy;  // one for all that are sent later
+  std::optional<Error> failure;
+  for (std::size_t i = 0; i < tiers; ++i) {
+    const RemoteTier& tier = options_.tiers[i];
+    if (tier.write == RemoteWrite::off) continue;
+    if (tier.write == RemoteWrite::async) {
+      if (!copy) {
+        LARDER_TRY(copy, Artifact::copy_of(payload));
+      }
+      queue(now, {i, fingerprint, *copy, std::string(recipe)});
+      continue;
+    }
+    auto sent = tier.store->put(fingerprint, payload, {.recipe = recipe});
+    note(now, i, sent ? nullptr : &sent.error());
+    if (!sent && tier.required == Required::yes && !failure) failure = std::move(sent).error();
+  }
+  if (failure) return std::unexpected(*std::move(failure));
+  return {};
+}
+
+void BackedStore::send_now(State& now, const Upload& upload) const noexcept {
+  const auto sent = guarded([&] {
+    return options_.tiers[upload.tier].store->put(upload.fingerprint, upload.payload.bytes(),
+                                                  {.recipe = upload.recipe});
+  });
+  note(now, upload.tier, sent ? nullptr : &sent.error());
+}
+
+void BackedStore::queue(State& now, Upload upload) const noexcept {
+  const bool queued = guarded_or(false, [&] { return now.uploads.push(std::move(upload)); });
+  if (!queued) now.dropped.fetch_add(1, std::memory_order_relaxed);
+}
+
+void BackedStore::drain(State& now) const noexcept {
+  best_effort([&] {
+    const std::size_t left = now.uploads.drain(Uploads::Clock::now() + options_.drain_limit);
+    const std::uint64_t dropped = now.dropped.exchange(0) + left;
+    if (dropped == 0) return;
+    say(std::to_string(dropped) +
+        " entries have not reached the remote tiers; `larder push` sends them");
+  });
+}
+
+Result<bool> BackedStore::remove(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<bool> {
+    State& now = state_.get();
+    (void)now.uploads.drain(Uploads::Clock::now() + options_.drain_limit);
+    LARDER_TRY(bool removed, options_.local->remove(fingerprint));
+    for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
+      const RemoteTier& tier = options_.tiers[i];
+      if (tier.write == RemoteWrite::off) continue;
+      auto done = tier.store->remove(fingerprint);
+      note(now, i, done ? nullptr : &done.error());
+      if (!done && tier.required == Required::yes) return done;
+      removed = removed || (done && *done);
+    }
+    return removed;
+  });
+}
+
+Result<void> BackedStore::flush() {
+  return guarded([&]() -> Result<void> {
+    auto flushed = options_.local->flush();
+    drain(state_.get());
+    return flushed;
+  });
+}
+
+Result<std::optional<EntryDetails>> BackedStore::inspect(const Fingerprint& fingerprint) {
+  return options_.local->inspect(fingerprint);
+}
+
+Result<void> BackedStore::visit(const EntryVisitor& visitor) {
+  return options_.local->visit(visitor);
+}
+
+Result<void> BackedStore::visit_strays(const StrayVisitor& visitor, Repair repair) {
+  return options_.local->visit_strays(visitor, repair);
+}
+
+Result<PruneReport> BackedStore::prune(const Budget& budget, DryRun dry_run) {
+  return options_.local->prune(budget, dry_run);
+}
+
+Result<PruneReport> BackedStore::clear() { return options_.local->clear(); }
+
+Durability BackedStore::durability() const { return options_.local->durability(); }
+
+Result<std::unique_ptr<Lease>> BackedStore::try_lease(const Fingerprint& fingerprint) {
+  return options_.local->try_lease(fingerprint);
+}
+
+Result<void> BackedStore::add_statistics(const Metrics& delta) {
+  return options_.local->add_statistics(delta);
+}
+
+Result<Metrics> BackedStore::statistics() { return options_.local->statistics(); }
+
+Result<void> BackedStore::reset_statistics() { return options_.local->reset_statistics(); }
+
+}  // namespace larder

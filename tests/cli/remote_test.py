@@ -1,0 +1,211 @@
+"""The program with remote tiers, on real servers: Redis, and nginx with WebDAV."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+from typing import Callable
+
+from program import A, B, C, NOT_FOUND, OK, PROGRAM, REFUSED, USAGE, ProgramTest, every_layout
+
+UNREACHABLE = 5
+SECRET = "nobody-may-see-this"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port: int) -> None:
+    for _ in range(1000):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.01)
+    raise AssertionError("the server did not come up")
+
+
+class RemoteTest(ProgramTest):
+    """Each test has servers of its own; they end with it."""
+
+    def program(self, name: str) -> str | None:
+        found = shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin")
+        if found is None and name in os.environ.get("LARDER_TEST_REQUIRE", ""):
+            self.fail(f"{name} is not installed, and LARDER_TEST_REQUIRE names it")
+        if found is None:
+            print(f"\nSKIPPED {self.id()}: {name} is not installed", flush=True)
+            self.skipTest(f"{name} is not installed")
+        return found
+
+    def serve(self, port: int, *words: str) -> subprocess.Popen:
+        with open(self.path("server.log"), "ab") as log:
+            server = subprocess.Popen(words, stdout=log, stderr=log)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        wait_for(port)
+        return server
+
+    def redis(self, *settings: str) -> str:
+        port = free_port()
+        self.server = self.serve(port, self.program("redis-server"), "--port", str(port), "--bind",
+                                 "127.0.0.1", "--save", "", "--dir", self.root, *settings)
+        return f"redis://127.0.0.1:{port}"
+
+    def nginx(self) -> str:
+        port = free_port()
+        here = self.path("nginx")
+        os.makedirs(here + "/data/dav")
+        user = "user root;" if os.geteuid() == 0 else ""
+        temporary = " ".join(f"{kind}_temp_path {here}/{kind};" for kind in
+                             ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        conf = self.write("nginx/conf", f"""
+            load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so; {user} daemon off;
+            worker_processes 1; pid {here}/pid; error_log {here}/errors;
+            events {{ worker_connections 64; }}
+            http {{ access_log off; {temporary}
+              server {{ listen 127.0.0.1:{port}; root {here}/data;
+                location /dav {{ dav_methods PUT DELETE MKCOL; dav_ext_methods PROPFIND OPTIONS; }}
+            }} }}""".encode())
+        self.serve(port, self.program("nginx"), "-e", here + "/errors", "-c", conf)
+        return f"webdav://127.0.0.1:{port}/dav"
+
+    def on_machine(self, name: str, *words: str, code: int = OK, remote: str,
+                   given: bytes = b"") -> bytes:
+        """A machine is a store of its own."""
+        return self.larder(*words, code=code, given=given, store=f"{self.layout}:{self.path(name)}",
+                           LARDER_REMOTE=remote)
+
+
+@every_layout
+class TiersTest(RemoteTest):
+    def both(self, check: Callable[[str], None]) -> None:
+        for start in (self.redis, self.nginx):
+            with self.subTest(start.__name__):
+                check(start())
+
+    def test_what_one_machine_puts_another_gets(self) -> None:
+        def check(remote: str) -> None:
+            a, b = remote[:5] + "-a", remote[:5] + "-b"
+            payload = os.urandom(100_000)
+            self.on_machine(a, "put", A, "-", given=payload, remote=remote)
+            self.on_machine(b, "exists", A, remote=remote)
+            self.assertEqual(self.on_machine(b, "get", A, remote=remote), payload)
+            self.on_machine(b, "get", B, code=NOT_FOUND, remote=remote)
+            there = self.larder("get", A, store=f"{self.layout}:{self.path(b)}")
+            self.assertEqual(there, payload, "it is kept here now")
+        self.both(check)
+
+    def test_once_compiles_on_one_machine_only(self) -> None:
+        remote = self.redis()
+        script = self.write("compile", b"#!/bin/sh\necho ran >> ran\necho object > $1\n")
+        os.chmod(script, 0o755)
+        for machine in ("a", "b", "c"):
+            out = self.path("out-" + machine)
+            self.on_machine(machine, "once", A, "-o", out, "--", script, out, remote=remote)
+            self.assertEqual(self.read(out), b"object\n")
+        self.assertEqual(self.read(self.path("ran")), b"ran\n")
+
+    def test_push_and_pull_move_every_entry(self) -> None:
+        def check(remote: str) -> None:
+            a, b = remote[:5] + "-a", remote[:5] + "-b"
+            here = f"{self.layout}:{self.path(a)}"
+            for fingerprint in (A, B, C):
+                self.larder("put", fingerprint, "-", given=fingerprint.encode(), store=here)
+            said = json.loads(self.on_machine(a, "--format", "json", "push", remote=remote))
+            self.assertEqual((said[0]["moved"], said[0]["already_there"]), (3, 0))
+            said = json.loads(self.on_machine(a, "--format", "json", "push", remote=remote))
+            self.assertEqual((said[0]["moved"], said[0]["already_there"]), (0, 3))
+            text = self.on_machine(b, "pull", remote=remote).decode()
+            self.assertIn("3 of 3 entries", text)
+            self.larder("verify", store=f"{self.layout}:{self.path(b)}")
+            self.assertEqual(self.larder("get", C, store=f"{self.layout}:{self.path(b)}"),
+                             C.encode())
+        self.both(check)
+
+
+class TroubleTest(RemoteTest):
+    def test_a_server_that_is_down_is_no_trouble(self) -> None:
+        remote = f"redis://127.0.0.1:{free_port()}"
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.assertEqual(self.larder("get", A, LARDER_REMOTE=remote), b"x")
+        self.larder("get", B, code=NOT_FOUND, LARDER_REMOTE=remote)
+        for verb in ("push", "pull", "doctor"):
+            result = self.run_words(self.command(verb), LARDER_REMOTE=remote)
+            self.expect(result, UNREACHABLE)
+            self.assertIn(remote, (result.stdout + result.stderr).decode())
+
+    def test_a_server_that_hangs_costs_its_budget_and_no_more(self) -> None:
+        remote = self.redis() + " request-timeout=300ms"
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.server.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.larder("get", A, LARDER_REMOTE=remote), b"x")
+        self.larder("put", B, "-", given=b"y", LARDER_REMOTE=remote)
+        self.larder("get", C, code=NOT_FOUND, LARDER_REMOTE=remote)
+
+    def test_doctor_says_how_a_server_is(self) -> None:
+        remote = self.redis()
+        self.assertIn(f"{remote} answers in",
+                      self.larder("doctor", LARDER_REMOTE=remote).decode())
+        told = self.larder("doctor", LARDER_REMOTE=remote + " read-only").decode()
+        self.assertIn("is only read", told)
+
+    def test_a_tier_that_is_read_only_gets_nothing(self) -> None:
+        remote = self.redis()
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote + " read-only")
+        self.refused(USAGE, "push", says="read-only", LARDER_REMOTE=remote + " read-only")
+        self.on_machine("b", "get", A, code=NOT_FOUND, remote=remote)
+        self.larder("push", LARDER_REMOTE=remote)
+        self.assertEqual(self.on_machine("b", "get", A, remote=remote), b"x")
+        self.refused(REFUSED, "push", says="readonly", LARDER_REMOTE=remote, LARDER_READONLY="1")
+
+    def test_rm_is_of_this_store_alone(self) -> None:
+        remote = self.redis()
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.larder("rm", A, LARDER_REMOTE=remote)
+        self.larder("get", A, code=NOT_FOUND)
+        self.assertEqual(self.larder("get", A, LARDER_REMOTE=remote), b"x")
+
+    def test_a_bad_setting_is_named(self) -> None:
+        for remote in ("localhost", "redis://localhost speed=high", "redis://a:b@localhost",
+                       "ftp://localhost"):
+            self.refused(USAGE, "get", A, says="" if "ftp" in remote else "LARDER_REMOTE",
+                         LARDER_REMOTE=remote)
+        self.refused(USAGE, "get", A, says="plaintext", LARDER_REMOTE="redis://192.0.2.1")
+        self.refused(USAGE, "push", says="LARDER_REMOTE")
+
+    def test_a_store_cannot_say_whom_to_speak_to(self) -> None:
+        self.larder("put", A, "-", given=b"x")
+        os.chmod(self.write("store/larder.conf", b"remote = redis://localhost\n"), 0o600)
+        self.refused(USAGE, "get", A, says="larder.conf:1")
+
+    def test_no_output_has_a_secret_in_it(self) -> None:
+        remote = self.redis("--requirepass", SECRET)
+        file = self.write("secret", SECRET.encode())
+        os.chmod(file, 0o600)
+        wrong = self.write("wrong", b"x" + SECRET.encode())
+        os.chmod(wrong, 0o600)
+        artifact = self.write("artifact", b"x")
+        log = self.path("log")
+        said = b""
+        for name in (file, wrong, self.path("none")):
+            for words in (("put", A, artifact), ("get", A), ("get", B), ("config",), ("doctor",),
+                          ("stats",), ("push",), ("pull",), ("--format", "json", "stats")):
+                result = self.run_words(self.command(*words), LARDER_LOG=log,
+                                        LARDER_REMOTE=f"{remote} @password-file={name}")
+                said += result.stdout + result.stderr
+        said += self.read(log)
+        self.assertIn(remote.encode(), said)
+        self.assertFalse(SECRET.encode() in said)
+        os.chmod(file, 0o640)
+        self.refused(REFUSED, "get", A, says="chmod",
+                     LARDER_REMOTE=f"{remote} @password-file={file}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,242 @@
+// A local store with remote tiers behind it: what is found there comes once, stays here, and no
+// trouble of a tier is a caller's.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "larder/cache.h"
+#include "store/remote/remote_store.h"
+#include "tests/contract/store_contract.h"
+#include "tests/remote/folder_transport.h"
+#include "tests/remote/server.h"
+
+namespace larder {
+namespace {
+
+using remote::FolderTransport;
+using remote::Trouble;
+
+// A tier over a folder, and the trouble that it is told to have.
+struct FolderTier {
+  ServerDirectory directory;
+  std::shared_ptr<Trouble> trouble = std::make_shared<Trouble>();
+  std::shared_ptr<RemoteStore> store;
+
+  explicit FolderTier(RemoteBreaker breaker = {.failures = 1000}) {
+    RemoteStoreOptions options;
+    options.url = "test://folder";
+    options.breaker = breaker;
+    store = std::make_shared<RemoteStoreImpl>(
+        options, [this] { return std::make_unique<FolderTransport>(directory.path(), trouble); });
+  }
+  void put(std::uint32_t number, std::string_view payload, std::string_view recipe = {}) {
+    ASSERT_TRUE(store->put(numbered(number), bytes_of(payload), {.recipe = recipe}));
+  }
+  bool has(std::uint32_t number) { return store->inspect(numbered(number)).value().has_value(); }
+};
+
+class Backed : public testing::Test {
+ protected:
+  Store& store() {
+    if (!store_) {
+      BackedStoreOptions options;
+      options.local = local_;
+      options.tiers = {{near_.store, write_, required_}, {far_.store, write_, required_}};
+      options.upload_capacity_bytes = 10'000;
+      options.drain_limit = drain_limit_;
+      options.log = [this](LogLevel, std::string_view text) {
+        const std::scoped_lock lock(mutex_);
+        said_.emplace_back(text);
+      };
+      store_ = make_backed_store(options).value();
+    }
+    return *store_;
+  }
+  std::string text_of(std::uint32_t number) {
+    const auto found = store().get(numbered(number));
+    if (!found) return "error: " + std::string(errc_name(found.error().code));
+    return *found ? std::string((*found)->text()) : "absent";
+  }
+  std::size_t said() {
+    const std::scoped_lock lock(mutex_);
+    return said_.size();
+  }
+
+  FolderTier near_;
+  FolderTier far_;
+  const std::shared_ptr<Store> local_ = make_memory_store().value();
+  RemoteWrite write_ = RemoteWrite::sync;
+  Required required_ = Required::no;
+  std::chrono::milliseconds drain_limit_ = std::chrono::seconds(20);
+  std::mutex mutex_;
+  std::vector<std::string> said_;
+  std::shared_ptr<Store> store_;  // the last one: it says things when it goes
+};
+
+TEST_F(Backed, AHitBehindIsFetchedOnceAndKeptInFront) {
+  far_.put(1, "from afar", "recipe");
+  EXPECT_EQ(text_of(1), "from afar");
+  EXPECT_TRUE(store().flush());
+  EXPECT_EQ(local_->get(numbered(1)).value()->text(), "from afar");
+  EXPECT_EQ(local_->inspect(numbered(1)).value()->recipe, "recipe");
+  EXPECT_TRUE(near_.has(1));
+  EXPECT_EQ(text_of(1), "from afar");
+  EXPECT_EQ(far_.store->remote_metrics().lookups, 1u);
+  const Metrics told = store().metrics();
+  EXPECT_EQ(told.lookups, 2u);
+  EXPECT_EQ(told.hits, 2u);
+  EXPECT_EQ(told.promotions, 1u);
+  EXPECT_TRUE(told.balanced());
+}
+
+TEST_F(Backed, ADamagedTierIsPassedOver) {
+  near_.put(1, "near");
+  far_.put(1, "good");
+  for (const auto& file : std::filesystem::recursive_directory_iterator(near_.directory.path())) {
+    if (file.is_regular_file()) std::ofstream(file.path()) << "garbage";
+  }
+  EXPECT_EQ(text_of(1), "good");
+  EXPECT_TRUE(store().flush());
+  EXPECT_EQ(near_.store->get(numbered(1)).value()->text(), "good") << "it is mended on the way";
+}
+
+TEST_F(Backed, APutReachesEveryTier) {
+  for (const RemoteWrite write : {RemoteWrite::sync, RemoteWrite::async}) {
+    store_.reset();
+    write_ = write;
+    const auto number = static_cast<std::uint32_t>(write) + 1;
+    ASSERT_TRUE(store().put(numbered(number), bytes_of("x"), {.recipe = "r"}));
+    EXPECT_TRUE(store().flush());
+    EXPECT_TRUE(near_.has(number) && far_.has(number));
+    EXPECT_EQ(far_.store->inspect(numbered(number)).value()->recipe, "r");
+  }
+}
+
+TEST_F(Backed, WhatIsQueuedIsSentWhenTheStoreGoes) {
+  write_ = RemoteWrite::async;
+  for (std::uint32_t i = 0; i < 10; ++i) ASSERT_TRUE(store().put(numbered(i), bytes_of("x")));
+  store_.reset();
+  for (std::uint32_t i = 0; i < 10; ++i) EXPECT_TRUE(far_.has(i)) << i;
+  EXPECT_EQ(said(), 0u);
+}
+
+TEST_F(Backed, WhatFindsNoRoomIsSaid) {
+  write_ = RemoteWrite::async;
+  EXPECT_TRUE(store().put(numbered(1), bytes_of(payload_of(20'000, 1))));
+  EXPECT_TRUE(store().flush());
+  EXPECT_FALSE(far_.has(1));
+  ASSERT_EQ(said(), 1u);
+  EXPECT_NE(said_.front().find("2 entries"), std::string::npos) << said_.front();
+}
+
+TEST_F(Backed, AReadOnlyTierIsNotWritten) {
+  write_ = RemoteWrite::off;
+  far_.put(1, "x");
+  EXPECT_EQ(text_of(1), "x");
+  EXPECT_TRUE(store().put(numbered(2), bytes_of("y")));
+  EXPECT_EQ(store().remove(numbered(1)), true);
+  EXPECT_TRUE(store().flush());
+  EXPECT_FALSE(near_.has(1) || near_.has(2) || far_.has(2));
+  EXPECT_TRUE(far_.has(1));
+}
+
+TEST_F(Backed, ATierInTroubleFailsNoCallAndIsSaidOnce) {
+  for (const auto& tier : {near_.trouble, far_.trouble}) tier->add(Errc::io_error, 1000);
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(text_of(100 + i), "absent");
+    EXPECT_TRUE(store().put(numbered(i), bytes_of("x")));
+    EXPECT_EQ(text_of(i), "x");
+  }
+  EXPECT_EQ(store().remove(numbered(1)), true);
+  EXPECT_TRUE(store().flush());
+  EXPECT_EQ(said(), 2u) << "one for each tier";
+  EXPECT_TRUE(store().metrics().balanced());
+}
+
+TEST_F(Backed, ARequiredTierInTroubleFailsTheCall) {
+  required_ = Required::yes;
+  far_.trouble->add(Errc::io_error, 1000);
+  EXPECT_EQ(text_of(1), "error: io_error");
+  EXPECT_FALSE(store().put(numbered(2), bytes_of("x")));
+  EXPECT_EQ(text_of(2), "x") << "what is here is served";
+}
+
+TEST_F(Backed, UpkeepIsOfTheLocalStoreAlone) {
+  ASSERT_TRUE(store().put(numbered(1), bytes_of("x")));
+  EXPECT_TRUE(store().clear());
+  EXPECT_TRUE(far_.has(1));
+  EXPECT_EQ(text_of(1), "x") << "it comes back";
+  EXPECT_EQ(store().remove(numbered(1)), true);
+  EXPECT_EQ(text_of(1), "absent") << "a removal is of all";
+}
+
+TEST_F(Backed, ManyAreAskedForAsOneWouldBe) {
+  ASSERT_TRUE(local_->put(numbered(1), bytes_of("here")));
+  far_.put(2, "there");
+  const std::vector<Fingerprint> asked = {numbered(1), numbered(2), numbered(3)};
+  const auto found = store().get_many(asked).value();
+  EXPECT_EQ((**found[0]).text(), "here");
+  EXPECT_EQ((**found[1]).text(), "there");
+  EXPECT_FALSE(found[2]->has_value());
+  EXPECT_EQ(store().contains(numbered(2)), true);
+  EXPECT_EQ(store().contains(numbered(3)), false);
+  const Metrics told = store().metrics();
+  EXPECT_EQ(told.lookups, 5u);
+  EXPECT_EQ(told.hits, 3u);
+  EXPECT_TRUE(told.balanced());
+}
+
+TEST_F(Backed, ThreadsThatLookForTheSameAskOnce) {
+  struct Slow final : remote::Transport {
+    std::atomic<int> gets = 0;
+    Result<std::optional<ArtifactBuffer>> get(std::string_view, std::uint64_t,
+                                              const remote::Patience&) override {
+      ++gets;
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      return std::nullopt;
+    }
+    Result<void> put(std::string_view, remote::Pieces, const remote::Patience&) override {
+      return {};
+    }
+    Result<std::optional<std::uint64_t>> size(std::string_view, const remote::Patience&) override {
+      return std::nullopt;
+    }
+    Result<bool> remove(std::string_view, const remote::Patience&) override { return false; }
+    Result<void> list(std::string_view, const remote::ObjectVisitor&,
+                      const remote::Patience&) override {
+      return {};
+    }
+  };
+  auto transport = std::make_unique<Slow>();
+  const std::atomic<int>& gets = transport->gets;
+  RemoteStoreOptions options;
+  options.url = "test://slow";
+  auto made = std::make_shared<RemoteStoreImpl>(options, [&] { return std::move(transport); });
+  const auto store = make_backed_store({.local = local_, .tiers = {{made}}}).value();
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] { EXPECT_FALSE(store->get(numbered(1)).value()); });
+  }
+  threads.clear();
+  EXPECT_LT(gets, 8);
+  EXPECT_EQ(store->metrics().absent, 8u);
+}
+
+TEST_F(Backed, OnlyWhoHasNothingCompiles) {
+  const Fingerprint key = numbered(1);
+  Cache machine_a(make_backed_store({.local = make_memory_store().value(),
+                                     .tiers = {{far_.store, RemoteWrite::sync}}})
+                      .value());
+  Cache machine_b(make_backed_store({.local = make_memory_store().value(),
+                                     .tiers = {{far_.store, RemoteWrite::sync}}})
+                      .value());
+  const auto compile = [] { return Artifact::copy_of("compiled"); };
+  EXPECT_EQ(machine_a.get_or_compile(key, compile)->text(), "compiled");
+  EXPECT_EQ(machine_b.get_or_compile(key, compile)->text(), "compiled");
+  EXPECT_EQ(machine_a.metrics().compiles, 1u);
+  EXPECT_EQ(machine_b.metrics().compiles, 0u);
+}
+
+}  // namespace
+}  // namespace larder

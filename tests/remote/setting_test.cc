@@ -1,0 +1,77 @@
+// The grammar of LARDER_REMOTE.
+#include <gtest/gtest.h>
+
+#include "larder/remote.h"
+
+namespace larder {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(RemoteSetting, EveryPropertyIsRead) {
+  const auto settings = parse_remotes(
+      "redis://reader@cache.example:7000/2 read-only required plaintext connect-timeout=50ms\n"
+      "  data-timeout=1s request-timeout=2m max-entry-size=8MiB breaker=5/30s namespace=team-a\t"
+      "@password-file=/etc/larder%20secret\n"
+      "https://host/base write=sync webdav://[::1]:81/x write=off");
+  ASSERT_TRUE(settings) << settings.error().message;
+  ASSERT_EQ(settings->size(), 3u);
+  const RemoteSetting& first = settings->front();
+  EXPECT_EQ(first.store.url, "redis://reader@cache.example:7000/2");
+  EXPECT_EQ(first.store.access, Access::read_only);
+  EXPECT_EQ(first.required, Required::yes);
+  EXPECT_TRUE(first.store.plaintext);
+  EXPECT_EQ(first.store.timeouts.connect, milliseconds(50));
+  EXPECT_EQ(first.store.timeouts.data, milliseconds(1000));
+  EXPECT_EQ(first.store.timeouts.request, milliseconds(120'000));
+  EXPECT_EQ(first.store.max_entry_bytes, 8u << 20);
+  EXPECT_EQ(first.store.breaker.failures, 5u);
+  EXPECT_EQ(first.store.breaker.pause, milliseconds(30'000));
+  EXPECT_EQ(first.store.name_space, "team-a");
+  EXPECT_EQ(first.store.attributes.at("password-file"), "/etc/larder secret");
+  EXPECT_EQ((*settings)[1].write, RemoteWrite::sync);
+  EXPECT_EQ((*settings)[1].required, Required::no);
+  EXPECT_EQ((*settings)[2].write, RemoteWrite::off);
+}
+
+TEST(RemoteSetting, DefaultsAreThoseOfTheOptions) {
+  const auto settings = parse_remotes("redis://localhost");
+  ASSERT_TRUE(settings);
+  const RemoteStoreOptions defaults;
+  EXPECT_EQ(settings->front().store.timeouts.request, defaults.timeouts.request);
+  EXPECT_EQ(settings->front().write, RemoteWrite::async);
+  EXPECT_EQ(settings->front().shown, "redis://localhost");
+}
+
+TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
+  for (const char* word :
+       {"readonly", "read-only=1", "write", "write=later", "breaker=5", "breaker=0/1s",
+        "breaker=x/1s", "breaker=5/0s", "breaker=5/", "connect-timeout=5", "data-timeout=0s",
+        "request-timeout=25h", "max-entry-size=lots", "shards=a,b", "=x", "@", "@a=%zz", "@a=%4"}) {
+    const auto settings = parse_remotes("redis://localhost:1 " + std::string(word));
+    ASSERT_FALSE(settings) << word;
+    EXPECT_EQ(settings.error().code, Errc::invalid_argument) << word;
+    EXPECT_TRUE(settings.error().message.starts_with("redis://localhost:1: ")) << word;
+  }
+  for (const char* text : {"", " \n", "read-only", "@password-file=/x", "localhost:6379"}) {
+    EXPECT_FALSE(parse_remotes(text)) << text;
+  }
+}
+
+TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
+  const auto settings = parse_remotes("redis://anna@localhost @password=geheim @password-file=/p");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->front().shown, "redis://localhost @password=... @password-file=/p");
+  for (const char* text :
+       {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x"}) {
+    const auto refused = parse_remotes(text);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);
+  }
+  const auto opened = open_remotes(*settings);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().message.find("geheim"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace larder
