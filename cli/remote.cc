@@ -4,11 +4,16 @@
 
 namespace larder::cli {
 
+std::string state_directory(const Context& context) {
+  const Location& location = context.config.location;
+  return location.kind == StoreKind::vyre ? std::string() : location.directory;
+}
+
 Result<std::shared_ptr<Store>> with_remotes(const Context& context, std::shared_ptr<Store> local) {
   if (context.config.remotes.empty()) return local;
-  auto tiers = open_remotes(context.config.remotes);
-  if (!tiers) return std::unexpected(std::move(tiers).error());
   const bool writes_nothing = context.config.read_only || context.config.must_hit;
+  auto tiers = open_remotes(context.config.remotes, writes_nothing ? "" : state_directory(context));
+  if (!tiers) return std::unexpected(std::move(tiers).error());
   for (RemoteTier& tier : *tiers) {
     if (writes_nothing) tier.write = RemoteWrite::off;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands/commands.h"
+#include "commands/stats_remote.h"
 #include "document.h"
 #include "text.h"
 
@@ -20,6 +21,7 @@ struct Figures {
   std::uint64_t entries = 0;
   std::uint64_t disk_bytes = 0;
   std::optional<std::uint64_t> max_size_bytes;
+  std::vector<TierFigures> tiers;
 };
 
 std::string layout_of(std::string_view store) {
@@ -35,6 +37,7 @@ Result<Figures> gather(const Context& context, Store& store) {
   figures.layout = layout_of(figures.store);
   figures.counters = *counters;
   figures.max_size_bytes = context.config.max_size_bytes;
+  figures.tiers = gather_tiers(context);
   // Counts anew: the usage that writers keep may have drifted.
   auto held = store.prune({}, DryRun::yes);
   if (!held) return std::unexpected(std::move(held).error());
@@ -101,6 +104,7 @@ void print_text(const Figures& figures) {
   rows.emplace_back("Evictions", fmt::format("{} ({})", m.evictions, human_bytes(m.evicted_bytes)));
   rows.emplace_back("Flushes", std::to_string(m.flushes));
   add_if_any(rows, "  Failed", m.flush_errors);
+  for (const TierFigures& tier : figures.tiers) add_tier(rows, tier);
   print_rows(rows);
 }
 
@@ -116,7 +120,7 @@ void print_json(const Figures& figures) {
   for (const MetricField& field : metric_fields()) {
     document.set(field.name, figures.counters.*field.member);
   }
-  document.print();
+  document.set("remotes", to_document(figures.tiers)).print();
 }
 
 // One family of the text format: https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -174,6 +178,7 @@ void print_prometheus(const Figures& figures) {
     print_family("size_limit_bytes", "gauge", "The configured size limit.",
                  {{"", *figures.max_size_bytes}});
   }
+  print_tier_families(figures.tiers);
 }
 
 }  // namespace
@@ -197,6 +202,7 @@ int run_zero_stats(const Context& context) {
   if (const auto code = refuse_change(context)) return *code;
   auto store = open_for_writing(context);
   if (!store) return fail(store.error());
+  reset_tiers(context);
   const auto reset = (*store)->reset_statistics();
   return reset ? exit_ok : fail_in_store(context, reset.error());
 }

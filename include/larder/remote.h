@@ -6,7 +6,9 @@
 #ifndef LARDER_REMOTE_H_
 #define LARDER_REMOTE_H_
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,10 +45,26 @@ struct RemoteMetrics {
   std::uint64_t bytes_out = 0;
 
   // Whether every look-up has its outcome. Exact when no call is running.
-  bool balanced() const noexcept {
-    return lookups == hits + absent + corrupt + errors + timeouts + skipped;
-  }
+  bool balanced() const noexcept;
+
+  // Field by field, saturating at the largest value.
+  RemoteMetrics& operator+=(const RemoteMetrics& other) noexcept;
+
+  // Field by field, not below zero: the counters since `earlier`.
+  RemoteMetrics since(const RemoteMetrics& earlier) const noexcept;
+
+  friend bool operator==(const RemoteMetrics&, const RemoteMetrics&) = default;
 };
+
+struct RemoteMetricField {
+  std::string_view name;
+  std::uint64_t RemoteMetrics::* member;
+};
+
+// Every field, in the order they are declared, in which they are kept on disk: new ones go at the
+// end.
+inline constexpr std::size_t remote_metric_count = 15;
+const std::array<RemoteMetricField, remote_metric_count>& remote_metric_fields() noexcept;
 
 struct RemoteTimeouts {
   std::chrono::milliseconds connect = std::chrono::milliseconds(200);
@@ -75,6 +93,12 @@ struct RemoteStoreOptions {
   RemoteBreaker breaker = {};
   std::uint64_t max_entry_bytes = default_max_remote_entry_bytes;  // of payloads; 1 GiB at most
   bool plaintext = false;  // allow an unencrypted connection to a host that is not this one
+
+  // The directory of the store that the tier stands behind, where processes tell each other that
+  // the tier does not answer, and what they counted. Nothing is written there before there is a
+  // store. Empty: each process finds out for itself.
+  std::string state_directory = {};
+  FileSystem* file_system = nullptr;  // not owned, must outlive the store; null: the machine's own
 };
 
 struct RemoteEntry {
@@ -94,6 +118,10 @@ class RemoteStore : public Store {
   virtual Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) = 0;
 
   virtual RemoteMetrics remote_metrics() const = 0;
+
+  // Of every process that used the tier with this state_directory, this one included. flush and the
+  // destructor add to what is kept, reset_statistics zeroes it; its loss harms nothing.
+  virtual RemoteMetrics kept_metrics() const = 0;
 };
 
 // Connects with the first call that needs it. Errors: invalid_argument naming what is wrong with
@@ -147,8 +175,9 @@ struct RemoteSetting {
 // invalid_argument names the tier and what is wrong, without repeating what might be a secret.
 Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text);
 
-// Errors as open_remote_store.
-Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings);
+// Errors as open_remote_store; `state_directory` as in RemoteStoreOptions.
+Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings,
+                                             const std::string& state_directory = {});
 
 }  // namespace larder
 

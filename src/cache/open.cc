@@ -118,7 +118,10 @@ Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uin
 Result<std::shared_ptr<Store>> with_remotes(std::shared_ptr<Store> kept, const Config& config,
                                             const CacheOptions& cache) {
   if (config.remotes.empty()) return kept;
-  LARDER_TRY(auto tiers, open_remotes(config.remotes));
+  // A process that writes nothing leaves no word of a tier either; and no file that is foreign to
+  // the reference layout is put into a directory of it.
+  const bool keeps = !writes_nothing(cache.mode) && config.location.kind != StoreKind::vyre;
+  LARDER_TRY(auto tiers, open_remotes(config.remotes, keeps ? config.location.directory : ""));
   for (RemoteTier& tier : tiers) {
     if (writes_nothing(cache.mode)) tier.write = RemoteWrite::off;
   }

@@ -164,6 +164,33 @@ class TroubleTest(RemoteTest):
         self.assertEqual(self.on_machine("b", "get", A, remote=remote), b"x")
         self.refused(REFUSED, "push", says="readonly", LARDER_REMOTE=remote, LARDER_READONLY="1")
 
+    def test_processes_tell_each_other_that_a_server_hangs(self) -> None:
+        remote = self.redis() + " request-timeout=300ms write=sync"
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.server.send_signal(signal.SIGSTOP)
+        for _ in range(4):
+            self.larder("get", C, code=NOT_FOUND, LARDER_REMOTE=remote)
+        tier = json.loads(self.larder("--format", "json", "stats", LARDER_REMOTE=remote))
+        told = tier["remotes"][0]
+        self.assertEqual((told["lookups"], told["timeouts"], told["skipped"]), (4, 1, 3))
+        self.assertEqual(told["uploads"], 1)
+
+    def test_stats_show_each_tier(self) -> None:
+        remote = self.redis()
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.on_machine("b", "get", A, remote=remote)
+        there = f"{self.layout}:{self.path('b')}"
+        text = self.larder("stats", store=there, LARDER_REMOTE=remote).decode()
+        self.assertRegex(text, rf"Remote +{remote}\n")
+        self.assertRegex(text, r"    Hits +1 / 1")
+        text = self.larder("--format", "prometheus", "stats", store=there,
+                           LARDER_REMOTE=remote).decode()
+        self.assertIn(f'larder_remote_hits_total{{tier="{remote}"}} 1\n', text)
+        self.larder("zero-stats", store=there, LARDER_REMOTE=remote)
+        told = json.loads(self.larder("--format", "json", "stats", store=there,
+                                      LARDER_REMOTE=remote))
+        self.assertEqual(told["remotes"][0]["lookups"], 0)
+
     def test_rm_is_of_this_store_alone(self) -> None:
         remote = self.redis()
         self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)

@@ -234,9 +234,9 @@ TEST(BreakerTest, OpensAfterSoManyFailuresInARow) {
   breaker.succeeded();
   breaker.failed(start);
   breaker.failed(start);
-  EXPECT_TRUE(breaker.admit(start));
+  EXPECT_NE(Breaker::Admission::no, breaker.admit(start));
   breaker.failed(start);
-  EXPECT_FALSE(breaker.admit(start));
+  EXPECT_EQ(Breaker::Admission::no, breaker.admit(start));
   EXPECT_EQ(breaker.openings(), 1u);
 }
 
@@ -245,14 +245,15 @@ TEST(BreakerTest, LetsOneThroughAfterThePause) {
   const auto start = Breaker::Clock::now();
   breaker.failed(start);
   const auto later = start + std::chrono::seconds(10);  // a pause is up to an eighth longer
-  EXPECT_FALSE(breaker.admit(start + std::chrono::seconds(7)));
-  EXPECT_TRUE(breaker.admit(later));
-  EXPECT_FALSE(breaker.admit(later)) << "while the first one tries";
+  EXPECT_EQ(Breaker::Admission::no, breaker.admit(start + std::chrono::seconds(7)));
+  EXPECT_NE(Breaker::Admission::no, breaker.admit(later));
+  EXPECT_EQ(Breaker::Admission::no, breaker.admit(later)) << "while the first one tries";
   breaker.failed(later);
-  EXPECT_FALSE(breaker.admit(later + std::chrono::seconds(7)));
-  EXPECT_TRUE(breaker.admit(later + std::chrono::seconds(10))) << "nobody told how it went";
+  EXPECT_EQ(Breaker::Admission::no, breaker.admit(later + std::chrono::seconds(7)));
+  EXPECT_NE(Breaker::Admission::no, breaker.admit(later + std::chrono::seconds(10)))
+      << "nobody told how it went";
   breaker.succeeded();
-  EXPECT_TRUE(breaker.admit(later + std::chrono::seconds(10)));
+  EXPECT_NE(Breaker::Admission::no, breaker.admit(later + std::chrono::seconds(10)));
   EXPECT_EQ(breaker.openings(), 1u);
 }
 

@@ -92,6 +92,7 @@ Result<void> BackedStore::flush() {
   return guarded([&]() -> Result<void> {
     auto flushed = options_.local->flush();
     drain(state_.get());
+    for (const RemoteTier& tier : options_.tiers) (void)tier.store->flush();
     return flushed;
   });
 }

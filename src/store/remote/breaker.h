@@ -22,10 +22,23 @@ class Breaker {
 
   explicit Breaker(const RemoteBreaker& options) noexcept : options_(options) {}
 
+  enum class Admission {
+    no,
+    yes,
+    attempt,  // the one that may try; until it has told how it went, the others are not let through
+  };
+
   // Whether a call may go out now. Who is let through tells how it went.
-  bool admit(Clock::time_point now) noexcept;
-  void succeeded() noexcept;
-  void failed(Clock::time_point now) noexcept;
+  Admission admit(Clock::time_point now) noexcept;
+
+  // Whether it was open.
+  bool succeeded() noexcept;
+
+  // Whether it is open now because of this.
+  bool failed(Clock::time_point now) noexcept;
+
+  // Another process knows that it is open, for so much longer.
+  void open_for(Clock::duration time, Clock::time_point now) noexcept;
 
   bool is_open() const noexcept { return open_until_.load(std::memory_order_relaxed) != 0; }
   std::uint64_t openings() const noexcept { return openings_.load(std::memory_order_relaxed); }

@@ -25,7 +25,9 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept
 RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make)
     : options_(options),
       prefix_(prefix_of(options.name_space)),
-      state_([this, make = std::move(make)] { return std::make_unique<State>(options_, make); }) {}
+      file_(options.file_system == nullptr ? posix_file_system() : *options.file_system,
+            options.state_directory, format::tier_state_name(options.url, options.name_space)),
+      state_([this, make = std::move(make)] { return make_state(make); }) {}
 
 std::string RemoteStoreImpl::name_of(const Fingerprint& fingerprint) const {
   return prefix_ + format::entry_path(layout, fingerprint);
@@ -33,20 +35,6 @@ std::string RemoteStoreImpl::name_of(const Fingerprint& fingerprint) const {
 
 std::uint64_t RemoteStoreImpl::largest_object() const noexcept {
   return format::largest_file(layout, options_.max_entry_bytes);
-}
-
-// Silence is about the server, a refusal about what it was asked for: who lets us read and no more
-// is still read. An answer about one entry is neither.
-void RemoteStoreImpl::tell_breakers(State& now, Errc code, For purpose) noexcept {
-  const auto time = Breaker::Clock::now();
-  if (code == Errc::unreachable || code == Errc::timed_out) return now.breaker.failed(time);
-  if (code == Errc::out_of_memory) return;
-  const bool writes = purpose == For::writing;
-  const bool refused = code == Errc::io_error || code == Errc::permission_denied ||
-                       (writes && code == Errc::unsupported);
-  if (refused && !writes) return now.breaker.failed(time);
-  if (refused) now.writes.failed(time);
-  now.breaker.succeeded();
 }
 
 std::unexpected<Error> RemoteStoreImpl::not_asked() const {
@@ -70,7 +58,7 @@ void RemoteStoreImpl::count(State& now, const Result<std::optional<Fetched>>& fo
 Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::look_up(
     State& now, const Fingerprint& fingerprint) {
   add(now.tally.lookups);
-  if (!now.breaker.admit(Breaker::Clock::now())) {
+  if (!admit(now)) {
     now.counters.count_lookup(&Metrics::skipped);
     return not_asked();
   }
@@ -119,7 +107,7 @@ Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fin
 Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<std::optional<EntryDetails>> {
     State& now = state_.get();
-    if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+    if (!admit(now)) return not_asked();
     LARDER_TRY(auto found, read(now, Attempts(options_.timeouts), fingerprint));
     if (!found) return std::nullopt;
     const format::DecodedEntry& entry = found->entry;

@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "store/lease_table.h"
 #include "store/remote/attempts.h"
 #include "store/remote/breaker.h"
+#include "store/remote/tier_file.h"
 
 namespace larder {
 
@@ -39,6 +41,7 @@ using MakeTransport = std::function<std::unique_ptr<remote::Transport>()>;
 class RemoteStoreImpl final : public RemoteStore {
  public:
   RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make);
+  ~RemoteStoreImpl() override;  // adds to the kept metrics
 
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
   Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) override;
@@ -53,6 +56,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
   RemoteMetrics remote_metrics() const override;
+  RemoteMetrics kept_metrics() const override;
   Durability durability() const override { return {.durable = true}; }
   Result<std::unique_ptr<Lease>> try_lease(const Fingerprint& fingerprint) override;
   Result<void> add_statistics(const Metrics& delta) override;
@@ -83,9 +87,13 @@ class RemoteStoreImpl final : public RemoteStore {
     Tally tally;
     LeaseTable leases;
     KeptStatistics statistics;
+    std::mutex kept_mutex;
+    RemoteMetrics kept;  // of this process's, what is in the file already
   };
 
   enum class For { reading, writing };
+
+  std::unique_ptr<State> make_state(const MakeTransport& make) const;
 
   // One question to the server, asked again as long as that may help; the breakers hear what it
   // says. Who calls it was admitted.
@@ -95,7 +103,7 @@ class RemoteStoreImpl final : public RemoteStore {
     for (int tries = 1;; ++tries) {
       auto answer = question(*now.transport, attempts.patience());
       if (answer) {
-        now.breaker.succeeded();
+        tell_alive(now);
         return answer;
       }
       if (!attempts.again(answer.error(), tries)) {
@@ -106,7 +114,12 @@ class RemoteStoreImpl final : public RemoteStore {
     }
   }
 
-  static void tell_breakers(State& now, Errc code, For purpose) noexcept;
+  bool admit(State& now) const noexcept;
+  void tell_alive(State& now) const noexcept;
+  void tell_silent(State& now) const noexcept;
+  void tell_breakers(State& now, Errc code, For purpose) const noexcept;
+  void ask_others_to_pause() const noexcept;
+  void keep_metrics(State& now) const noexcept;
   std::unexpected<Error> not_asked() const;
   std::string name_of(const Fingerprint& fingerprint) const;
   std::uint64_t largest_object() const noexcept;
@@ -120,7 +133,7 @@ class RemoteStoreImpl final : public RemoteStore {
                                       const Fingerprint& fingerprint);
   static void count(State& now, const Result<std::optional<Fetched>>& found) noexcept;
 
-  static bool admit_write(State& now) noexcept;
+  bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;
   Result<void> upload(State& now, const format::EncodedEntry& entry,
                       const Fingerprint& fingerprint);
@@ -134,6 +147,7 @@ class RemoteStoreImpl final : public RemoteStore {
 
   const RemoteStoreOptions options_;
   const std::string prefix_;  // of every name
+  const TierFile file_;
   const os::ForkAware<State> state_;
 };
 

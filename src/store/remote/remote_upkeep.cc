@@ -30,7 +30,7 @@ std::uint64_t without(std::uint64_t bytes, std::uint64_t overhead) noexcept {
 // each page that has to come in time.
 Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
   State& now = state_.get();
-  if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+  if (!admit(now)) return not_asked();
   std::vector<EntryInfo> entries;
   const RemoteTimeouts patient{options_.timeouts.connect, options_.timeouts.data, longest_listing};
   LARDER_CHECK_OK(ask(now, Attempts(patient), [&](auto& transport, const auto& patience) {
@@ -108,7 +108,9 @@ Result<PruneReport> RemoteStoreImpl::clear() { return prune({.max_entries = 0}, 
 
 Result<void> RemoteStoreImpl::flush() {
   return guarded([&]() -> Result<void> {
-    state_.get().counters.add(&Metrics::flushes);
+    State& now = state_.get();
+    now.counters.add(&Metrics::flushes);
+    keep_metrics(now);
     return {};
   });
 }
@@ -163,6 +165,7 @@ Result<Metrics> RemoteStoreImpl::statistics() {
 Result<void> RemoteStoreImpl::reset_statistics() {
   return guarded([&]() -> Result<void> {
     state_.get().statistics.reset();
+    file_.reset_counters();
     return {};
   });
 }

@@ -43,9 +43,8 @@ Result<void> RemoteStoreImpl::check_put(std::size_t payload_bytes, std::size_t r
   return {};
 }
 
-bool RemoteStoreImpl::admit_write(State& now) noexcept {
-  const auto time = Breaker::Clock::now();
-  return now.writes.admit(time) && now.breaker.admit(time);
+bool RemoteStoreImpl::admit_write(State& now) const noexcept {
+  return now.writes.admit(Breaker::Clock::now()) != Breaker::Admission::no && admit(now);
 }
 
 // What is there already is not sent again. Most puts come after a miss, and then the first question
@@ -115,7 +114,7 @@ Result<bool> RemoteStoreImpl::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     State& now = state_.get();
     LARDER_CHECK_OK(check_put(0, 0));
-    if (!now.breaker.admit(Breaker::Clock::now())) return not_asked();
+    if (!admit(now)) return not_asked();
     LARDER_TRY(const bool removed, remove_object(now, fingerprint));
     if (removed) now.counters.add(&Metrics::removals);
     return removed;
