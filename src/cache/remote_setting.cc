@@ -141,8 +141,10 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
 }
 
 // What an attribute says is shown only where it is known to be no secret.
-constexpr std::string_view shown_attributes[] = {"password-file", "bearer-token-file",
-                                                 "bearer-token-env", "ca-file", "database"};
+constexpr std::string_view shown_attributes[] = {
+    "password-file", "bearer-token-file", "bearer-token-env", "ca-file",
+    "database",      "endpoint",          "region",           "style",
+    "profile",       "credentials-file"};
 
 int to_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';

@@ -21,6 +21,12 @@ struct HttpEndpoint {
   std::string bearer_token = {};
   std::string ca_file = {};  // empty: the certificates that the system trusts
   std::string shown = {};    // for messages, without secrets
+
+  // Not empty: requests are signed as S3 wants it, `user` is the access key, `password` the secret.
+  std::string aws_region = {};
+  std::string aws_session_token = {};
+  std::string bucket_url = {};  // where listings are asked for
+  std::string key_prefix = {};  // of all keys, with its last slash; `base` has it already
 };
 
 struct HttpRequest {

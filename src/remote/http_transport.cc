@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "remote/pool.h"
+#include "remote/s3_listing.h"
 #include "remote/webdav_listing.h"
 
 namespace larder::remote {
@@ -76,6 +77,9 @@ class HttpTransport final : public Transport {
   Result<Visit> list_below(const std::string& collection, int depth, const ObjectVisitor& visitor,
                            const Patience& patience);
 
+  Result<void> list_keys(std::string_view prefix, const ObjectVisitor& visitor,
+                         const Patience& patience);
+
   const HttpEndpoint endpoint_;
   const Dialect dialect_;
   Pool<HttpSession> idle_;
@@ -137,6 +141,10 @@ Result<std::optional<std::uint64_t>> HttpTransport::size(std::string_view name,
 }
 
 Result<bool> HttpTransport::remove(std::string_view name, const Patience& patience) {
+  if (dialect_ == Dialect::s3) {
+    LARDER_TRY(const auto there, size(name, patience));
+    if (!there) return false;
+  }
   LARDER_TRY(const HttpAnswer answer,
              perform({.method = "DELETE", .url = url_of(name), .max_answer_bytes = largest_word},
                      patience));
@@ -182,6 +190,28 @@ Result<Visit> HttpTransport::list_below(const std::string& collection, int depth
   return Visit::go_on;
 }
 
+Result<void> HttpTransport::list_keys(std::string_view prefix, const ObjectVisitor& visitor,
+                                      const Patience& patience) {
+  const std::string wanted = endpoint_.key_prefix + std::string(prefix);
+  S3Page page;
+  do {
+    LARDER_TRY(HttpAnswer answer,
+               perform({.url = endpoint_.bucket_url + s3_query(wanted, page.next),
+                        .max_answer_bytes = largest_listing},
+                       patience));
+    if (answer.status != 200) return refused(answer.status);
+    const auto bytes = answer.body->bytes();
+    page = parse_s3_page({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    for (const S3Page::Object& object : page.objects) {
+      if (!object.key.starts_with(wanted)) continue;
+      const std::string_view name =
+          std::string_view(object.key).substr(endpoint_.key_prefix.size());
+      if (visitor({name, object.bytes}) == Visit::stop) return {};
+    }
+  } while (!page.next.empty());
+  return {};
+}
+
 Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
                                  const Patience& patience) {
   if (dialect_ == Dialect::http) {
@@ -190,6 +220,7 @@ Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& v
                                             ": plain HTTP has no listing; use webdav:// where the "
                                             "server speaks it"});
   }
+  if (dialect_ == Dialect::s3) return list_keys(prefix, visitor, patience);
   const std::string collection(prefix.substr(0, prefix.rfind('/') + 1));
   const auto of_prefix = [&](const Object& object) {
     return object.name.starts_with(prefix) ? visitor(object) : Visit::go_on;

@@ -27,6 +27,7 @@ constexpr Protocol protocols[] = {
     {"redis+unix", Wire::readable, redis_socket_protocol},
     {"http", Wire::readable, http_protocol},
     {"https", Wire::encrypted, http_protocol},
+    {"s3", Wire::encrypted, s3_protocol},
     {"webdav", Wire::readable, webdav_protocol},
     {"webdavs", Wire::encrypted, webdav_protocol},
 };
@@ -67,6 +68,14 @@ bool is_name_space(std::string_view text) noexcept {
          });
 }
 
+// Whether anybody on the way could read along. An endpoint of its own is asked in the URL's place.
+Result<bool> leaves_readable(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
+  const auto endpoint = options.attributes.find("endpoint");
+  if (endpoint == options.attributes.end()) return wire == Wire::readable && !url.is_local();
+  LARDER_TRY(const remote::Url asked, remote::parse_url(endpoint->second));
+  return asked.scheme != "https" && !asked.is_local();
+}
+
 Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
   if (!is_name_space(options.name_space)) {
     return wrong(Errc::invalid_argument, url.shown(),
@@ -76,7 +85,8 @@ Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wi
   if (options.max_entry_bytes == 0 || options.max_entry_bytes > max_payload_bytes_larder) {
     return wrong(Errc::invalid_argument, url.shown(), "max-entry-size is not from 1 byte to 1 GiB");
   }
-  if (wire == Wire::readable && !url.is_local() && !options.plaintext) {
+  LARDER_TRY(const bool leaves, leaves_readable(options, url, wire));
+  if (leaves && !options.plaintext) {
     return wrong(Errc::invalid_argument, url.shown(),
                  "the connection is not encrypted and leaves this machine; use an encrypted one, "
                  "or say `plaintext` where the network is trusted");

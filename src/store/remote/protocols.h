@@ -14,6 +14,7 @@ namespace larder {
 Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attributes);
+Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> webdav_protocol(const remote::Url& url, Attributes& attributes);
 
 }  // namespace larder

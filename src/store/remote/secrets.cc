@@ -1,5 +1,6 @@
 #include "store/remote/secrets.h"
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -10,7 +11,7 @@
 namespace larder {
 namespace {
 
-constexpr std::size_t longest_secret_bytes = 4096;
+constexpr std::size_t longest_file_bytes = 64 * 1024;
 
 std::unexpected<Error> wrong(Errc code, const std::string& path, std::string_view what) {
   return std::unexpected(Error{.code = code, .message = path + ": " + std::string(what)});
@@ -25,8 +26,8 @@ Result<std::unique_ptr<File>> open_at(FileSystem& file_system, const std::string
 // The descriptor that was checked is the one that is read: nobody can swap the file in between.
 Result<void> check_private(FileSystem& file_system, const std::string& path, const FileInfo& info) {
   constexpr std::uint64_t root = 0;
-  if (info.kind != FileKind::regular || info.size_bytes > longest_secret_bytes) {
-    return wrong(Errc::invalid_argument, path, "not a file with one line; name another one");
+  if (info.kind != FileKind::regular || info.size_bytes > longest_file_bytes) {
+    return wrong(Errc::invalid_argument, path, "not a small file; name another one");
   }
   if (info.owner != file_system.user().effective && info.owner != root) {
     return wrong(Errc::permission_denied, path, "belongs to another user; make it your own");
@@ -40,7 +41,7 @@ Result<void> check_private(FileSystem& file_system, const std::string& path, con
 
 }  // namespace
 
-Result<std::string> read_secret_file(FileSystem& file_system, const std::string& path) {
+Result<std::string> read_private_file(FileSystem& file_system, const std::string& path) {
   if (!path.starts_with('/')) {
     return wrong(Errc::invalid_argument, path, "not an absolute path; write it out");
   }
@@ -52,6 +53,11 @@ Result<std::string> read_secret_file(FileSystem& file_system, const std::string&
   LARDER_TRY(const std::size_t length,
              (*file)->read_at(std::as_writable_bytes(std::span(text)), 0));
   text.resize(length);
+  return text;
+}
+
+Result<std::string> read_secret_file(FileSystem& file_system, const std::string& path) {
+  LARDER_TRY(std::string text, read_private_file(file_system, path));
   text.resize(std::min(text.find_first_of("\r\n"), text.size()));
   if (text.empty())
     return wrong(Errc::invalid_argument, path, "is empty; write the secret into it");

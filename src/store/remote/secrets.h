@@ -15,6 +15,9 @@ namespace larder {
 // permission_denied when others may read it. None repeats what is in it.
 Result<std::string> read_secret_file(FileSystem& file_system, const std::string& path);
 
+// The whole of such a file, 64 KiB at most; errors the same.
+Result<std::string> read_private_file(FileSystem& file_system, const std::string& path);
+
 // invalid_argument when the variable is not set, or the process has more rights than its caller.
 Result<std::string> read_secret_variable(const std::string& name);
 

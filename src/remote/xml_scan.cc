@@ -1,0 +1,44 @@
+#include "remote/xml_scan.h"
+
+#include <charconv>
+
+namespace larder::remote {
+namespace {
+
+// The local name of the element that begins with the `<` at `at`: of `<D:href lang="x">` href.
+std::string_view name_at(std::string_view xml, std::size_t at) noexcept {
+  const std::size_t end = xml.find_first_of(" \t\r\n/>", at + 1);
+  if (end == std::string_view::npos) return {};
+  std::string_view name = xml.substr(at + 1, end - at - 1);
+  const std::size_t colon = name.find(':');
+  if (colon != std::string_view::npos) name.remove_prefix(colon + 1);
+  return name;
+}
+
+}  // namespace
+
+std::size_t find_element(std::string_view xml, std::string_view name, std::size_t from) noexcept {
+  for (std::size_t at = xml.find('<', from); at != std::string_view::npos;
+       at = xml.find('<', at + 1)) {
+    if (name_at(xml, at) == name) return at;
+  }
+  return std::string_view::npos;
+}
+
+std::optional<std::string_view> text_in(std::string_view xml, std::string_view name) noexcept {
+  const std::size_t at = find_element(xml, name, 0);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::size_t begin = xml.find('>', at);
+  if (begin == std::string_view::npos) return std::nullopt;
+  const std::size_t end = xml.find('<', begin);
+  if (end == std::string_view::npos) return std::nullopt;
+  return xml.substr(begin + 1, end - begin - 1);
+}
+
+std::uint64_t to_number(std::string_view text) noexcept {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? number : 0;
+}
+
+}  // namespace larder::remote
