@@ -56,6 +56,7 @@ ProcessState::ProcessState(const FileStoreOptions& options, const std::optional<
 FileStore::FileStore(FileStoreOptions options, std::optional<Within> within)
     : options_(std::move(options)),
       max_payload_bytes_(cap_of(options_)),
+      is_within_(within.has_value()),
       state_([this, within = std::move(within)] {
         return std::make_unique<ProcessState>(options_, within);
       }) {}

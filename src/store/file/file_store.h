@@ -179,6 +179,7 @@ class FileStore final : public Store {
 
   const FileStoreOptions options_;
   const std::uint64_t max_payload_bytes_;
+  const bool is_within_;  // another store, whose business it is what leaves
   const os::ForkAware<ProcessState> state_;
 };
 

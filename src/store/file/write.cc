@@ -69,9 +69,11 @@ Result<void> FileStore::put(const Fingerprint& fingerprint, std::span<const std:
   });
 }
 
-// Without a budget the files of a vyre directory are nobody's to evict.
+// What a store within another one let go of, the other one would take for there. Without a budget
+// the files of a vyre directory are nobody's to evict.
 bool FileStore::may_evict() const noexcept {
   const Budget& budget = options_.budget;
+  if (is_within_) return false;
   return options_.layout == FileLayout::larder || budget.max_bytes || budget.max_entries ||
          budget.min_free_bytes;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/try.h"
 #include "store/pack/evict_segment.h"
@@ -38,20 +39,23 @@ Result<void> SegmentEviction::leave(const Step& step) {
   shelf.state().word(StateWord::gone_segments).fetch_add(1);
   shelf.segments().remove(number());
   shelf.marks().forget(number());
-  drop_dead_large();
+  drop_large_files();
   return {};
 }
 
-void SegmentEviction::drop_dead_large() {
+// Not before a power cut would leave the segment gone: a record without its file uncovers an older
+// one in the same segment. What stays by mistake is swept.
+void SegmentEviction::drop_large_files() {
+  std::vector<format::Record> left;
   for (const Item& item : items_) {
-    if (item.fate != Fate::dead || item.entry.removed || item.entry.hit_units != units_of_large) {
-      continue;
-    }
+    const bool is_gone = item.fate == Fate::dead || item.fate == Fate::drop;
+    if (!is_gone || item.entry.removed || item.entry.hit_units != units_of_large) continue;
     format::Record record;
     const auto is_good = read_header(item, record);
-    if (is_good && *is_good && record.kind == format::RecordKind::large)
-      drop_large(parts_.shelf, record);
+    if (is_good && *is_good && record.kind == format::RecordKind::large) left.push_back(record);
   }
+  if (left.empty() || !parts_.shelf.segments_directory().sync()) return;
+  for (const format::Record& record : left) drop_large(parts_.shelf, record);
 }
 
 }  // namespace larder::pack_store

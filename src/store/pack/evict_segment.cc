@@ -115,9 +115,13 @@ Result<bool> SegmentEviction::advance(const Step& step) {
       return false;
     case Phase::swing: {
       LARDER_TRY(const bool done, swing(step));
-      if (done) phase_ = Phase::leave;
+      if (done) phase_ = Phase::bury;
       return false;
     }
+    case Phase::bury:
+      LARDER_CHECK_OK(bury());
+      phase_ = Phase::leave;
+      return false;
     case Phase::leave:
       LARDER_CHECK_OK(leave(step));
       phase_ = Phase::gone;
@@ -272,15 +276,21 @@ Result<void> SegmentEviction::leave_tombstones() {
   if (newest.empty()) return {};
   LARDER_TRY(const auto needed, parts_.older.among(newest, number()));
   leaves_out_tombstones_ = needed.size() < newest.size();
-  for (const Item& item : items_) {
+  for (Item& item : items_) {
     const std::uint64_t tag = item.entry.slot_tag;
     const auto sequence = newest.find(tag);
     const bool is_newest = sequence != newest.end() && sequence->second == item.entry.sequence;
-    if (is_newest && needed.contains(tag)) LARDER_CHECK_OK(leave_tombstone(item));
+    if (!is_newest || !needed.contains(tag)) continue;
+    item.needs_removal = item.fate == Fate::drop;
+    if (item.needs_removal) parts_.shelf.note_forgotten();
+    if (!item.needs_removal) LARDER_CHECK_OK(leave_tombstone(item));
   }
   return {};
 }
 
+// An entry that lives gets its removal when the index does not lead to it any more: until then this
+// eviction may fail, be given up, or find it changed, and a removal would take it at the next
+// rebuild.
 Result<void> SegmentEviction::settle() {
   LARDER_CHECK_OK(leave_tombstones());
   if (carried_bytes_ == 0) return {};
@@ -303,15 +313,38 @@ Result<void> SegmentEviction::swing_one(Item& item, const Step& step) {
   if (item.fate == Fate::carry) {
     LARDER_CHECK_OK(index.publish(tag, place_word(item), item.moved_to, always_other));
   } else if (item.fate == Fate::drop) {
-    LARDER_TRY(const Published withdrawn, index.withdraw(tag, place_word(item)));
-    if (withdrawn == Published::done) {
-      parts_.shelf.count_entries(-1);
-      tell(item, step);
-    } else {
-      item.fate = Fate::dead;
-    }
+    LARDER_CHECK_OK(drop(item, step));
   }
   return {};
+}
+
+// As withdraw_alone: the removal when the slot is empty. One that cannot be written leaves the
+// entry where it was.
+Result<void> SegmentEviction::drop(Item& item, const Step& step) {
+  Shelf& shelf = parts_.shelf;
+  const std::uint64_t tag = item.entry.slot_tag;
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word(item)));
+  if (withdrawn != Published::done) {
+    item.fate = Fate::dead;
+    return {};
+  }
+  auto left = item.needs_removal ? leave_tombstone(item) : Result<void>();
+  if (!left) {
+    (void)shelf.index().publish(tag, 0, place_word(item), always_other);
+    return left;
+  }
+  has_removals_ = has_removals_ || item.needs_removal;
+  shelf.count_entries(-1);
+  tell(item, step);
+  return {};
+}
+
+// Before their entries' records go, the removals have to be on the disk.
+Result<void> SegmentEviction::bury() {
+  if (!has_removals_) return {};
+  // For a rebuild that has read the segment before.
+  parts_.shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  return sync_carried(parts_.shelf, parts_.carriers);
 }
 
 void SegmentEviction::tell(const Item& item, const Step& step) {
@@ -321,7 +354,6 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
     step.gone.push_back(nameless(std::uint64_t{item.entry.hit_units} * pack_unit_bytes));
     return;
   }
-  if (record.kind == format::RecordKind::large) drop_large(parts_.shelf, record);
   step.gone.push_back(gone_of(record, item.reason, parts_.file_system.now_s()));
 }
 

@@ -113,7 +113,7 @@ class SegmentEviction {
   std::uint64_t carried_bytes() const noexcept { return carried_bytes_; }
 
  private:
-  enum class Phase { copy, settle, swing, leave, gone };
+  enum class Phase { copy, settle, swing, bury, leave, gone };
   enum class Fate : std::uint8_t { unseen, dead, carry, drop };
   struct Item {
     format::SummaryEntry entry;
@@ -121,6 +121,7 @@ class SegmentEviction {
     Fate fate = Fate::unseen;
     EvictionReason reason = EvictionReason::bytes;
     bool visited = false;
+    bool needs_removal = false;  // when it has been dropped
   };
 
   SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,
@@ -142,12 +143,14 @@ class SegmentEviction {
 
   Result<bool> swing(const Step& step);
   Result<void> swing_one(Item& item, const Step& step);
+  Result<void> drop(Item& item, const Step& step);
   void tell(const Item& item, const Step& step);
   Result<void> forget_unlisted(const Step& step);
 
+  Result<void> bury();
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
-  void drop_dead_large();
+  void drop_large_files();
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;
@@ -159,6 +162,7 @@ class SegmentEviction {
   std::size_t next_ = 0;
   std::uint64_t carried_bytes_ = 0;
   bool leaves_out_tombstones_ = false;
+  bool has_removals_ = false;  // of entries that lived until now
   bool is_unreadable_ = false;
   std::vector<std::byte> buffer_;
 };

@@ -183,7 +183,7 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   }
   LARDER_CHECK_OK(sweep(looks_of_sweep, caller));
   if (!current_) {
-    LARDER_TRY(const bool picked, pick(caller));
+    LARDER_TRY(const bool picked, pick({.tolerated_bytes = parts_.segment_bytes}, caller));
     if (!picked) return false;
   }
   LARDER_CHECK_OK(advance(std::clamp(put_bytes * step_factor, least_step, largest_step), caller));

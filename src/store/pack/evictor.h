@@ -111,8 +111,13 @@ class Evictor {
   bool is_time_for_age() noexcept;
 
   // evictor_pick.cc
-  Result<bool> pick(Caller& caller);
-  Result<bool> pick_for(EvictionReason reason, Caller& caller);
+  struct Care {
+    LargeFiles large_files = LargeFiles::as_kept;
+    std::uint64_t tolerated_bytes =
+        0;  // over the budget, before what this process writes has to go
+  };
+  Result<bool> pick(const Care& care, Caller& caller);
+  Result<bool> pick_for(EvictionReason reason, const Care& care, Caller& caller);
   Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
   Result<bool> pick_aged(Caller& caller);
   Result<bool> pick_suspect();
@@ -154,7 +159,7 @@ class Evictor {
   Result<void> prove(const format::SegmentName& name);
   Result<void> trim(const format::SegmentName& name);
   void trim_abandoned(const OnDisk& disk);
-  Result<void> sweep_unused_large(Caller& caller, std::int64_t least_age_s);
+  void sweep_unused_large(Caller& caller);
 
   const Parts parts_;
   const std::uint64_t account_step_;

@@ -17,9 +17,8 @@ namespace {
 using store_directory::LockOffset;
 
 constexpr auto patience = std::chrono::seconds(5);  // with other processes' steps
-constexpr std::int64_t least_age_of_leftover_s = 3600;
-constexpr std::uint64_t least_ahead = 64u << 10;  // else it is the file system's own
-constexpr std::uint64_t hollow_fraction = 4;      // of a segment: less than that lives
+constexpr std::uint64_t least_ahead = 64u << 10;    // else it is the file system's own
+constexpr std::uint64_t hollow_fraction = 4;        // of a segment: less than that lives
 
 }  // namespace
 
@@ -31,7 +30,7 @@ Result<void> Evictor::keep_up(Caller& caller) {
   for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
     LARDER_CHECK_OK(finish_current(caller));
     LARDER_CHECK_OK(sweep(~0ull, caller));
-    LARDER_TRY(const bool picked, pick(caller));
+    LARDER_TRY(const bool picked, pick({.large_files = LargeFiles::one_by_one}, caller));
     if (!picked) break;
   }
   return finish_current(caller);
@@ -125,10 +124,12 @@ Result<void> Evictor::prove_abandoned() {
   return {};
 }
 
-Result<void> Evictor::sweep_unused_large(Caller& caller, std::int64_t least_age_s) {
-  return sweep_large(parts_.shelf, parts_.file_system.now_s(), least_age_s, [&] {
+// What cannot be swept now keeps nothing else from being done, and is told.
+void Evictor::sweep_unused_large(Caller& caller) {
+  auto swept = sweep_large(parts_.shelf, [&] {
     return secure_all({.shelf = parts_.shelf, .carriers = carriers_, .sync_own = caller.sync_own});
   });
+  if (!swept) caller.refused.push_back(std::move(swept).error());
 }
 
 Result<void> Evictor::write_anew(const format::SegmentName& name) {
@@ -148,10 +149,11 @@ Result<void> Evictor::maintain(Caller& caller) {
   LARDER_TRY(const auto held, wait_for_turn(patience));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
+  // Before anything that somebody can ask for.
+  sweep_unused_large(caller);
   LARDER_CHECK_OK(keep_up(caller));
   LARDER_CHECK_OK(compact_hollow(caller));
   LARDER_CHECK_OK(prove_abandoned());
-  LARDER_CHECK_OK(sweep_unused_large(caller, least_age_of_leftover_s));
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_leftovers();
   }

@@ -127,14 +127,14 @@ Result<bool> Evictor::release_own(Caller& caller, Release release) {
 }
 
 // Where nobody else has a segment to spare, this process may be holding them all: those that only
-// wait for a sync first; what is being written when there is more of it than one segment.
-Result<bool> Evictor::pick_for(EvictionReason reason, Caller& caller) {
-  LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
+// wait for a sync first; what is being written when there is more of it than is tolerated.
+Result<bool> Evictor::pick_for(EvictionReason reason, const Care& care, Caller& caller) {
+  LARDER_TRY(const OnDisk disk, measure(care.large_files));
   if (!reason_to_evict()) return false;
   trim_abandoned(disk);
   LARDER_TRY(bool picked, pick_from(disk, reason));
   for (const Release release : {Release::synced, Release::sealed_and_synced}) {
-    const bool may_seal = bytes_over() > parts_.segment_bytes;
+    const bool may_seal = bytes_over() > care.tolerated_bytes;
     if (picked || (release == Release::sealed_and_synced && !may_seal)) break;
     LARDER_TRY(const bool released, release_own(caller, release));
     if (!released) break;
@@ -202,7 +202,7 @@ Result<bool> Evictor::pick_suspect() {
   return false;
 }
 
-Result<bool> Evictor::pick(Caller& caller) {
+Result<bool> Evictor::pick(const Care& care, Caller& caller) {
   LARDER_TRY(const bool is_suspect, pick_suspect());
   if (is_suspect) return true;
   if (const auto hollow = sweep_.take_hollow()) {
@@ -210,7 +210,7 @@ Result<bool> Evictor::pick(Caller& caller) {
     if (begun) return true;
   }
   if (const auto reason = reason_to_evict()) {
-    LARDER_TRY(const bool picked, pick_for(*reason, caller));
+    LARDER_TRY(const bool picked, pick_for(*reason, care, caller));
     if (picked) return true;
   }
   return parts_.budget.max_age_s ? pick_aged(caller) : Result<bool>(false);

@@ -138,6 +138,8 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
+  // Before anything that somebody can ask for.
+  sweep_unused_large(caller);
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
@@ -178,7 +180,7 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
   LARDER_CHECK_OK(withdraw_left(all, caller));
   // Those of what is put meanwhile stay.
-  LARDER_CHECK_OK(sweep_unused_large(caller, 0));
+  sweep_unused_large(caller);
   return finish_report(gone_before, caller);
 }
 

@@ -76,15 +76,12 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
   return std::unexpected(flushed.error());
 }
 
-Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s,
-                         const std::function<Result<void>()>& secure_all) {
+Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all) {
   LARDER_TRY(const auto used, files_in_use(shelf));
   if (!used) return {};
   std::vector<Fingerprint> unused;
   LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
-    if (!used->contains(file.fingerprint) && now_s - file.last_used_s >= least_age_s) {
-      unused.push_back(file.fingerprint);
-    }
+    if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
     return Visit::go_on;
   }));
   if (!unused.empty()) LARDER_CHECK_OK(secure_all());

@@ -23,12 +23,11 @@ void drop_large(Shelf& shelf, const format::Record& record);
 // them is not there as it should be, or is being changed by somebody.
 Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
 
-// Removes files that nothing leads to and that have not been touched for `least_age_s`: a process
-// was killed between storing and publishing, or could not take a file away. The record that led to
+// Removes files that nothing leads to: a process was killed between storing and publishing, or
+// could not take a file away. Who is about to lead to one holds its lock. The record that led to
 // one may still be what a power cut would leave: so when there is anything to remove, `secure_all`
 // first makes durable what replaced it. Its error is returned, and all files stay.
-Result<void> sweep_large(Shelf& shelf, std::int64_t now_s, std::int64_t least_age_s,
-                         const std::function<Result<void>()>& secure_all);
+Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all);
 
 }  // namespace larder::pack_store
 

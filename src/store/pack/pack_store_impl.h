@@ -149,6 +149,7 @@ class PackStoreImpl final : public PackStore {
                            const PutOptions& options);
   Result<void> write_until_published(Writing& writing);
   void count_put(const Writing& writing);
+  Result<Done> put_large_once(Shelf& shelf, Writing& writing);
   Result<Done> put_once(Shelf& shelf, Writing& writing);
   Result<Done> examine(Shelf& shelf, Writing& writing);
   Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);

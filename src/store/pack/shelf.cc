@@ -36,6 +36,8 @@ constexpr auto creation_wait = std::chrono::seconds(10);
 
 // More than any store will ever give out: a damaged word.
 constexpr std::uint64_t believable_sequence = 1ull << 62;
+// After a power cut `state` may be behind the records of a segment that cannot be read now.
+constexpr std::uint64_t beyond_what_is_unread = 1ull << 40;
 
 // "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve
 // are for directories, index, state, locks and the segments on their way.
@@ -328,10 +330,12 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   };
   // A segment that could not be read, or is gone for a while, may hold higher ones.
   const std::uint64_t known = state_->word(StateWord::sequence).load();
-  const std::uint64_t next = rebuilt.highest_sequence + 1;
+  const std::uint64_t next =
+      rebuilt.highest_sequence + 1 + (rebuilt.is_complete ? 0 : beyond_what_is_unread);
   raise(StateWord::sequence, known < believable_sequence ? std::max(next, known) : next);
   raise(StateWord::next_segment, rebuilt.next_segment);
-  state_->word(StateWord::entries).store(rebuilt.entries);
+  // Beside others, who count as they go, the next recount of an eviction sets it right.
+  if (alone) state_->word(StateWord::entries).store(rebuilt.entries);
   // A session that never ends: the next who is alone reads the segments again.
   if (alone) state_->word(StateWord::open_sessions).store(0);
   if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);

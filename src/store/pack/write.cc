@@ -8,6 +8,7 @@
 #include "format/codec.h"
 #include "store/directory/explain.h"
 #include "store/pack/evict_usage.h"
+#include "store/pack/large_files.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -149,18 +150,24 @@ Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writ
   return undisturbed ? Done::yes : Done::no;
 }
 
-Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing) {
-  LARDER_TRY(const Done there, examine(shelf, writing));
-  if (there == Done::yes) return writing.is_large() ? rely_on_large(shelf, writing) : there;
-  LARDER_CHECK_OK(shelf.prepare_to_change());
-  if (!writing.is_large()) return append_and_publish(shelf, writing);
+// Until something leads to the file, nobody may take it for one that nothing leads to.
+Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing& writing) {
   const format::Record& record = writing.record;
-  // Until something leads to the file, nobody may take it for one that nothing leads to.
   const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
   LARDER_TRY(const auto held,
              shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
   LARDER_CHECK_OK(store_large(shelf, writing, key));
   return append_and_publish(shelf, writing);
+}
+
+Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing) {
+  LARDER_TRY(const Done there, examine(shelf, writing));
+  if (there == Done::yes) return writing.is_large() ? rely_on_large(shelf, writing) : there;
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  if (!writing.is_large()) return append_and_publish(shelf, writing);
+  auto done = put_large_once(shelf, writing);
+  if (!done) drop_large(shelf, writing.record);
+  return done;
 }
 
 void PackStoreImpl::count_put(const Writing& writing) {
