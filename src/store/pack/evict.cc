@@ -6,11 +6,22 @@
 
 namespace larder::pack_store {
 
-Evictor::Caller PackStoreImpl::caller(Shelf& shelf) {
-  return {.sync_own = [this, &shelf] {
-    const auto synced = sync_shelf(state(), shelf);
-    return synced && *synced == Synced::all;
-  }};
+// While it rests, others may leave the shelf.
+Evictor::Caller PackStoreImpl::caller(Shelf& shelf, ReadEpochs::Guard& guard) {
+  std::shared_ptr<Shelf> held;
+  {
+    const std::unique_lock lock(state().shelf_mutex, std::try_to_lock);
+    if (lock && state().owned_shelf.get() == &shelf) held = state().owned_shelf;
+  }
+  return {.sync_own =
+              [this, &shelf] {
+                const auto synced = sync_shelf(state(), shelf);
+                return synced && *synced == Synced::all;
+              },
+          .rest =
+              [this, &guard, held] {
+                if (held) state().epochs.renew(guard);
+              }};
 }
 
 // Without any lock held. What threw on its way has let go of entries all the same: hence the guards
@@ -28,18 +39,19 @@ void PackStoreImpl::tell(const Evictor::Caller& evicted) {
 }
 
 // A put has been done, whatever becomes of the eviction after it.
-Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes) {
+Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes,
+                                    ReadEpochs::Guard& guard) {
   if (shelf.writers().is_behind()) LARDER_CHECK_OK(sync_shelf(state(), shelf));
   if (!shelf.evictor().is_due(put_bytes)) return {};
-  Evictor::Caller evicting = caller(shelf);
+  Evictor::Caller evicting = caller(shelf, guard);
   const auto kept = guarded([&] { return shelf.evictor().keep_budget(put_bytes, evicting); });
   tell(evicting);
   if (!kept) log(LogLevel::warning, options_.directory + ": eviction: " + kept.error().message);
   return {};
 }
 
-bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes) {
-  Evictor::Caller evicting = caller(shelf);
+bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard) {
+  Evictor::Caller evicting = caller(shelf, guard);
   const auto made = guarded([&] { return shelf.evictor().make_room(put_bytes, evicting); });
   tell(evicting);
   return made.value_or(false);
@@ -47,13 +59,14 @@ bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes) {
 
 Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
-    const auto guard = state().epochs.enter();
+    const ReadEpochs::Collector collector(state().epochs);
+    auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     const bool is_empty = shelf == nullptr || (dry_run == DryRun::yes && !shelf->has_segments());
     if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
-    Evictor::Caller evicting = caller(*shelf);
+    Evictor::Caller evicting = caller(*shelf, guard);
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);
     return report;
@@ -62,11 +75,12 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
 
 Result<PruneReport> PackStoreImpl::clear() {
   return guarded([&]() -> Result<PruneReport> {
-    const auto guard = state().epochs.enter();
+    const ReadEpochs::Collector collector(state().epochs);
+    auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr) return PruneReport{};
     LARDER_CHECK_OK(shelf_for_writing());
-    Evictor::Caller evicting = caller(*shelf);
+    Evictor::Caller evicting = caller(*shelf, guard);
     auto report = guarded([&] { return shelf->evictor().clear(evicting); });
     tell(evicting);
     return report;
@@ -75,12 +89,12 @@ Result<PruneReport> PackStoreImpl::clear() {
 
 Result<void> PackStoreImpl::maintain() {
   return guarded([&]() -> Result<void> {
-    const auto guard = state().epochs.enter();
+    const ReadEpochs::Collector collector(state().epochs);
+    auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
-    Evictor::Caller evicting = caller(*shelf);
+    Evictor::Caller evicting = caller(*shelf, guard);
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting);
-    state().epochs.collect();
     return kept;
   });
 }

@@ -14,6 +14,7 @@ using format::Location;
 // Beside the record, in the summary of the segment that it is carried to.
 constexpr std::uint64_t bytes_beside_record = format::summary_entry_bytes;
 
+// In the order of their places, so that each segment is opened once.
 Result<std::vector<std::uint64_t>> words_of(Shelf& shelf) {
   LARDER_TRY(IndexTable* const table, shelf.index().table());
   std::vector<std::uint64_t> words;
@@ -21,6 +22,7 @@ Result<std::vector<std::uint64_t>> words_of(Shelf& shelf) {
     const std::uint64_t word = table->word_at(slot) & ~format::frozen_bit;
     if ((word & format::place_mask) != 0) words.push_back(word);
   }
+  std::ranges::sort(words, {}, [](std::uint64_t word) { return word & format::place_mask; });
   return words;
 }
 
@@ -55,8 +57,9 @@ Result<PrunePlan> PrunePlan::make(const Parts& parts) {
 // In the order in which they leave.
 Result<void> PrunePlan::find_entries(const Parts& parts) {
   LARDER_TRY(const auto words, words_of(parts.shelf));
+  std::shared_ptr<Segment> keep;
   for (const std::uint64_t word : words) {
-    const auto record = describe_record(parts.shelf, Location::of(word));
+    const auto record = describe_record(parts.shelf, Location::of(word), keep);
     const auto source = sources_.find(Location::of(word).segment);
     if (!record || source == sources_.end()) continue;
     const bool is_large = record->kind == format::RecordKind::large;

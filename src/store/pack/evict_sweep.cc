@@ -81,7 +81,8 @@ Result<bool> EntrySweep::let_go_of_damaged(const Place& place, std::vector<Gone>
 
 // False when it stays.
 Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
-                                std::vector<format::Record>& withdrawn) {
+                                std::vector<format::Record>& withdrawn,
+                                std::shared_ptr<Segment>& keep) {
   Shelf& shelf = parts_.shelf;
   LARDER_TRY(const auto word, find_word(shelf, place.slot_tag, place.word));
   if (!word) return false;
@@ -92,7 +93,7 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
     kept_bytes_ += location.hit_bytes();
     return false;
   }
-  const auto record = describe_record(shelf, location);
+  const auto record = describe_record(shelf, location, keep);
   if (!record) return let_go_of_damaged(place, gone);
   const std::int64_t now_s = parts_.file_system.now_s();
   LARDER_TRY(const bool left, withdraw_alone(shelf, *record, place.word, now_s));
@@ -104,6 +105,7 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
 
 Result<void> EntrySweep::go_round(const Step& step, std::vector<format::Record>& withdrawn) {
   std::uint64_t entries = step.entries;
+  std::shared_ptr<Segment> keep;
   // The first round may only take marks away. What no segment tells of is not found in any.
   std::uint64_t last_round = rounds_ + 2;
   for (std::uint64_t looks = step.looks; entries > 0 && looks > 0 && rounds_ <= last_round;
@@ -113,7 +115,7 @@ Result<void> EntrySweep::go_round(const Step& step, std::vector<format::Record>&
       if (!any) return {};
       continue;
     }
-    LARDER_TRY(const bool left, let_go(places_[next_++], step.gone, withdrawn));
+    LARDER_TRY(const bool left, let_go(places_[next_++], step.gone, withdrawn, keep));
     if (!left) continue;
     --entries;
     last_round = rounds_ + 2;

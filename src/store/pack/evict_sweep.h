@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -44,7 +45,7 @@ class EntrySweep {
   Result<bool> go_to_next_segment();
   Result<void> read_segment(const format::SegmentName& name);
   Result<bool> let_go(const Place& place, std::vector<Gone>& gone,
-                      std::vector<format::Record>& withdrawn);
+                      std::vector<format::Record>& withdrawn, std::shared_ptr<Segment>& keep);
   Result<bool> let_go_of_damaged(const Place& place, std::vector<Gone>& gone);
   Result<void> go_round(const Step& step, std::vector<format::Record>& withdrawn);
   void judge_passed();

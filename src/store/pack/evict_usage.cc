@@ -91,6 +91,11 @@ Result<std::optional<std::uint64_t>> find_place(Shelf& shelf, std::uint64_t tag)
 
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location) {
   std::shared_ptr<Segment> keep;
+  return describe_record(shelf, location, keep);
+}
+
+std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location,
+                                              std::shared_ptr<Segment>& keep) {
   const auto segment = shelf.segments().find(location.segment, keep);
   if (!segment || !(*segment)->covers(location.offset_bytes(), location.hit_bytes())) {
     return std::nullopt;

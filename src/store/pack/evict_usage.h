@@ -3,6 +3,7 @@
 #define LARDER_STORE_PACK_EVICT_USAGE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -42,6 +43,9 @@ Result<std::optional<std::uint64_t>> find_place(Shelf& shelf, std::uint64_t tag)
 
 // The header there; nullopt when it is damaged or gone.
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location);
+// The same, one after another in the order of their segments; `keep` as in SegmentTable::find.
+std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location,
+                                              std::shared_ptr<Segment>& keep);
 
 // What goes away meanwhile is not counted. Files of their own are known from the usage that their
 // store keeps, or found one by one.

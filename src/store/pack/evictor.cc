@@ -163,6 +163,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
 
 Result<void> Evictor::finish_current(Caller& caller) {
   while (current_) LARDER_CHECK_OK(advance(largest_step, caller));
+  caller.rest();
   return {};
 }
 

@@ -25,6 +25,7 @@
 #include <span>
 #include <vector>
 
+#include "store/pack/evict_alone.h"
 #include "store/pack/evict_older.h"
 #include "store/pack/evict_prune.h"
 #include "store/pack/evict_segment.h"
@@ -50,6 +51,9 @@ class Evictor {
   // What the store lends, and what it shall tell its listener afterwards.
   struct Caller {
     std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
+    // Lets go of the guard of the epochs for a moment, so that what has left is closed. Nothing of
+    // the index and no segment of the table may be in use.
+    std::function<void()> rest;
     std::vector<Gone> gone = {};
     std::vector<Error> refused = {};  // why segments stay that should have left
   };
@@ -145,7 +149,8 @@ class Evictor {
   Result<void> carry_out(const PrunePlan& plan, Caller& caller);
   Result<void> evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
                            Caller& caller);
-  Result<void> renew(const std::vector<std::uint64_t>& place_words);
+  Result<void> renew(const std::vector<std::uint64_t>& place_words, Caller& caller);
+  Result<void> lead_to(std::vector<Renewal>& renewed);
   Result<void> withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller);
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);

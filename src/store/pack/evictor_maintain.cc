@@ -140,7 +140,7 @@ Result<void> Evictor::write_anew(const format::SegmentName& name) {
   if (!begun) {
     return std::unexpected(Error{.code = Errc::timed_out, .message = "somebody else holds it"});
   }
-  Caller caller{.sync_own = [] { return true; }};
+  Caller caller{.sync_own = [] { return true; }, .rest = [] {}};
   return finish_current(caller);
 }
 

@@ -3,7 +3,6 @@
 #include <array>
 
 #include "base/try.h"
-#include "store/pack/evict_alone.h"
 #include "store/pack/evictor.h"
 #include "store/pack/segment_leftovers.h"
 
@@ -67,13 +66,23 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
 }
 
 // In segments that other processes write.
-Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words) {
-  Shelf& shelf = parts_.shelf;
+Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words, Caller& caller) {
   std::vector<Renewal> renewed;
   for (const std::uint64_t word : place_words) {
-    LARDER_TRY(const auto copied, copy_alone(shelf, carriers_, word, parts_.file_system.now_s()));
+    LARDER_TRY(const auto copied,
+               copy_alone(parts_.shelf, carriers_, word, parts_.file_system.now_s()));
     if (copied) renewed.push_back(*copied);
+    if (!carriers_.is_behind()) continue;
+    // Each segment that waits for its sync is open.
+    LARDER_CHECK_OK(lead_to(renewed));
+    caller.rest();
   }
+  return lead_to(renewed);
+}
+
+// From the originals to the copies.
+Result<void> Evictor::lead_to(std::vector<Renewal>& renewed) {
+  Shelf& shelf = parts_.shelf;
   if (renewed.empty()) return {};
   LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_CHECK_OK(sync_carried(shelf, carriers_));
@@ -81,6 +90,7 @@ Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words) {
     // Changed meanwhile: the copy is as dead as the original.
     LARDER_CHECK_OK(shelf.index().publish(each.slot_tag, each.from, each.to, always_other));
   }
+  renewed.clear();
   return {};
 }
 
@@ -108,7 +118,7 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
   for (const format::SegmentName& name : names) {
     LARDER_CHECK_OK(evict_whole(name, {.judge = judge}, caller));
   }
-  LARDER_CHECK_OK(renew(plan.renewed()));
+  LARDER_CHECK_OK(renew(plan.renewed(), caller));
   return withdraw_left(plan.leaving(), caller);
 }
 

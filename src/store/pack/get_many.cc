@@ -21,6 +21,7 @@ struct Asked {
   Lookup* answer = nullptr;
   std::uint64_t tag = 0;
   Found found = {};
+  format::SegmentKey key = {};
   ArtifactBuffer buffer = {};
   std::span<const std::byte> read = {};  // of the buffer
 
@@ -44,20 +45,21 @@ bool probe(Shelf& shelf, Asked& asked) {
   return false;
 }
 
-// Whether there are bytes to look at.
-bool read_one(Shelf& shelf, Asked& asked) {
-  Found& found = asked.found;
-  const auto segment = shelf.segments().find(found.location.segment, found.keep);
+// Whether there are bytes to look at. `keep` is that of the one before: no batch has more than one
+// segment open that the table had no room for.
+bool read_one(Shelf& shelf, Asked& asked, std::shared_ptr<Segment>& keep) {
+  const Found& found = asked.found;
+  const auto segment = shelf.segments().find(found.location.segment, keep);
   if (!segment) return false;
-  found.segment = *segment;
-  if (!found.segment->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
+  if (!(*segment)->covers(found.location.offset_bytes(), found.location.hit_bytes())) {
     return false;
   }
+  asked.key = (*segment)->key();
   auto buffer = ArtifactBuffer::allocate(found.location.hit_bytes());
   if (!buffer) return false;
   asked.buffer = *std::move(buffer);
   const auto count =
-      found.segment->file()->read_at(asked.buffer.bytes(), found.location.offset_bytes());
+      (*segment)->file()->read_at(asked.buffer.bytes(), found.location.offset_bytes());
   if (!count) return false;
   asked.read = asked.buffer.bytes().first(*count);
   return true;
@@ -75,7 +77,7 @@ std::size_t decode_headers(std::span<Asked*> read) {
   std::array<format::HeaderToDecode, batch_size> headers;
   for (std::size_t i = 0; i < read.size(); ++i) {
     headers[i] = {.header = read[i]->read,
-                  .key = &read[i]->found.segment->key(),
+                  .key = &read[i]->key,
                   .place = read[i]->found.location.place,
                   .record = &read[i]->found.record};
   }
@@ -126,8 +128,9 @@ void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerp
   std::array<bool, batch_size> is_good = {};
   std::array<Asked*, batch_size> read;
   std::size_t count = 0;
+  std::shared_ptr<Segment> keep;
   for (Asked* asked : found) {
-    if (read_one(shelf, *asked)) read[count++] = asked;
+    if (read_one(shelf, *asked, keep)) read[count++] = asked;
   }
   count = decode_headers(std::span(read).first(count));
   for (std::size_t i = 0; i < count; ++i) {

@@ -203,7 +203,8 @@ class PackStoreImpl final : public PackStore {
   };
   using OddSlots = std::map<std::uint32_t, std::vector<OddSlot>>;  // by segment
   static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, std::uint64_t tag,
-                                                          std::uint64_t word);
+                                                          std::uint64_t word,
+                                                          std::shared_ptr<Segment>& keep);
   // What leads to no entry that can be shown; nullopt when the visitor wanted no more.
   static Result<std::optional<OddSlots>> walk(Shelf& shelf, const EntryVisitor& visitor);
   void tell_odd(Shelf& shelf, const OddSlots& odd);
@@ -222,9 +223,9 @@ class PackStoreImpl final : public PackStore {
                               const std::vector<OddSlot>& slots);
 
   // evict.cc
-  bool make_room(Shelf& shelf, std::uint64_t put_bytes);
-  Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes);
-  Evictor::Caller caller(Shelf& shelf);
+  bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
+  Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
+  Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);
 
   void log(LogLevel level, const std::string& line) const;

@@ -62,4 +62,15 @@ bool ReadEpochs::collect() {
   return !free.empty();
 }
 
+std::size_t ReadEpochs::waiting() {
+  const std::lock_guard lock(mutex_);
+  return retired_.size();
+}
+
+void ReadEpochs::renew(Guard& guard) noexcept {
+  guard.readers_->fetch_sub(1, std::memory_order_release);
+  collect();
+  guard.readers_ = &raise();
+}
+
 }  // namespace larder::pack_store

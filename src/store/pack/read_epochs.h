@@ -30,22 +30,37 @@ class ReadEpochs {
     ~Guard() { readers_->fetch_sub(1, std::memory_order_release); }
 
    private:
+    friend class ReadEpochs;
     std::atomic<std::uint64_t>* readers_;
   };
 
   // What the reader loads afterwards (with seq_cst) stays alive until the guard goes.
-  Guard enter() noexcept {
-    Line& line = lines_[line_of_this_thread()];
-    auto& readers = line.readers[epoch_.load(std::memory_order_relaxed) & 1];
-    readers.fetch_add(1, std::memory_order_seq_cst);
-    return Guard(readers);
-  }
+  Guard enter() noexcept { return Guard(raise()); }
+
+  // Lets go of the guard, frees what can be freed then, and takes it again: what was loaded under
+  // it may be gone.
+  void renew(Guard& guard) noexcept;
+
+  // Frees at its end what a guard that was taken after it, and ended before, had kept.
+  class Collector {
+   public:
+    explicit Collector(ReadEpochs& epochs) noexcept : epochs_(epochs) {}
+    Collector(const Collector&) = delete;
+    Collector& operator=(const Collector&) = delete;
+    ~Collector() { epochs_.collect(); }
+
+   private:
+    ReadEpochs& epochs_;
+  };
 
   // Takes charge of something that no new reader can find any more. Frees what nobody can see.
   void retire(std::shared_ptr<const void> object) noexcept;
 
   // Frees what can be freed now; whether anything was.
   bool collect();
+
+  // How much was retired and is not freed yet.
+  std::size_t waiting();
 
  private:
   struct Retired {
@@ -54,6 +69,13 @@ class ReadEpochs {
   };
 
   static constexpr std::size_t line_count = 32;
+
+  std::atomic<std::uint64_t>& raise() noexcept {
+    Line& line = lines_[line_of_this_thread()];
+    auto& readers = line.readers[epoch_.load(std::memory_order_relaxed) & 1];
+    readers.fetch_add(1, std::memory_order_seq_cst);
+    return readers;
+  }
 
   static std::size_t line_of_this_thread() noexcept;
   bool drained(std::uint64_t parity) const noexcept;

@@ -79,13 +79,18 @@ Result<void> secure_all(const SecureParts& parts) {
     return true;
   }));
   LARDER_TRY(IndexTable* const table, shelf.index().table());
+  std::map<std::uint32_t, bool> is_durable;  // asked once: each may have to be opened for it
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0) continue;
     const auto location = format::Location::of(word);
-    std::shared_ptr<Segment> keep;
-    const auto segment = shelf.segments().find(location.segment, keep);
-    if (!segment || !(*segment)->is_known_durable()) all[location.segment].add(shelf, location);
+    const auto [known, is_new] = is_durable.try_emplace(location.segment, false);
+    if (is_new) {
+      std::shared_ptr<Segment> keep;
+      const auto segment = shelf.segments().find(location.segment, keep);
+      known->second = segment && (*segment)->is_known_durable();
+    }
+    if (!known->second) all[location.segment].add(shelf, location);
   }
   for (const auto& [number, there] : all) LARDER_CHECK_OK(secure(parts, number, there));
   return {};

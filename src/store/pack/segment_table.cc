@@ -1,13 +1,25 @@
 #include "store/pack/segment_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/try.h"
 
 namespace larder::pack_store {
+namespace {
+
+// How many may be on their way out. Of one thread that reads in turn, two are.
+constexpr std::size_t least_leaving = 2;
+constexpr std::size_t leaving_fraction = 16;
+
+std::size_t kept_limit_of(std::size_t limit) noexcept {
+  return limit - std::min(limit / 2, std::max(least_leaving, limit / leaving_fraction));
+}
+
+}  // namespace
 
 SegmentTable::SegmentTable(ReadEpochs& epochs, std::size_t limit, Open open)
-    : epochs_(epochs), limit_(limit), open_(std::move(open)) {}
+    : epochs_(epochs), limit_(limit), kept_limit_(kept_limit_of(limit)), open_(std::move(open)) {}
 
 // With mutex_ held. Readers that see the segment now may go on.
 void SegmentTable::empty(Way& way) {
@@ -29,9 +41,18 @@ bool SegmentTable::close_one() {
   return false;
 }
 
+// With mutex_ held. Makes some where it may.
+bool SegmentTable::has_room() {
+  if (count_ + epochs_.waiting() >= limit_) {
+    epochs_.collect();
+    if (count_ + epochs_.waiting() >= limit_) return false;
+  }
+  return count_ < kept_limit_ || close_one();
+}
+
 // With mutex_ held. False when there is no room.
 bool SegmentTable::place(const std::shared_ptr<Segment>& segment, bool is_kept) {
-  if (!is_kept && count_ >= limit_ && !close_one()) return false;
+  if (!is_kept && !has_room()) return false;
   Set& set = sets_[segment->number() % sets];
   Way* chosen = nullptr;
   for (Way& way : set) {
@@ -54,6 +75,8 @@ bool SegmentTable::place(const std::shared_ptr<Segment>& segment, bool is_kept) 
 Result<Segment*> SegmentTable::find_slowly(std::uint32_t number, std::shared_ptr<Segment>& keep) {
   const std::lock_guard lock(mutex_);
   if (Segment* const open = look_up(number)) return open;
+  if (keep && keep->number() == number) return keep.get();
+  keep.reset();
   LARDER_TRY(keep, open_(number));
   place(keep, false);
   return keep.get();

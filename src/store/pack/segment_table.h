@@ -1,4 +1,9 @@
 // The segments that this process has open, found by number without a lock.
+//
+// One that is pushed out under readers stays open until they have ended, and so does what they keep
+// from being freed besides: it counts against the limit. A reader that goes through many segments
+// would else have all of them open in the end; when there is no room left, it gets them for itself,
+// one by one.
 #ifndef LARDER_STORE_PACK_SEGMENT_TABLE_H_
 #define LARDER_STORE_PACK_SEGMENT_TABLE_H_
 
@@ -20,11 +25,11 @@ class SegmentTable {
  public:
   using Open = std::function<Result<std::shared_ptr<Segment>>(std::uint32_t number)>;
 
-  // Keeps at most `limit` of them open, those of add() not counted.
+  // Keeps at most `limit` of them open, those of add() not counted, but those that were pushed out.
   SegmentTable(ReadEpochs& epochs, std::size_t limit, Open open);
 
-  // Opened now if need be. `keep` holds one that found no room in the table. Errors as
-  // Segment::open.
+  // Opened now if need be. `keep` holds one that found no room in the table: who asks for the same
+  // one again and again passes the same `keep`. Errors as Segment::open.
   Result<Segment*> find(std::uint32_t number, std::shared_ptr<Segment>& keep) {
     if (Segment* const open = look_up(number)) return open;
     return find_slowly(number, keep);
@@ -65,11 +70,13 @@ class SegmentTable {
 
   Result<Segment*> find_slowly(std::uint32_t number, std::shared_ptr<Segment>& keep);
   bool place(const std::shared_ptr<Segment>& segment, bool is_kept);
+  bool has_room();
   bool close_one();
   void empty(Way& way);
 
   ReadEpochs& epochs_;
   const std::size_t limit_;
+  const std::size_t kept_limit_;  // the rest is for those that were pushed out
   const Open open_;
   std::mutex mutex_;
   std::size_t count_ = 0;  // guarded by mutex_: those not kept

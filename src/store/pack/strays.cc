@@ -182,6 +182,7 @@ Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair rep
     if (repair == Repair::yes && options_.access == Access::read_only) {
       return std::unexpected(store_directory::opened_read_only(options_.directory));
     }
+    const ReadEpochs::Collector collector(state().epochs);
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr || !shelf->has_segments()) return {};

@@ -1,7 +1,9 @@
 // visit, and what it cannot show.
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -10,6 +12,24 @@
 namespace larder::pack_store {
 namespace {
 
+constexpr std::uint64_t slots_at_once = 1u << 16;
+
+struct Place {
+  std::uint64_t word = 0;
+  std::uint64_t slot = 0;
+};
+
+// In the order of their places, so that each segment is opened once.
+std::vector<Place> places_of(const IndexTable& table, std::uint64_t first, std::uint64_t last) {
+  std::vector<Place> places;
+  for (std::uint64_t slot = first; slot < last; ++slot) {
+    const std::uint64_t word = table.word_at(slot) & format::place_mask;
+    if (word != 0) places.push_back({.word = word, .slot = slot});
+  }
+  std::ranges::sort(places, {}, &Place::word);
+  return places;
+}
+
 bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
   return found.record.kind != format::RecordKind::removed &&
          shelf.tag_of(found.record.fingerprint) == tag;
@@ -17,11 +37,10 @@ bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
 
 }  // namespace
 
-std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(Shelf& shelf,
-                                                                               std::uint64_t tag,
-                                                                               std::uint64_t word) {
+std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
+    Shelf& shelf, std::uint64_t tag, std::uint64_t word, std::shared_ptr<Segment>& keep) {
   Found found{.location = format::Location::of(word)};
-  const auto segment = shelf.segments().find(found.location.segment, found.keep);
+  const auto segment = shelf.segments().find(found.location.segment, keep);
   if (!segment) {
     switch (segment.error().code) {
       case Errc::absent: return std::unexpected(NoEntry::gone);
@@ -56,16 +75,20 @@ Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
                                                                    const EntryVisitor& visitor) {
   LARDER_TRY(IndexTable* const table, shelf.index().table());
   OddSlots odd;
-  for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
-    const std::uint64_t word = table->word_at(slot) & format::place_mask;
-    if (word == 0) continue;
-    const std::uint64_t tag = table->tag_at(slot);
-    const auto entry = describe_entry(shelf, tag, word);
-    if (entry && visitor(*entry) == Visit::stop) return std::nullopt;
-    const bool is_still_there = (table->word_at(slot) & format::place_mask) == word;
-    if (entry || entry.error() == NoEntry::gone || !is_still_there) continue;
-    odd[format::Location::of(word).segment].push_back(
-        {.tag = tag, .place_word = word, .why = entry.error()});
+  std::shared_ptr<Segment> keep;
+  for (std::uint64_t first = 0; first < table->slots(); first += slots_at_once) {
+    for (const auto& [seen, slot] :
+         places_of(*table, first, std::min(table->slots(), first + slots_at_once))) {
+      const std::uint64_t word = table->word_at(slot) & format::place_mask;
+      if (word == 0) continue;
+      const std::uint64_t tag = table->tag_at(slot);
+      const auto entry = describe_entry(shelf, tag, word, keep);
+      if (entry && visitor(*entry) == Visit::stop) return std::nullopt;
+      const bool is_still_there = (table->word_at(slot) & format::place_mask) == word;
+      if (entry || entry.error() == NoEntry::gone || !is_still_there) continue;
+      odd[format::Location::of(word).segment].push_back(
+          {.tag = tag, .place_word = word, .why = entry.error()});
+    }
   }
   return odd;
 }
@@ -96,6 +119,7 @@ void PackStoreImpl::tell_odd(Shelf& shelf, const OddSlots& odd) {
 
 Result<void> PackStoreImpl::visit(const EntryVisitor& visitor) {
   return guarded([&]() -> Result<void> {
+    const ReadEpochs::Collector collector(state().epochs);
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr || !shelf->has_segments()) return {};

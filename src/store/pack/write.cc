@@ -184,12 +184,12 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
   for (int attempt = 0; attempt < put_attempts; ++attempt) {
     // An evicted segment gives its blocks back when it is closed.
     if (attempt > 0) state().epochs.collect();
-    const auto guard = state().epochs.enter();
+    auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     shelf->drop_gone_segments();
     auto done = put_once(*shelf, writing);
     if (!done && done.error().code == Errc::no_space && attempt == 0 &&
-        make_room(*shelf, writing.disk_bytes())) {
+        make_room(*shelf, writing.disk_bytes(), guard)) {
       continue;
     }
     if (!done) return std::unexpected(std::move(done).error());
@@ -197,7 +197,8 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     const bool was_left = state().shelf.load(std::memory_order_seq_cst) != shelf;
     if (*done == Done::no || was_left) continue;
     count_put(writing);
-    return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());
+    if (writing.is_unchanged) return {};
+    return keep_up(*shelf, writing.disk_bytes(), guard);
   }
   return std::unexpected(contended(writing.record.fingerprint));
 }
