@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <functional>
 #include <iostream>
 #include <random>
@@ -140,6 +141,7 @@ class WriteBack {
     fill();
     put_new(**store);
     tell();
+    put_again(**store);
     flush(**store);
     std::string wrong = others_are_told(**store);
     free();
@@ -165,6 +167,14 @@ class WriteBack {
       } else {
         ++refused_;
       }
+    }
+  }
+
+  // Half of them, now that somebody may have heard: they are still this process's to flush, with
+  // the descriptors that have not heard of it.
+  void put_again(Store& store) const {
+    for (const std::uint32_t key : put_) {
+      if (key % 2 == 0) (void)put(store, key);
     }
   }
 
@@ -287,6 +297,7 @@ class WriteBackFails : public ::testing::TestWithParam<Case> {
     const Case& what = GetParam();
     const Round round = round_of(what, seed, number);
     const std::string name = name_of(what) + ", seed " + std::to_string(round.seed);
+    std::fflush(stdout);  // or the child writes it too
     const int ending = in_child([&] {
       WriteBack write_back(room, what, round);
       const std::string wrong = write_back.run();

@@ -87,6 +87,22 @@ TEST_P(NameDefects, D10_AnEntryReplacedAfterItWasFoundDamagedStays) {
   EXPECT_EQ(content(store->get(key(1))), "good");
 }
 
+TEST_P(NameDefects, D10_AnEntryReplacedAfterAPutHasSeenItIsSeenAgain) {
+  const auto store = open_with_faults();
+  const auto other = open_file_store({.directory = options_.directory, .layout = GetParam()});
+  ASSERT_TRUE(store->put(key(1), bytes_of("one")));
+  std::atomic<bool> done = false;
+  faults_.observe([&](const Operation& operation) {
+    // After the look, before the lock under which the name is given to another file.
+    if (operation.op != Op::try_lock || done.exchange(true)) return;
+    EXPECT_TRUE((*other)->put(key(1), bytes_of("two")));
+  });
+  ASSERT_TRUE(store->put(key(1), bytes_of("two")));
+  ASSERT_TRUE(done);
+  EXPECT_EQ(store->metrics().puts_unchanged, 1u) << "what another process made was replaced";
+  EXPECT_EQ(content(store->get(key(1))), "two");
+}
+
 TEST_P(NameDefects, D8_TemporaryNamesAreRandomAndNeverReused) {
   const auto store = open_with_faults();
   without_anonymous_files();

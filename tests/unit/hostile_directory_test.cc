@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <iostream>
 #include <tuple>
 
 #include "tests/unit/file_store_fixture.h"
@@ -319,6 +320,21 @@ TEST_P(ForeignUser, AStoreOfAnotherUserIsRefused) {
   // As an ordinary user the only directories of somebody else at hand are the system's.
   options_.directory = "/usr/larder-test";
   EXPECT_EQ(outcome(open_file_store(options_)), "permission_denied");
+}
+
+// However good its bytes are.
+TEST_P(ForeignUser, AnEntryOfAnotherUserIsNeitherServedNorReplaced) {
+  if (::geteuid() != 0) {
+    std::cout << "SKIPPED an entry of another user: only root can make one" << std::endl;
+    return;
+  }
+  const auto store = open();
+  ASSERT_TRUE(store->put(key(1), bytes_of("one")));
+  ASSERT_EQ(::chown(path_of(key(1)).c_str(), nobody, nobody), 0);
+  EXPECT_EQ(content(store->get(key(1))), "error: not_ours");
+  EXPECT_EQ(outcome(store->inspect(key(1))), "not_ours");
+  EXPECT_EQ(outcome(store->put(key(1), bytes_of("two"))), "not_ours");
+  EXPECT_TRUE(fs::exists(path_of(key(1))));
 }
 
 TEST_P(ForeignUser, AParentThatEverybodyMayWriteIsRefusedUnlessSticky) {

@@ -101,6 +101,16 @@ TEST_F(PackFlush, AFailedSyncIsNeverMended) {
   expect_everywhere(1, "flushed");
 }
 
+// Who reads it already would find the bytes there, whatever its name is.
+TEST_F(PackFlush, AFailedSyncIsHeardOfByThoseWhoHaveTheSegmentOpen) {
+  const auto beside = directory_.open();
+  ASSERT_EQ(text_of(*beside, numbered(2)), "two");
+  faults_.inject({.only = Op::sync_data, .path_contains = ".seg"});
+  EXPECT_EQ(lost_by_flush(), two_and_three());
+  EXPECT_EQ(text_of(*beside, numbered(1)), "flushed");
+  EXPECT_EQ(text_of(*beside, numbered(2)), "absent");
+}
+
 TEST_F(PackFlush, AFailedSyncOfTheNamesTakesANewSegment) {
   store_ = directory_.open();  // the first one is not adopted: its owner is still here
   store_.reset();
@@ -246,7 +256,14 @@ TEST_F(PackFlush, NoTrailerWithoutASync) {
     return segment.substr(segment.size() - format::trailer_bytes).starts_with("LARDdur");
   };
   EXPECT_FALSE(has_trailer());
+  int synced = 0;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op != Op::sync_data || !operation.path.ends_with("00000000.seg")) return;
+    ++synced;
+    EXPECT_FALSE(has_trailer());
+  });
   ASSERT_TRUE(store_->flush());
+  EXPECT_EQ(synced, 1);
   EXPECT_TRUE(has_trailer());
 }
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "format/pack_index.h"
@@ -93,6 +94,19 @@ TEST_F(PackOpen, ItsWorkDoesNotGrowWithTheStore) {
 TEST_F(PackOpen, WithoutAFlushTheEndIsNotClean) {
   directory_.open()->put(numbered(1), bytes_of("x")).value();
   EXPECT_TRUE(touches_segments(operations_of([&] { directory_.open().reset(); })));
+}
+
+// Its sequence would make the next put older than what that replaces.
+TEST_F(PackOpen, AStateWithoutARightCheckIsNotBelieved) {
+  fill(10);
+  std::string state = read_bytes(directory_.root() / "state");
+  const auto word = static_cast<std::size_t>(format::StateWord::sequence);
+  const std::uint64_t first = 1;
+  std::memcpy(state.data() + format::state_words_at + 8 * word, &first, sizeof first);
+  write_bytes(directory_.root() / "state", state);
+  directory_.open()->put(numbered(9), bytes_of("new")).value();
+  directory_.forget_state();
+  EXPECT_EQ(text_of(*directory_.open(), numbered(9)), "new");
 }
 
 class ReadOnly : public PackOpen {

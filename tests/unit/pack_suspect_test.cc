@@ -285,6 +285,30 @@ TEST_F(PackSuspect, WhatAFailedSyncLostStaysAwayWithoutANameThatSaysSo) {
   EXPECT_EQ(content(rebuilder->get(numbered(1))), "flushed");
 }
 
+// Its writer's sync fails while somebody makes the index anew: what stood before is there again.
+TEST_F(PackSuspect, ASegmentThatIsCalledBadDuringARebuildHidesNothingOlder) {
+  {
+    const auto store = open();
+    const auto other = open();
+    put_a_successor(*store, *other);
+  }
+  lose_the_index();
+  const std::string bad = format::bad_segment_name(1, format::records_at / format::pack_unit_bytes);
+  ASSERT_EQ(successor_, format::segment_name(1));
+  bool is_read = false;
+  bool is_renamed = false;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op == Op::read_at && operation.path.ends_with(successor_)) is_read = true;
+    if (operation.op != Op::list || !is_read || is_renamed) return;
+    is_renamed = true;
+    fs::rename(segments() / successor_, segments() / bad);
+  });
+  const auto rebuilder = open();
+  ASSERT_TRUE(is_renamed);
+  EXPECT_EQ(content(rebuilder->get(numbered(0))), "old");
+  EXPECT_EQ(content(rebuilder->get(numbered(1))), "beside it");
+}
+
 // `state` is a hint: what stands there by accident costs no entry.
 TEST_F(PackSuspect, GarbageThatLooksLikeAMarkHidesNothing) {
   {
