@@ -154,6 +154,17 @@ MUTANTS = [
       "unit/defects_of_flush endurance/crash_states"),
     _("file-flush-reopens", "the descriptor that wrote a file is the one that is synced",
       FILE + "pending.cc",
+      "in_parallel(entries.size(), options_.threads, [entries](std::size_t i) {\n"
+      "    Entry& entry = *entries[i];",
+      "const auto root = directory_.reader();\n"
+      "  in_parallel(entries.size(), options_.threads, [&](std::size_t i) {\n"
+      "    Entry& entry = *entries[i];\n"
+      "    const auto path = format::entry_path(options_.layout, entry.fingerprint);\n"
+      "    auto anew = (*root)->open_file(path, OpenMode::read);\n"
+      "    if (anew) entry.file = *std::move(anew);",
+      "unit/defects_of_flush endurance/write_back"),
+    _("file-join-reopens", "the descriptor that wrote a file stays when it is put again",
+      FILE + "pending.cc",
       "if (found != entries_.end() && found->second.file) return true;", "",
       "unit/defects_of_flush endurance/write_back"),
     _("file-no-folder-sync", "flush syncs the folder of a name", FILE + "pending.cc",
@@ -251,9 +262,10 @@ MUTANTS = [
       "(void)undisturbed;\n  return Done::yes;",
       "unit/pack_overtaken endurance/hammer_processes"),
     _("pack-oldest-wins", "the newest record of a fingerprint counts", PACK + "rebuild.cc",
-      "return std::tie(a.slot_tag, b.sequence, b.word) < std::tie(b.slot_tag, a.sequence, a.word);",
-      "return std::tie(a.slot_tag, a.sequence, a.word) < std::tie(b.slot_tag, b.sequence, "
-      "b.word);",
+      "return std::tie(a.slot_tag, b.sequence, b.removed, b.word) <\n"
+      "             std::tie(b.slot_tag, a.sequence, a.removed, a.word);",
+      "return std::tie(a.slot_tag, a.sequence, a.removed, a.word) <\n"
+      "             std::tie(b.slot_tag, b.sequence, b.removed, b.word);",
       "unit/pack_store endurance/crash_states"),
     _("pack-bad-is-good", "a bad segment counts up to its mark", PACK + "segment.cc",
       "name.good_until_place ? *name.good_until_place * std::uint64_t{format::pack_unit_bytes}\n"
