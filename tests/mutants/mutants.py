@@ -307,8 +307,7 @@ MUTANTS = [
 
     # Budget, leases, policy.
     _("pack-no-budget", "puts keep the budget", PACK + "write.cc",
-      "return writing.is_unchanged ? Result<void>() : keep_up(*shelf, writing.disk_bytes());",
-      "return {};",
+      "return keep_up(*shelf, writing.disk_bytes(), guard);", "return {};",
       "unit/pack_evict endurance/pack_budget"),
     _("file-no-budget", "puts keep the budget", FILE + "write.cc",
       "if (kept) return keep_budget(usage, info.disk_bytes);", "if (kept) return;",
