@@ -110,6 +110,16 @@ TEST_P(FileStoreTest, WhatIsLargerThanTheBudgetCostsNothing) {
   for (std::uint8_t i = 0; i < 10; ++i) EXPECT_EQ(content(store->get(key(i))), "kept");
 }
 
+// Within a second, the clock of the files does not tell which one came last.
+TEST_P(FileStoreTest, WhatWasJustPutIsNotWhatLeaves) {
+  options_.budget.max_entries = 5;
+  const auto store = open();
+  for (std::uint8_t i = 200; i > 150; --i) {
+    ASSERT_TRUE(store->put(key(i), bytes("payload")));
+    EXPECT_EQ(content(store->get(key(i))), "payload") << int{i};
+  }
+}
+
 TEST_P(FileStoreTest, BudgetHoldsAndTheOldestLeave) {
   options_.budget.max_entries = 10;
   const auto store = open();

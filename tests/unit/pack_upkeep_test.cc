@@ -167,6 +167,106 @@ TEST_F(PackRenewal, LeadsToNoCopyThatIsNotDurable) {
   EXPECT_EQ(content(store_->get(numbered(1))), "the old value");
 }
 
+// An older value stands in a segment that somebody writes, so that what leaves needs a removal.
+TEST_F(PackUpkeep, AnEvictionThatFailsTakesNothing) {
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "the old value"), "ok");
+  }
+  const auto held = hold(segment_names().front());
+  auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "the new value"), "ok");
+  ASSERT_EQ(put(*store, numbered(2), "is carried"), "ok");
+  ASSERT_TRUE(store->flush());
+  ASSERT_EQ(content(store->get(numbered(2))), "is carried");
+  std::atomic<bool> is_copying = false;
+  spoilt_.observe([&](const Operation& operation) {
+    const bool begins = operation.op == Op::create_file && operation.path.ends_with(".seg");
+    if (!begins || is_copying.exchange(true)) return;
+    spoilt_.inject({.only = Op::info_at, .path_contains = "/state"});
+  });
+  EXPECT_FALSE(store->prune({.max_entries = 1}));
+  spoilt_.observe({});
+  ASSERT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_EQ(content(store->get(numbered(1))), "the new value");
+  ASSERT_EQ(put(*store, numbered(1), "the new value"), "ok");
+  ASSERT_TRUE(store->flush());
+  rebuild(store);
+  EXPECT_EQ(content(store->get(numbered(1))), "the new value");
+}
+
+TEST_F(PackUpkeep, ARemovalThatIsHalfWrittenHolds) {
+  auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "removed"), "ok");
+  ASSERT_TRUE(store->flush());
+  spoilt_.inject({.only = Op::write_at, .path_contains = ".seg", .at = 2, .os_error = ENOSPC});
+  EXPECT_EQ(store->remove(numbered(1)), true);
+  EXPECT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+  rebuild(store);
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+}
+
+// Else a kill in between leaves a record that is not whole before an older one that is.
+TEST_F(PackUpkeep, ALargeFileGoesAfterItsSegment) {
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "an older value"), "ok");
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  ASSERT_TRUE(store->flush());
+  ASSERT_EQ(segment_names().size(), 1u);
+  const std::string segment = segment_names().front();
+  std::vector<std::string> steps;
+  spoilt_.observe([&](const Operation& operation) {
+    const bool is_large = operation.path.find("/large") != std::string::npos;
+    if (operation.op == Op::remove_file && operation.path.ends_with(segment)) {
+      steps.emplace_back("segment");
+    }
+    if (operation.op == Op::sync_directory && operation.path.ends_with("/segments")) {
+      steps.emplace_back("names");
+    }
+    if (operation.op == Op::remove_file && is_large) steps.emplace_back("file");
+  });
+  ASSERT_TRUE(store->prune({.max_entries = 0}));
+  spoilt_.observe({});
+  const auto at = [&](std::string_view step) {
+    return std::ranges::find(steps, step) - steps.begin();
+  };
+  ASSERT_TRUE(std::ranges::find(steps, "file") != steps.end());
+  EXPECT_LT(at("segment"), at("file"));
+  EXPECT_EQ(steps[static_cast<std::size_t>(at("segment")) + 1], "names");
+}
+
+// What leaves there is told by nobody.
+TEST_F(PackUpkeep, TheStoreOfLargeFilesEvictsNothingOnAFullDisk) {
+  std::size_t told = 0;
+  options_.on_evict = [&](const Eviction&) { ++told; };
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 5; ++i) ASSERT_EQ(put(*store, numbered(i), large(i)), "ok");
+  ASSERT_TRUE(store->flush());
+  for (const Op op : {Op::reserve, Op::write_at}) {
+    spoilt_.inject({.only = op, .path_contains = "/large", .os_error = ENOSPC});
+  }
+  (void)put(*store, numbered(5), large(5));
+  EXPECT_FALSE(spoilt_.injected().empty());
+  std::size_t absent = 0;
+  for (std::uint32_t i = 0; i < 5; ++i) absent += content(store->get(numbered(i))) == "absent";
+  EXPECT_EQ(absent, told);
+}
+
+TEST_F(PackUpkeep, AFlushOfLargeFilesThatCannotBeTriedLosesNothing) {
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  spoilt_.inject({.only = Op::directory_info, .path_contains = "/large", .os_error = EMFILE});
+  const auto flushed = store->flush();
+  ASSERT_FALSE(flushed);
+  EXPECT_NE(flushed.error().code, Errc::not_durable);
+  EXPECT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_EQ(store->durability().lost, 0u);
+  EXPECT_FALSE(store->durability().durable);
+  EXPECT_TRUE(store->flush());
+  EXPECT_TRUE(store->durability().durable);
+}
+
 // The successor is in nobody's flush yet.
 class PackLargeSweep : public PackUpkeep {
  protected:

@@ -8,6 +8,7 @@
 // flushed may have replaced another: see unlink_unused.)
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 #include <vector>
 
 #include "base/guarded.h"
@@ -175,8 +176,9 @@ Result<PruneReport> FileStore::evict_locked(const EvictionTask& task, std::vecto
   LARDER_TRY(const std::uint64_t bytes_to_free, missing_free_bytes(budget));
   lower_to(budget, task.percent_to_keep, report, other_bytes);
   const std::int64_t now_s = directory().file_system().now_s();
-  std::ranges::sort(entries, {}, [now_s](const Found& found) {
-    return std::pair(std::min(found.info.modified_s, now_s), found.fingerprint);
+  std::ranges::sort(entries, {}, [now_s, &task](const Found& found) {
+    return std::tuple(found.fingerprint == task.put, std::min(found.info.modified_s, now_s),
+                      found.fingerprint);
   });
   for (const Found& found : entries) {
     const auto age_s =
@@ -271,7 +273,8 @@ Result<PruneReport> FileStore::evict(const EvictionTask& task, std::chrono::mill
 // After a put. Other processes put too: the usage that all keep together decides; it may have
 // drifted (a kill between a put and its accounting, files deleted by hand), so that now and then
 // the files themselves are counted.
-void FileStore::keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes) {
+void FileStore::keep_budget(std::optional<format::Usage> usage, const Fingerprint& put,
+                            std::uint64_t put_bytes) {
   const Budget& budget = options_.budget;
   ProcessState& process = state();
   const std::uint64_t since_scan = process.put_bytes_since_scan += put_bytes;
@@ -282,8 +285,8 @@ void FileStore::keep_budget(std::optional<format::Usage> usage, std::uint64_t pu
                     (budget.max_entries && usage->entries > *budget.max_entries) ||
                     missing_free_bytes(budget).value_or(0) > 0;
   if (!over) return;
-  const auto evicted =
-      evict({.budget = budget, .percent_to_keep = low_water_percent}, std::chrono::milliseconds(0));
+  const auto evicted = evict({.budget = budget, .percent_to_keep = low_water_percent, .put = put},
+                             std::chrono::milliseconds(0));
   if (evicted) {
     process.put_bytes_since_scan = 0;
     process.last_scan_s = directory().file_system().now_s();

@@ -107,6 +107,7 @@ class FileStore final : public Store {
     DryRun dry_run = DryRun::no;
     std::uint64_t percent_to_keep = 100;        // of a limit that is exceeded
     std::optional<EvictionReason> reason = {};  // for the listener, instead of the limit's own
+    std::optional<Fingerprint> put = {};        // just now: whatever the clock says, it is the last
   };
 
   struct Scan {
@@ -170,7 +171,8 @@ class FileStore final : public Store {
   Result<std::uint64_t> missing_free_bytes(const Budget& budget);
   Result<bool> unlink_unused(const Found& found, const std::string& path);
   bool evict_one(const Found& found);
-  void keep_budget(std::optional<format::Usage> usage, std::uint64_t put_bytes);
+  void keep_budget(std::optional<format::Usage> usage, const Fingerprint& put,
+                   std::uint64_t put_bytes);
   bool is_time_to_look_for_age();
   void set_usage(const format::Usage& usage);
   void subtract_usage(const format::Usage& gone);

@@ -265,7 +265,7 @@ void FileStore::account(const Writing& writing, const FileInfo& info) {
     if (!replaced) ++statistics.usage->entries;
     usage = statistics.usage;
   });
-  if (kept) return keep_budget(usage, info.disk_bytes);
+  if (kept) return keep_budget(usage, writing.fingerprint, info.disk_bytes);
   // The entry is in its place all the same. Once per process: the next put would say the same.
   if (!state().warned_of_usage.exchange(true)) {
     log(LogLevel::warning, directory().path() +
