@@ -7,6 +7,7 @@
 #include "larder/config.h"
 #include "larder/error.h"
 #include "larder/fingerprint.h"
+#include "larder/keys.h"
 #include "larder/metrics.h"
 #include "larder/pack_store.h"
 #include "larder/recipe.h"

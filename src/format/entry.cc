@@ -25,7 +25,6 @@ static_assert(at_reserved + 16 == header_bytes);
 
 constexpr std::string_view magic = "LARDart\n";  // a text-mode copy damages the last byte
 constexpr std::uint8_t codec_none = 0;
-constexpr std::uint64_t no_key = 0;
 
 std::byte* put_bytes(std::byte* to, const void* from, std::size_t count) noexcept {
   if (count != 0) std::memcpy(to, from, count);
@@ -33,9 +32,10 @@ std::byte* put_bytes(std::byte* to, const void* from, std::size_t count) noexcep
 }
 
 // BLAKE3's key derivation separates entry tags from every other use of BLAKE3 over the same bytes.
-Digest tag_of(std::span<const std::byte> header, std::span<const std::byte> payload) noexcept {
+Digest tag_of(std::span<const std::byte> header, std::span<const std::byte> payload,
+              const DerivedKey& key) noexcept {
   static const Hasher initial = Hasher::derive("larder 2026-11-22 entry tag v1");
-  Hasher hasher = initial;
+  Hasher hasher = key.id == 0 ? initial : Hasher::keyed(key.bytes);
   return hasher.update(header).update(payload).finish();
 }
 
@@ -52,24 +52,31 @@ bool header_is_sound(const std::byte* header, std::uint64_t file_bytes) noexcept
          file_bytes == header_bytes + stored + tag_bytes + recipe;
 }
 
-DecodedEntry decode_larder(std::span<const std::byte> file,
-                           const Fingerprint& fingerprint) noexcept {
+DecodedEntry decode_larder(std::span<const std::byte> file, const Fingerprint& fingerprint,
+                           std::span<const DerivedKey> keys) noexcept {
   if (file.size() < header_bytes + tag_bytes) return {};
   const std::byte* header = file.data();
   if (!header_is_sound(header, file.size())) return {};
-  if (load_little<std::uint64_t>(header + at_key_id) != no_key) {
-    return {.verdict = Verdict::other_key, .recipe = {}};
-  }
+  const auto key_id = load_little<std::uint64_t>(header + at_key_id);
   const auto stored = load_little<std::uint64_t>(header + at_stored_bytes);
+  const DerivedKey* key = find_key(keys, key_id);
+  if (key == nullptr) {
+    return {.verdict = Verdict::other_key,
+            .payload_offset = header_bytes,
+            .payload_bytes = stored,
+            .key_id = key_id,
+            .recipe = {}};
+  }
   const auto tag = file.subspan(header_bytes + stored).first<tag_bytes>();
   const auto payload = file.subspan(header_bytes, stored);
-  if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload))) return {};
+  if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload, *key))) return {};
   // Under the tag, so this is what tells that a good file stands under another entry's name.
   if (std::memcmp(header + at_fingerprint, fingerprint.bytes.data(), 32) != 0) return {};
   const auto recipe = file.subspan(header_bytes + stored + tag_bytes);
   return {.verdict = Verdict::good,
           .payload_offset = header_bytes,
           .payload_bytes = stored,
+          .key_id = key_id,
           .recipe = {reinterpret_cast<const char*>(recipe.data()), recipe.size()}};
 }
 
@@ -103,7 +110,8 @@ std::array<std::span<const std::byte>, 4> EncodedEntry::pieces() const noexcept 
 }
 
 EncodedEntry encode_entry(FileLayout layout, const Fingerprint& fingerprint,
-                          std::span<const std::byte> payload, std::string_view recipe) noexcept {
+                          std::span<const std::byte> payload, std::string_view recipe,
+                          const DerivedKey& key) noexcept {
   EncodedEntry entry{.header = {}, .tag = {}, .payload = payload, .recipe = {}, .layout = layout};
   if (layout == FileLayout::vyre) {
     entry.tag = blake3(payload);
@@ -115,20 +123,21 @@ EncodedEntry encode_entry(FileLayout layout, const Fingerprint& fingerprint,
   store_little(header + at_version, entry_version);
   store_little(header + at_codec, codec_none);
   store_little(header + at_recipe_bytes, static_cast<std::uint32_t>(recipe.size()));
-  store_little(header + at_key_id, no_key);
+  store_little(header + at_key_id, key.id);
   store_little(header + at_raw_bytes, std::uint64_t{payload.size()});
   store_little(header + at_stored_bytes, std::uint64_t{payload.size()});
   store_little(header + at_sequence, std::uint64_t{0});
   put_bytes(header + at_fingerprint, fingerprint.bytes.data(), fingerprint.bytes.size());
   const Digest recipe_digest = blake3(recipe);
   put_bytes(header + at_recipe_digest, recipe_digest.data(), recipe_digest.size());
-  entry.tag = tag_of(entry.header, payload);
+  entry.tag = tag_of(entry.header, payload, key);
   return entry;
 }
 
 DecodedEntry decode_entry(FileLayout layout, std::span<const std::byte> file,
-                          const Fingerprint& fingerprint) noexcept {
-  return layout == FileLayout::larder ? decode_larder(file, fingerprint) : decode_vyre(file);
+                          const Fingerprint& fingerprint,
+                          std::span<const DerivedKey> keys) noexcept {
+  return layout == FileLayout::larder ? decode_larder(file, fingerprint, keys) : decode_vyre(file);
 }
 
 bool header_is_plausible(FileLayout layout, std::span<const std::byte> header,
@@ -141,6 +150,14 @@ bool recipe_is_good(std::span<const std::byte> file, const DecodedEntry& entry) 
   if (entry.payload_offset == 0) return entry.recipe.empty();
   const auto expected = file.subspan(at_recipe_digest).first<32>();
   return equal_constant_time(expected, blake3(entry.recipe));
+}
+
+std::optional<std::uint64_t> claimed_key_id(FileLayout layout, std::span<const std::byte> header,
+                                            std::uint64_t file_bytes) noexcept {
+  if (layout == FileLayout::vyre || !header_is_plausible(layout, header, file_bytes)) {
+    return std::nullopt;
+  }
+  return load_little<std::uint64_t>(header.data() + at_key_id);
 }
 
 std::uint64_t claimed_payload_bytes(FileLayout layout, std::span<const std::byte> header,

@@ -52,24 +52,26 @@ bool check_is_good(std::span<const std::byte> bytes, std::size_t at_check) noexc
 }  // namespace
 
 SlotHash::SlotHash(const StoreId& store) noexcept {
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::array<std::byte, 1> number{static_cast<std::byte>(half)};
+  for (std::size_t part = 0; part < 3; ++part) {
+    const std::array<std::byte, 1> number{static_cast<std::byte>(part)};
     Hasher hasher = Hasher::derive(slot_context);
     const Digest digest = hasher.update(store).update(number).finish();
     const auto* from = reinterpret_cast<const std::byte*>(digest.data());
     for (std::size_t i = 0; i < 4; ++i) {
-      secret_[4 * half + i] = load_little<std::uint64_t>(from + 8 * i);
+      secret_[4 * part + i] = load_little<std::uint64_t>(from + 8 * i);
     }
   }
 }
 
-// Multilinear: the high half of sum(s[i] * w[i]), four secret numbers of 128 bits, four words of
-// 64. For two different fingerprints, whatever they are, it is equal with a chance of 2^-63. The
-// bijection behind it breaks up the regular steps that regular fingerprints would make.
-std::uint64_t SlotHash::operator()(const Fingerprint& fingerprint) const noexcept {
+// Multilinear: the high half of sum(s[i] * w[i]), five secret numbers of 128 bits, five words of
+// 64, the last of them the key id. For two different entries, whatever they are, it is equal with a
+// chance of 2^-63. The bijection behind it breaks up the regular steps that regular fingerprints
+// would make.
+std::uint64_t SlotHash::operator()(const Fingerprint& fingerprint,
+                                   std::uint64_t key_id) const noexcept {
   const auto* from = reinterpret_cast<const std::byte*>(fingerprint.bytes.data());
   __extension__ using Wide = unsigned __int128;
-  Wide sum = 0;
+  Wide sum = (Wide{secret_[9]} << 64 | secret_[8]) * key_id;
   for (std::size_t i = 0; i < 4; ++i) {
     const Wide secret = Wide{secret_[2 * i + 1]} << 64 | secret_[2 * i];
     sum += secret * load_little<std::uint64_t>(from + 8 * i);

@@ -66,14 +66,15 @@ struct Location {
 };
 
 // Turns fingerprints into slot tags: a mixture with the store's id, so that nobody who can only
-// choose fingerprints can crowd one part of the table. Never 0.
+// choose fingerprints can crowd one part of the table. Entries of one fingerprint under different
+// keys are different entries. Never 0.
 class SlotHash {
  public:
   explicit SlotHash(const StoreId& store) noexcept;
-  std::uint64_t operator()(const Fingerprint& fingerprint) const noexcept;
+  std::uint64_t operator()(const Fingerprint& fingerprint, std::uint64_t key_id) const noexcept;
 
  private:
-  std::array<std::uint64_t, 8> secret_;
+  std::array<std::uint64_t, 12> secret_;  // the last two are not used
 };
 
 struct IndexHeader {

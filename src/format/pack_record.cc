@@ -31,9 +31,10 @@ constexpr std::size_t at_payload_digest = 80;
 constexpr std::size_t at_recipe_digest = 112;
 constexpr std::size_t at_tag = 128;
 constexpr std::size_t at_check = 160;
-constexpr std::size_t at_reserved = 168;
+constexpr std::size_t at_authenticator = 168;
+constexpr std::size_t authenticator_bytes = sizeof Record::authenticator;
 constexpr std::size_t checked_bytes = at_fingerprint;
-static_assert(at_reserved + 24 == record_header_bytes);
+static_assert(at_authenticator + authenticator_bytes == record_header_bytes);
 
 constexpr std::string_view magic = "LRec";
 constexpr std::uint16_t record_version = 1;
@@ -48,12 +49,33 @@ Digest tag_of(const std::byte* header, const SegmentKey& key) noexcept {
   return blake3_keyed_short(key, {header, at_tag});
 }
 
-bool reserved_is_zero(const std::byte* header) noexcept {
+using HeaderFront = std::array<std::byte, at_tag>;
+
+// What the authenticator is over. A record that is carried elsewhere gets another place, and
+// another time when it was read.
+HeaderFront front_to_authenticate(const std::byte* header) noexcept {
+  HeaderFront front;
+  std::memcpy(front.data(), header, front.size());
+  std::memset(front.data() + at_flags, 0, at_key_id - at_flags);
+  std::memset(front.data() + at_place, 0, at_fingerprint - at_place);
+  return front;
+}
+
+// In constant time, whatever the bytes are.
+bool begins_digest(const std::byte* authenticator, const Digest& digest) noexcept {
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < authenticator_bytes; ++i) {
+    difference |= static_cast<unsigned>(authenticator[i]) ^ static_cast<unsigned>(digest[i]);
+  }
+  return difference == 0;
+}
+
+bool authenticator_is_sound(const std::byte* header) noexcept {
   std::uint64_t any = 0;
-  for (std::size_t at = at_reserved; at < record_header_bytes; at += 8) {
+  for (std::size_t at = at_authenticator; at < record_header_bytes; at += 8) {
     any |= load_little<std::uint64_t>(header + at);
   }
-  return any == 0;
+  return any == 0 || load_little<std::uint64_t>(header + at_key_id) != no_key;
 }
 
 // What a record of this kind may say of its lengths.
@@ -101,6 +123,32 @@ void read_rest(const std::byte* header, Record& record) noexcept {
   std::memcpy(record.fingerprint.bytes.data(), header + at_fingerprint, 32);
   std::memcpy(record.payload_digest.data(), header + at_payload_digest, 32);
   std::memcpy(record.recipe_digest.data(), header + at_recipe_digest, 16);
+  std::memcpy(record.authenticator.data(), header + at_authenticator, authenticator_bytes);
+}
+
+// All that stands before the tag.
+void write_front(const Record& record, std::uint32_t place, std::byte* to) noexcept {
+  std::memcpy(to + at_magic, magic.data(), magic.size());
+  store_little(to + at_version, record_version);
+  to[at_kind] = static_cast<std::byte>(record.kind);
+  to[at_codec] = static_cast<std::byte>(record.codec);
+  store_little(to + at_flags, record.supersedes ? flag_supersedes : 0u);
+  store_little(to + at_written, record.written_s);
+  store_little(to + at_key_id, record.key_id);
+  store_little(to + at_sequence, record.sequence);
+  store_little(to + at_raw_bytes, record.raw_bytes);
+  store_little(to + at_stored_bytes, record.stored_bytes);
+  store_little(to + at_recipe_bytes, record.recipe_bytes);
+  store_little(to + at_place, place);
+  std::memcpy(to + at_fingerprint, record.fingerprint.bytes.data(), 32);
+  std::memcpy(to + at_payload_digest, record.payload_digest.data(), 32);
+  std::memcpy(to + at_recipe_digest, record.recipe_digest.data(), 16);
+}
+
+Digest authenticator_of(const Record& record, const DerivedKey& key) noexcept {
+  RecordHeader header{};
+  write_front(record, 0, header.data());
+  return blake3_keyed_short(key.bytes, front_to_authenticate(header.data()));
 }
 
 bool check_is_good(const std::byte* header) noexcept {
@@ -113,7 +161,7 @@ bool begins_a_record(const std::byte* header, std::uint32_t place) noexcept {
          load_little<std::uint16_t>(header + at_version) == record_version &&
          load_little<std::uint32_t>(header + at_place) == place &&
          load_little<std::uint32_t>(header + at_flags) <= flag_supersedes &&
-         reserved_is_zero(header) && check_is_good(header);
+         authenticator_is_sound(header) && check_is_good(header);
 }
 
 // All but the tag. Fills the lengths.
@@ -123,21 +171,29 @@ bool is_sound(std::span<const std::byte> header, std::uint32_t place, Record& re
   return lengths_are_sound(read) && ends_in_segment(read, place);
 }
 
+RecordVerdict take(std::span<const std::byte> header, Record& read, Record& record) noexcept {
+  read_rest(header.data(), read);
+  if (!unused_digests_are_zero(read)) return RecordVerdict::damaged;
+  record = read;
+  return RecordVerdict::good;
+}
+
 // Given the tag that the header should have.
 RecordVerdict judge(std::span<const std::byte> header, const Digest& tag, Record& read,
                     Record& record) noexcept {
-  const std::byte* from = header.data();
-  if (equal_constant_time(header.subspan<at_tag, 32>(), tag)) {
-    read_rest(from, read);
-    if (!unused_digests_are_zero(read)) return RecordVerdict::damaged;
-    record = read;
-    return RecordVerdict::good;
-  }
-  // Without a key of its own it was made with the key of another segment, or it is damaged: either
-  // way its lengths say nothing about this place.
-  if (load_little<std::uint64_t>(from + at_key_id) == no_key) return RecordVerdict::damaged;
-  record = read;
-  return RecordVerdict::other_key;
+  if (!equal_constant_time(header.subspan<at_tag, 32>(), tag)) return RecordVerdict::damaged;
+  return take(header, read, record);
+}
+
+bool names(std::span<const std::byte> header, const DerivedKey& key) noexcept {
+  return load_little<std::uint64_t>(header.data() + at_key_id) == key.id;
+}
+
+// Given the digest that the authenticator should begin.
+RecordVerdict judge_authentic(std::span<const std::byte> header, const Digest& digest, Record& read,
+                              Record& record) noexcept {
+  if (!begins_digest(header.data() + at_authenticator, digest)) return RecordVerdict::damaged;
+  return take(header, read, record);
 }
 
 }  // namespace
@@ -155,25 +211,26 @@ RecordHeader encode_record(const Record& record, const SegmentKey& key,
   assert(unused_digests_are_zero(record));
   RecordHeader header{};
   std::byte* to = header.data();
-  std::memcpy(to + at_magic, magic.data(), magic.size());
-  store_little(to + at_version, record_version);
-  to[at_kind] = static_cast<std::byte>(record.kind);
-  to[at_codec] = static_cast<std::byte>(record.codec);
-  store_little(to + at_flags, record.supersedes ? flag_supersedes : 0u);
-  store_little(to + at_written, record.written_s);
-  store_little(to + at_key_id, record.key_id);
-  store_little(to + at_sequence, record.sequence);
-  store_little(to + at_raw_bytes, record.raw_bytes);
-  store_little(to + at_stored_bytes, record.stored_bytes);
-  store_little(to + at_recipe_bytes, record.recipe_bytes);
-  store_little(to + at_place, place);
-  std::memcpy(to + at_fingerprint, record.fingerprint.bytes.data(), 32);
-  std::memcpy(to + at_payload_digest, record.payload_digest.data(), 32);
-  std::memcpy(to + at_recipe_digest, record.recipe_digest.data(), 16);
+  write_front(record, place, to);
   const Digest tag = tag_of(to, key);
   std::memcpy(to + at_tag, tag.data(), tag.size());
   store_little(to + at_check, check_of_words({to, checked_bytes}));
+  std::memcpy(to + at_authenticator, record.authenticator.data(), authenticator_bytes);
   return header;
+}
+
+void authenticate(Record& record, const DerivedKey& key) noexcept {
+  record.key_id = key.id;
+  record.authenticator = {};
+  if (key.id == no_key) return;
+  const Digest digest = authenticator_of(record, key);
+  std::copy_n(digest.begin(), authenticator_bytes, record.authenticator.begin());
+}
+
+bool is_authentic(const Record& record, const DerivedKey& key) noexcept {
+  const auto bytes = std::as_bytes(std::span(record.authenticator));
+  return record.key_id == key.id && key.id != no_key &&
+         begins_digest(bytes.data(), authenticator_of(record, key));
 }
 
 RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey& key,
@@ -181,6 +238,15 @@ RecordVerdict decode_record(std::span<const std::byte> header, const SegmentKey&
   Record read;
   if (!is_sound(header, place, read)) return RecordVerdict::damaged;
   return judge(header, tag_of(header.data(), key), read, record);
+}
+
+RecordVerdict decode_authentic(std::span<const std::byte> header, const DerivedKey& key,
+                               std::uint32_t place, Record& record) noexcept {
+  Record read;
+  if (!is_sound(header, place, read)) return RecordVerdict::damaged;
+  if (!names(header, key)) return RecordVerdict::other_key;
+  const HeaderFront front = front_to_authenticate(header.data());
+  return judge_authentic(header, blake3_keyed_short(key.bytes, front), read, record);
 }
 
 void decode_records(std::span<HeaderToDecode> headers) noexcept {
@@ -192,16 +258,24 @@ void decode_records(std::span<HeaderToDecode> headers) noexcept {
   std::array<HeaderToDecode*, group> sound;
   std::array<KeyedMessage, group> messages;
   std::array<Digest, group> tags;
+  std::array<HeaderFront, group> fronts;
   std::size_t count = 0;
   for (HeaderToDecode& header : headers) {
     header.verdict = RecordVerdict::damaged;
     if (!is_sound(header.header, header.place, read[count])) continue;
     messages[count] = {.key = header.key, .bytes = header.header.first(at_tag)};
+    if (header.authentic != nullptr) {
+      header.verdict = RecordVerdict::other_key;
+      if (!names(header.header, *header.authentic)) continue;
+      fronts[count] = front_to_authenticate(header.header.data());
+      messages[count] = {.key = &header.authentic->bytes, .bytes = fronts[count]};
+    }
     sound[count++] = &header;
   }
   blake3_keyed_short_many(std::span(messages).first(count), std::span(tags).first(count));
   for (std::size_t i = 0; i < count; ++i) {
-    sound[i]->verdict = judge(sound[i]->header, tags[i], read[i], *sound[i]->record);
+    const auto judge_one = sound[i]->authentic == nullptr ? judge : judge_authentic;
+    sound[i]->verdict = judge_one(sound[i]->header, tags[i], read[i], *sound[i]->record);
   }
 }
 
@@ -222,10 +296,15 @@ std::array<std::uint8_t, 16> recipe_digest(std::string_view recipe) noexcept {
   return half;
 }
 
-Fingerprint large_file_key(const Fingerprint& fingerprint, const Digest& payload_digest) noexcept {
+Fingerprint large_file_key(const Fingerprint& fingerprint, const Digest& payload_digest,
+                           std::uint64_t key_id) noexcept {
   Hasher hasher = Hasher::derive(large_context);
   hasher.update(std::as_bytes(std::span(fingerprint.bytes)));
-  return {.bytes = hasher.update(std::as_bytes(std::span(payload_digest))).finish()};
+  hasher.update(std::as_bytes(std::span(payload_digest)));
+  if (key_id == no_key) return {.bytes = hasher.finish()};
+  std::array<std::byte, 8> id;
+  store_little(id.data(), key_id);
+  return {.bytes = hasher.update(id).finish()};
 }
 
 }  // namespace larder::format

@@ -118,7 +118,8 @@ TEST_F(FormatSegment, ItsExampleIsASealedSegment) {
   const auto entries = decode_summary(from(summary_place).first(128), key_, summary_place);
   ASSERT_TRUE(entries);
   const SlotHash hash(header_.identity.store);
-  EXPECT_EQ(*entries, std::vector{summary_entry(record, hash(record.fingerprint), record_place)});
+  EXPECT_EQ(*entries,
+            std::vector{summary_entry(record, hash(record.fingerprint, 0), record_place)});
   EXPECT_TRUE(trailer_is_good(from(footer_place + 1), *footer, key_, footer_place));
 }
 
@@ -130,7 +131,7 @@ TEST_F(FormatSegment, TheCodeWritesItsExample) {
   };
   const Record record = documented_record();
   const SlotHash hash(header_.identity.store);
-  const auto entry = summary_entry(record, hash(record.fingerprint), record_place);
+  const auto entry = summary_entry(record, hash(record.fingerprint, 0), record_place);
   append(encode_segment_header(header_));
   append(encode_segment_header(header_));
   append(encode_record(record, key_, record_place));

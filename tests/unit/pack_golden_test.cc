@@ -103,7 +103,7 @@ class Writer {
     append(golden.stored);
     append(golden.recipe);
     bytes_.resize(round_to_unit(bytes_.size()));
-    entries_.push_back(summary_entry(golden.record, hash_(golden.record.fingerprint), at));
+    entries_.push_back(summary_entry(golden.record, hash_(golden.record.fingerprint, 0), at));
   }
 
   std::vector<std::byte> sealed() {
@@ -191,7 +191,7 @@ TEST(PackGolden, SlotTagsNeverChange) {
   ASSERT_GE(file.at("slot_tags").size(), 10u);
   for (const Json& json : file.at("slot_tags")) {
     const SlotHash hash(array_of<StoreId>(json.at("store")));
-    EXPECT_EQ(hash(fingerprint_in(json)),
+    EXPECT_EQ(hash(fingerprint_in(json), 0),
               std::stoull(json.at("tag").get<std::string>(), nullptr, 16));
   }
 }
@@ -201,7 +201,7 @@ TEST(PackGolden, NamesOfLargeFilesNeverChange) {
   ASSERT_GE(file.at("large_file_keys").size(), 3u);
   for (const Json& json : file.at("large_file_keys")) {
     const auto digest = array_of<Digest>(json.at("payload_digest"));
-    EXPECT_EQ(large_file_key(fingerprint_in(json), digest).hex(),
+    EXPECT_EQ(large_file_key(fingerprint_in(json), digest, 0).hex(),
               json.at("key").get<std::string>());
   }
 }

@@ -186,15 +186,15 @@ Fingerprint with_word(std::size_t word, std::uint64_t value) {
 TEST(SlotHash, DependsOnTheStoreAndOnEveryBit) {
   const SlotHash hash(counting_from(1));
   Fingerprint fingerprint = fingerprint_of("one");
-  const std::uint64_t tag = hash(fingerprint);
-  EXPECT_EQ(SlotHash(counting_from(1))(fingerprint), tag);
-  EXPECT_NE(SlotHash(counting_from(2))(fingerprint), tag);
+  const std::uint64_t tag = hash(fingerprint, 0);
+  EXPECT_EQ(SlotHash(counting_from(1))(fingerprint, 0), tag);
+  EXPECT_NE(SlotHash(counting_from(2))(fingerprint, 0), tag);
   flip_each_bit(std::as_writable_bytes(std::span(fingerprint.bytes)),
-                [&](std::size_t bit) { EXPECT_NE(hash(fingerprint), tag) << bit; });
+                [&](std::size_t bit) { EXPECT_NE(hash(fingerprint, 0), tag) << bit; });
 }
 
 TEST(SlotHash, IsNeverTheTagOfAnUnusedSlot) {
-  EXPECT_NE(SlotHash(counting_from(1))(Fingerprint{}), 0u) << "the sum over zero words is zero";
+  EXPECT_NE(SlotHash(counting_from(1))(Fingerprint{}, 0), 0u) << "the sum over zero words is zero";
 }
 
 using Family = Fingerprint (*)(std::uint64_t number);
@@ -220,7 +220,7 @@ TEST(SlotHash, GivesDifferentFingerprintsDifferentTags) {
   const SlotHash hash(counting_from(1));
   for (const Family family : families) {
     std::vector<std::uint64_t> tags;
-    for (std::uint64_t i = 0; i < count; ++i) tags.push_back(hash(family(i)));
+    for (std::uint64_t i = 0; i < count; ++i) tags.push_back(hash(family(i), 0));
     std::ranges::sort(tags);
     EXPECT_EQ(std::ranges::adjacent_find(tags), tags.end());
   }
@@ -233,7 +233,7 @@ std::uint64_t longest_probe(std::span<const Fingerprint> fingerprints, const Sto
   const int shift = std::countl_zero(taken.size() - 1);
   std::uint64_t longest = 0;
   for (const Fingerprint& fingerprint : fingerprints) {
-    std::uint64_t slot = hash(fingerprint) >> shift;
+    std::uint64_t slot = hash(fingerprint, 0) >> shift;
     std::uint64_t probes = 1;
     for (; taken[slot]; slot = (slot + 1) % taken.size()) ++probes;
     taken[slot] = true;

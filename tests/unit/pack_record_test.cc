@@ -115,34 +115,107 @@ TEST(PackRecord, EveryFlippedBitOfTheHeaderIsDamaged) {
   }
 }
 
-// It cannot be told whether such a record is damaged or made with a key that is not here.
-TEST(PackRecord, AFlippedBitUnderAForeignKeyIsNeverGoodAndNeverChangesTheLengths) {
-  Record written = artifact_record("payload", "recipe");
-  written.key_id = 1;
-  auto header = encode_record(written, key_of_tests(), place);
+DerivedKey own_key() { return {.id = 7, .bytes = blake3("ours")}; }
+
+Record authentic_record() {
+  Record record = artifact_record("payload", "recipe");
+  authenticate(record, own_key());
+  return record;
+}
+
+RecordVerdict authentic_verdict_of(std::span<const std::byte> header, const DerivedKey& key) {
+  Record record;
+  return decode_authentic(header, key, place, record);
+}
+
+TEST(PackRecord, WithoutTheSecretARecordIsKnownByItsTag) {
+  Record read;
+  const Record written = authentic_record();
+  const auto header = encode_record(written, key_of_tests(), place);
+  ASSERT_EQ(verdict_of(header, &read), RecordVerdict::good);
+  expect_same(read, written);
+  EXPECT_EQ(read.authenticator, written.authenticator);
+}
+
+TEST(PackRecord, EveryFlippedBitUnderAKeyIsDamagedForWhoHasIt) {
+  auto header = encode_record(authentic_record(), key_of_tests(), place);
+  const auto is_in = [](std::size_t bit, std::size_t from, std::size_t until) {
+    return bit >= from * 8 && bit < until * 8;
+  };
   flip_each_bit(header, [&](std::size_t bit) {
-    Record read;
-    const bool is_under_the_tag_alone = bit >= 48 * 8 && bit < 160 * 8;
-    EXPECT_EQ(verdict_of(header, &read),
-              is_under_the_tag_alone ? RecordVerdict::other_key : RecordVerdict::damaged);
-    if (is_under_the_tag_alone) {
-      EXPECT_EQ(read.total_bytes(), written.total_bytes());
-    }
+    // The tag itself is for those who have no secret.
+    const bool is_tag = is_in(bit, 128, 160);
+    EXPECT_EQ(authentic_verdict_of(header, own_key()),
+              is_tag ? RecordVerdict::good : RecordVerdict::damaged)
+        << bit;
+    const bool is_authenticator = is_in(bit, 168, 192);
+    EXPECT_EQ(verdict_of(header), is_authenticator ? RecordVerdict::good : RecordVerdict::damaged)
+        << bit;
   });
 }
 
-TEST(PackRecord, AForeignKeyIsToldFromDamageAndGivesNothingButLengths) {
-  Record written = artifact_record("payload", "recipe");
-  written.key_id = 1;
-  SegmentKey foreign = key_of_tests();
-  foreign[0] ^= 1;
+// Who knows everything but the secret makes tag and check right.
+TEST(PackRecord, WhatIsForgedUnderAKeyIsDamaged) {
+  const auto header = encode_record(authentic_record(), key_of_tests(), place);
+  for (const std::size_t offset : {6u, 7u, 16u, 24u, 32u, 36u, 40u, 48u, 79u, 80u, 111u, 112u}) {
+    auto forged = header;
+    forged[offset] ^= std::byte{1};
+    seal_again(forged, key_of_tests());
+    EXPECT_NE(authentic_verdict_of(forged, own_key()), RecordVerdict::good) << offset;
+  }
+  Record forged = artifact_record("evil");
+  authenticate(forged, {.id = own_key().id, .bytes = blake3("theirs")});
+  EXPECT_EQ(authentic_verdict_of(encode_record(forged, key_of_tests(), place), own_key()),
+            RecordVerdict::damaged);
+  EXPECT_FALSE(is_authentic(forged, own_key()));
+}
+
+TEST(PackRecord, WhatNamesAnotherKeyOrNoneIsTold) {
+  const auto unkeyed = encode_record(artifact_record("payload"), key_of_tests(), place);
+  EXPECT_EQ(authentic_verdict_of(unkeyed, own_key()), RecordVerdict::other_key);
+  EXPECT_FALSE(is_authentic(artifact_record("payload"), own_key()));
+  EXPECT_FALSE(is_authentic(artifact_record("payload"), {}));
+  const auto keyed = encode_record(authentic_record(), key_of_tests(), place);
+  EXPECT_EQ(authentic_verdict_of(keyed, {.id = 8, .bytes = own_key().bytes}),
+            RecordVerdict::other_key);
+}
+
+// Carried by somebody without the secret: another place, segment and time, the same authenticator.
+TEST(PackRecord, StaysAuthenticElsewhereAndLater) {
+  Record record = authentic_record();
+  record.written_s += 1000;
+  record.supersedes = true;
+  const auto header = encode_record(record, blake3("another segment"), place + 1);
   Record read;
-  EXPECT_EQ(verdict_of(encode_record(written, foreign, place), &read), RecordVerdict::other_key);
-  EXPECT_EQ(read.total_bytes(), written.total_bytes());
-  EXPECT_EQ(read.fingerprint, Fingerprint());
-  EXPECT_EQ(read.sequence, 0u);
-  written.key_id = 0;
-  EXPECT_EQ(verdict_of(encode_record(written, foreign, place)), RecordVerdict::damaged);
+  EXPECT_EQ(decode_authentic(header, own_key(), place + 1, read), RecordVerdict::good);
+  EXPECT_EQ(decode_authentic(header, own_key(), place, read), RecordVerdict::damaged);
+  record.sequence += 1;
+  EXPECT_FALSE(is_authentic(record, own_key()));
+}
+
+TEST(PackRecord, SideBySideWithAKeyAsOneByOne) {
+  const DerivedKey key = own_key();
+  std::vector<RecordHeader> headers;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    Record record = artifact_record("payload");
+    record.sequence = i;
+    authenticate(record, {.id = i % 5 == 4 ? 8u : 7u, .bytes = blake3(i % 3 == 2 ? "x" : "ours")});
+    headers.push_back(encode_record(record, key_of_tests(), place));
+  }
+  std::vector<Record> read(headers.size());
+  std::vector<HeaderToDecode> all;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    all.push_back({.header = headers[i], .authentic = &key, .place = place, .record = &read[i]});
+  }
+  decode_records(all);
+  std::size_t good = 0;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    Record alone;
+    ASSERT_EQ(all[i].verdict, decode_authentic(headers[i], key, place, alone)) << i;
+    EXPECT_EQ(read[i].sequence, alone.sequence);
+    good += all[i].verdict == RecordVerdict::good ? 1 : 0;
+  }
+  EXPECT_EQ(good, 11u);
 }
 
 TEST(PackRecord, EveryTruncationIsDamagedAndWhatFollowsDoesNotMatter) {
@@ -331,14 +404,16 @@ TEST(PackRecipe, LengthAndDigestMustBothFit) {
   EXPECT_FALSE(recipe_is_good(record, "the recipe"));
 }
 
-TEST(LargeFileKey, DiffersForEachFingerprintAndPayload) {
+TEST(LargeFileKey, DiffersForEachFingerprintPayloadAndKey) {
   const Fingerprint fingerprint = fingerprint_of("one");
   const Digest digest = blake3("payload");
-  const Fingerprint key = large_file_key(fingerprint, digest);
-  EXPECT_EQ(key, large_file_key(fingerprint, digest));
-  EXPECT_NE(key, large_file_key(fingerprint_of("two"), digest));
-  EXPECT_NE(key, large_file_key(fingerprint, blake3("other")));
-  EXPECT_NE(key, large_file_key({.bytes = digest}, fingerprint.bytes));
+  const Fingerprint key = large_file_key(fingerprint, digest, 0);
+  EXPECT_EQ(key, large_file_key(fingerprint, digest, 0));
+  EXPECT_NE(key, large_file_key(fingerprint_of("two"), digest, 0));
+  EXPECT_NE(key, large_file_key(fingerprint, blake3("other"), 0));
+  EXPECT_NE(key, large_file_key({.bytes = digest}, fingerprint.bytes, 0));
+  EXPECT_NE(key, large_file_key(fingerprint, digest, 1));
+  EXPECT_NE(large_file_key(fingerprint, digest, 2), large_file_key(fingerprint, digest, 1));
   EXPECT_NE(key, fingerprint);
 }
 
