@@ -16,6 +16,7 @@
 
 #include "larder/error.h"
 #include "larder/fingerprint.h"
+#include "larder/keys.h"
 #include "larder/store.h"
 
 namespace larder LARDER_PUBLIC {
@@ -43,6 +44,9 @@ enum class Compression { none, zstd };
 
 struct PackStoreOptions {
   std::string directory = {};  // must not be empty
+  // Not empty: entries are made with the first key, and what was made with none of them is a miss.
+  // Entries of one fingerprint under different keys stand beside each other.
+  Keys keys = {};
   Access access = Access::read_write;
   Create create = Create::at_open;
 

@@ -18,6 +18,7 @@
 #include "larder/artifact.h"
 #include "larder/error.h"
 #include "larder/fingerprint.h"
+#include "larder/keys.h"
 #include "larder/metrics.h"
 
 namespace larder LARDER_PUBLIC {
@@ -33,11 +34,15 @@ struct EntryInfo {
   std::uint64_t payload_bytes = 0;  // as the entry claims; not verified
   std::uint64_t disk_bytes = 0;     // blocks, as `du` counts; 0 in memory
   std::int64_t last_used_s = 0;     // seconds since 1970, at most an hour behind
+  // As the entry claims: made with a key that this store object does not have, or without one where
+  // it has one. It is a miss here, and no damage.
+  bool other_key = false;
 };
 
 // An entry after its verification.
 struct EntryDetails {
   EntryInfo info;
+  std::uint64_t key_id = 0;    // of the key that it was made with; 0: none
   std::string layout;          // "memory", "pack 1", "larder 1" or "vyre"
   std::string location;        // a path; empty in memory
   std::string codec;           // "none"
@@ -126,9 +131,9 @@ class Store {
   Store& operator=(const Store&) = delete;
   virtual ~Store() = default;
 
-  // The verified bytes; nullopt when there is no entry. Errors: corrupt (and the entry was removed
-  // if that is provably right), not_ours or too_large (something there that is never read),
-  // io_error, permission_denied, out_of_memory: in each case compile.
+  // The verified bytes; nullopt when there is no entry, or only one of another key. Errors: corrupt
+  // (and the entry was removed if that is provably right), not_ours or too_large (something there
+  // that is never read), io_error, permission_denied, out_of_memory: in each case compile.
   virtual Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) = 0;
 
   // Copies the verified payload to the front of `into` and returns its length. too_large when it
@@ -150,7 +155,7 @@ class Store {
                            const PutOptions& options = {}) = 0;
 
   // True when an entry was removed, damaged ones included; durable when it returns. not_ours when
-  // what stands there is not an entry: it stays.
+  // what stands there is not an entry: it stays. So does an entry of another key, which is none.
   virtual Result<bool> remove(const Fingerprint& fingerprint) = 0;
 
   // Whether a get would hit; verifies as a get does. Errors as get.
@@ -176,10 +181,11 @@ class Store {
   // of reading the store's folders.
   virtual Result<void> visit_strays(const StrayVisitor& visitor, Repair repair = Repair::no) = 0;
 
-  // Evicts until `budget` holds. Never touches what Larder does not recognise as its own.
+  // Evicts until `budget` holds, entries of other keys too. Never touches what Larder does not
+  // recognise as its own.
   virtual Result<PruneReport> prune(const Budget& budget, DryRun dry_run = DryRun::no) = 0;
 
-  // Evicts everything that Larder recognises as its own entries.
+  // Evicts everything that Larder recognises as its own entries, of whatever key.
   virtual Result<PruneReport> clear() = 0;
 
   virtual Metrics metrics() const = 0;
@@ -227,6 +233,9 @@ enum class Create {
 struct FileStoreOptions {
   std::string directory = {};  // must not be empty
   FileLayout layout = FileLayout::larder;
+  // Not empty: entries are made with the first key, and what was made with none of them is a miss,
+  // which a put replaces: there is one file for a fingerprint. vyre: invalid_argument.
+  Keys keys = {};
   Access access = Access::read_write;
   Create create = Create::at_open;
 

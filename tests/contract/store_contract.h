@@ -61,6 +61,20 @@ inline Result<std::shared_ptr<Store>> open_pack(const std::filesystem::path& dir
   return open_pack_store({.directory = directory.string()});
 }
 
+// Two secrets: the first one writes.
+inline Keys contract_keys() {
+  const Keys::Secret secrets[] = {{1}, {2}};
+  return Keys::from_secrets(secrets).value();
+}
+
+inline Result<std::shared_ptr<Store>> open_keyed_file(const std::filesystem::path& directory) {
+  return open_file_store({.directory = directory.string(), .keys = contract_keys()});
+}
+
+inline Result<std::shared_ptr<Store>> open_keyed_pack(const std::filesystem::path& directory) {
+  return open_pack_store({.directory = directory.string(), .keys = contract_keys()});
+}
+
 inline Result<std::shared_ptr<Store>> open_memory_over_file(
     const std::filesystem::path& directory) {
   auto fast = make_memory_store();
@@ -84,6 +98,8 @@ inline std::vector<StoreFactory> store_factories() {
       {.name = "file", .open = open_file, .persistent = true},
       {.name = "vyre", .open = open_vyre, .persistent = true, .keeps_recipes = false},
       {.name = "pack", .open = open_pack, .persistent = true},
+      {.name = "keyed_file", .open = open_keyed_file, .persistent = true},
+      {.name = "keyed_pack", .open = open_keyed_pack, .persistent = true},
       {.name = "memory_over_file", .open = open_memory_over_file, .persistent = true},
       {.name = "remote", .open = open_remote_folder, .persistent = true},
       {.name = "queue_before_file", .open = open_queue_before_file, .persistent = true},

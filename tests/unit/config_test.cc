@@ -182,7 +182,7 @@ TEST_F(ConfigTest, ABadVariableIsNamed) {
         std::pair("LARDER_DIR", "redis://x"), std::pair("LARDER_DISABLE", "maybe"),
         std::pair("LARDER_READONLY", "2"), std::pair("LARDER_MUST_HIT", "tru"),
         std::pair("LARDER_REFRESH", " "), std::pair("LARDER_REMOTE", "redis:x"),
-        std::pair("LARDER_NAMESPACE", "x"), std::pair("LARDER_KEY_FILE", "/x")}) {
+        std::pair("LARDER_NAMESPACE", "x")}) {
     ::setenv(name, value, 1);
     expect_bad(name);
     ::unsetenv(name);
@@ -192,8 +192,9 @@ TEST_F(ConfigTest, ABadVariableIsNamed) {
 }
 
 TEST_F(ConfigTest, ABadLineIsNamedWithFileAndNumber) {
-  for (const char* line : {"max_sise = 5G", "max_size 5G", "max_size = x", "remote = redis://u:p@x",
-                           "disable = perhaps", "dir = relative/place"}) {
+  for (const char* line :
+       {"max_sise = 5G", "max_size 5G", "max_size = x", "remote = redis://u:p@x",
+        "disable = perhaps", "dir = relative/place", "key_file = relative/key", "key_file ="}) {
     write(user_file(), std::string("# one\n") + line + "\n");
     expect_bad(user_file() + ":2");
   }
@@ -204,6 +205,27 @@ TEST_F(ConfigTest, AStoreCannotSayWhereTheStoreIs) {
     write(store_file(), line);
     expect_bad(store_file() + ":1", {{"dir", store()}});
   }
+}
+
+// Whoever may write into the store is whom the key protects from.
+TEST_F(ConfigTest, AStoreCannotChooseOrDropTheKey) {
+  ::setenv("LARDER_KEY_FILE", "/mine", 1);
+  for (const char* line : {"key_file = /theirs\n", "key_file =\n"}) {
+    write(store_file(), line);
+    expect_bad(store_file() + ":1", {{"dir", store()}});
+  }
+  ::unsetenv("LARDER_KEY_FILE");
+}
+
+TEST_F(ConfigTest, TheKeyFileComesFromTheFirstPlaceThatNamesOne) {
+  EXPECT_EQ(load()->key_file, "");
+  write(user_file(), "key_file = /users\n");
+  EXPECT_EQ(load()->key_file, "/users");
+  ::setenv("LARDER_KEY_FILE", "relative", 1);
+  EXPECT_EQ(load()->key_file, "relative");
+  EXPECT_EQ(load({{"key_file", "/argument"}})->key_file, "/argument");
+  expect_bad("--key-file", {{"key_file", ""}});
+  ::unsetenv("LARDER_KEY_FILE");
 }
 
 TEST_F(ConfigTest, AStoresFileThatOthersMayWriteIsRefused) {

@@ -114,11 +114,13 @@ EntryInfo FileStore::describe_entry(const Found& found) {
     const auto file = open_entry(found.fingerprint);
     if (file && *file) count = (*file)->read_at(header, 0).value_or(0);
   }
-  return {.fingerprint = found.fingerprint,
-          .payload_bytes = format::claimed_payload_bytes(
-              options_.layout, std::span(header).first(count), found.info.size_bytes),
-          .disk_bytes = found.info.disk_bytes,
-          .last_used_s = found.info.modified_s};
+  const auto read = std::span(header).first(count);
+  return {
+      .fingerprint = found.fingerprint,
+      .payload_bytes = format::claimed_payload_bytes(options_.layout, read, found.info.size_bytes),
+      .disk_bytes = found.info.disk_bytes,
+      .last_used_s = found.info.modified_s,
+      .other_key = claims_other_key(read, found.info.size_bytes)};
 }
 
 Result<PruneReport> FileStore::prune(const Budget& budget, DryRun dry_run) {

@@ -51,7 +51,19 @@ ProcessState::ProcessState(const FileStoreOptions& options, const std::optional<
               {.layout = options.layout,
                .threads = std::max(1u, options.flush_threads),
                .max_open_files =
-                   within ? within->max_open_files : open_file_limit(directory.file_system())}) {}
+                   within ? within->max_open_files : open_file_limit(directory.file_system())}),
+      keys(options.keys) {}
+
+std::shared_ptr<const StoreKeys::Derived> StoreKeys::of(
+    const std::optional<format::StoreId>& store) {
+  const format::StoreId id = store.value_or(format::StoreId{});
+  const std::lock_guard lock(mutex_);
+  if (!derived_ || id != id_) {
+    derived_ = std::make_shared<const Derived>(derive_keys(keys_, format::entry_key_context, id));
+    id_ = id;
+  }
+  return derived_;
+}
 
 FileStore::FileStore(FileStoreOptions options, std::optional<Within> within)
     : options_(std::move(options)),
@@ -68,6 +80,13 @@ FileStore::~FileStore() {
 
 Result<void> FileStore::open() {
   return guarded([&]() -> Result<void> {
+    if (options_.layout == FileLayout::vyre && !options_.keys.empty()) {
+      return std::unexpected(
+          Error{.code = Errc::invalid_argument,
+                .message = directory().path() +
+                           ": the vyre layout has no room for a key; use a pack or file store, or "
+                           "unset the key file"});
+    }
     LARDER_CHECK_OK(directory().open());
     store_directory::sweep_leftovers(directory(), options_.log);
     return {};

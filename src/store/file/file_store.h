@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/derived_keys.h"
 #include "format/entry.h"
 #include "larder/pack_store.h"
 #include "larder/store.h"
@@ -38,6 +39,23 @@ struct Within {
   std::size_t max_open_files = 0;  // may wait for a flush: the two share the process's allowance
 };
 
+// The keys of the store that the path leads to, made when they are first needed.
+class StoreKeys {
+ public:
+  using Derived = std::vector<DerivedKey>;
+
+  explicit StoreKeys(Keys keys) : keys_(std::move(keys)) {}
+
+  // The first one writes. A vyre directory has no id, and no key.
+  std::shared_ptr<const Derived> of(const std::optional<format::StoreId>& store);
+
+ private:
+  const Keys keys_;
+  std::mutex mutex_;
+  format::StoreId id_ = {};                 // guarded by mutex_
+  std::shared_ptr<const Derived> derived_;  // guarded by mutex_
+};
+
 // What a forked child must not share with its parent: pending entries are the parent's to flush,
 // the locks belong to the parent's open file, and a mutex may have been held by a thread that the
 // child does not have.
@@ -47,6 +65,7 @@ struct ProcessState {
   StoreDirectory directory;
   std::shared_ptr<LockFile> locks;
   Pending pending;
+  StoreKeys keys;
   Counters counters;
   std::atomic<std::uint64_t> put_bytes_since_scan = 0;
   std::atomic<std::int64_t> last_scan_s = 0;
@@ -66,6 +85,10 @@ class FileStore final : public Store {
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
+  // The same, whatever key it was made with.
+  Result<bool> remove_of_any_key(const Fingerprint& fingerprint);
+  // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
+  Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
@@ -125,6 +148,9 @@ class FileStore final : public Store {
   // read.cc
   Result<std::optional<Opened>> read_entry(const Fingerprint& fingerprint);
   Result<std::shared_ptr<File>> open_entry(const Fingerprint& fingerprint);
+  bool claims_other_key(std::span<const std::byte> header, std::uint64_t file_bytes) const;
+  Result<format::DecodedEntry> decode(std::span<const std::byte> file,
+                                      const Fingerprint& fingerprint) const;
   Result<std::optional<Opened>> read_opened(std::shared_ptr<File> file,
                                             const Fingerprint& fingerprint) const;
   Result<std::optional<Artifact>> get_verified(const Fingerprint& fingerprint);
@@ -148,8 +174,11 @@ class FileStore final : public Store {
   Result<void> take_turn(Writing& writing);
   Result<bool> replace_entry(Writing& writing);
   void account(const Writing& writing, const FileInfo& info);
+  enum class OfKeys { own, any };
+  Result<bool> remove_of(const Fingerprint& fingerprint, OfKeys keys);
   Result<bool> remove_locked(Directory& root, const Fingerprint& fingerprint,
-                             const std::string& path);
+                             const std::string& path, OfKeys keys);
+  bool is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info);
 
   // evict.cc
   Result<void> scan(const Scan& scan);

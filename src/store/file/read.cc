@@ -1,6 +1,7 @@
 // get and inspect: open without following anything, look at what was opened, read it into private
 // memory, verify it there. Nothing is mapped here, so that a file that shrinks is a miss and not a
 // signal; see view.cc for who asks for that.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -42,6 +43,22 @@ std::string FileStore::path_of(const Fingerprint& fingerprint) const {
   return directory().path() + "/" + format::entry_path(options_.layout, fingerprint);
 }
 
+bool FileStore::claims_other_key(std::span<const std::byte> header,
+                                 std::uint64_t file_bytes) const {
+  const auto key_id = format::claimed_key_id(options_.layout, header, file_bytes);
+  if (!key_id) return false;
+  const std::vector<std::uint64_t> own = options_.keys.ids();
+  return own.empty() ? *key_id != 0 : std::ranges::find(own, *key_id) == own.end();
+}
+
+Result<format::DecodedEntry> FileStore::decode(std::span<const std::byte> file,
+                                               const Fingerprint& fingerprint) const {
+  if (options_.keys.empty()) return format::decode_entry(options_.layout, file, fingerprint);
+  LARDER_TRY(const StoreDirectory::Root root, directory().reader_root());
+  const auto keys = state().keys.of(root.id);
+  return format::decode_entry(options_.layout, file, fingerprint, *keys);
+}
+
 // What may be read at all.
 Result<FileInfo> FileStore::check_file(File& file, const Fingerprint& fingerprint) const {
   LARDER_TRY(const FileInfo info, file.info());
@@ -72,7 +89,7 @@ Result<std::optional<FileStore::Opened>> FileStore::read_opened(
   Opened opened{.file = std::move(file), .info = info, .bytes = std::move(bytes), .decoded = {}};
   // Fewer bytes than the file had a moment ago: cut while it was read.
   if (count == info.size_bytes) {
-    opened.decoded = format::decode_entry(options_.layout, opened.bytes.bytes(), fingerprint);
+    LARDER_TRY(opened.decoded, decode(opened.bytes.bytes(), fingerprint));
   }
   // The size of the file leaves room for a recipe; the cap is on the payload.
   if (opened.decoded.payload_bytes > max_payload_bytes_) {
@@ -96,7 +113,9 @@ Result<std::optional<Artifact>> FileStore::get_verified(const Fingerprint& finge
     const auto& decoded = entry->decoded;
     return std::move(entry->bytes).share(decoded.payload_offset, decoded.payload_bytes);
   }
-  if (entry->decoded.verdict == format::Verdict::damaged) remove_damaged(fingerprint, entry->info);
+  // A miss, and somebody's: not to be removed.
+  if (entry->decoded.verdict == format::Verdict::other_key) return std::nullopt;
+  remove_damaged(fingerprint, entry->info);
   return fail(Errc::corrupt, path_of(fingerprint),
               "damaged; compile again, the next put replaces it");
 }
@@ -155,6 +174,7 @@ Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& finger
     const std::string path = path_of(fingerprint);
     const format::DecodedEntry& decoded = entry->decoded;
     const auto bytes = entry->bytes.bytes();
+    if (decoded.verdict == format::Verdict::other_key) return std::nullopt;
     if (decoded.verdict != format::Verdict::good) return fail(Errc::corrupt, path, "damaged");
     if (!format::recipe_is_good(bytes, decoded)) {
       return fail(Errc::corrupt, path,
@@ -165,11 +185,23 @@ Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& finger
                                  .payload_bytes = decoded.payload_bytes,
                                  .disk_bytes = entry->info.disk_bytes,
                                  .last_used_s = entry->info.modified_s},
+                        .key_id = decoded.key_id,
                         .layout = options_.layout == FileLayout::larder ? "larder 1" : "vyre",
                         .location = path,
                         .codec = "none",
                         .recipe = std::string(decoded.recipe),
                         .payload_digest = {blake3(payload)}};
+  });
+}
+
+Result<bool> FileStore::holds_payload(const Fingerprint& fingerprint,
+                                      const Digest& payload_digest) {
+  return guarded([&]() -> Result<bool> {
+    LARDER_TRY(auto entry, read_entry(fingerprint));
+    if (!entry || entry->decoded.verdict == format::Verdict::damaged) return false;
+    const auto payload =
+        entry->bytes.bytes().subspan(entry->decoded.payload_offset, entry->decoded.payload_bytes);
+    return blake3(payload) == payload_digest;
   });
 }
 

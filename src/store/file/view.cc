@@ -23,7 +23,8 @@ Result<std::optional<MappedView>> FileStore::view(const Fingerprint& fingerprint
   LARDER_CHECK_OK(mapping->check(0, std::min<std::uint64_t>(bytes.size(), format::header_bytes)));
   if (!format::header_is_plausible(options_.layout, bytes, info.size_bytes)) return damaged();
   LARDER_CHECK_OK(mapping->check(0, bytes.size()));
-  const auto decoded = format::decode_entry(options_.layout, bytes, fingerprint);
+  LARDER_TRY(const auto decoded, decode(bytes, fingerprint));
+  if (decoded.verdict == format::Verdict::other_key) return std::nullopt;
   if (decoded.verdict != format::Verdict::good) return damaged();
   renew(*file, info);
   return MappedView(bytes.subspan(decoded.payload_offset, decoded.payload_bytes), mapping);

@@ -1,5 +1,6 @@
 // put and remove. The order of every step is told in file_store.h.
 #include <algorithm>
+#include <array>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -33,6 +34,7 @@ struct FileStore::Writing {
   const Fingerprint& fingerprint;
   std::span<const std::byte> payload;
   format::EncodedEntry encoded;
+  std::uint64_t key_id = 0;
   std::string path;              // for messages
   std::uint64_t generation = 0;  // of the root
   std::shared_ptr<Directory> root;
@@ -99,16 +101,18 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
                                                    "Recipe::encode returns"});
   }
   LARDER_TRY(StoreDirectory::Root root, directory().writer_root());
-  Writing writing{
-      .fingerprint = fingerprint,
-      .payload = payload,
-      .encoded = format::encode_entry(options_.layout, fingerprint, payload, options.recipe),
-      .path = path,
-      .generation = root.generation,
-      .root = std::move(root.directory),
-      .folder = {},
-      .fresh = {},
-      .seen_file = {}};
+  const auto keys = state().keys.of(root.id);
+  Writing writing{.fingerprint = fingerprint,
+                  .payload = payload,
+                  .encoded = format::encode_entry(options_.layout, fingerprint, payload,
+                                                  options.recipe, keys->front()),
+                  .key_id = keys->front().id,
+                  .path = path,
+                  .generation = root.generation,
+                  .root = std::move(root.directory),
+                  .folder = {},
+                  .fresh = {},
+                  .seen_file = {}};
   auto written = write_entry(writing);
   if (!written) {
     return std::unexpected(store_directory::at_path(std::move(written).error(), path));
@@ -175,7 +179,10 @@ Result<FileStore::Standing> FileStore::examine(Writing& writing) {
   const auto& decoded = (*read)->decoded;
   ArtifactBuffer bytes = (*read)->bytes;
   const auto payload = bytes.bytes().subspan(decoded.payload_offset, decoded.payload_bytes);
-  return std::ranges::equal(payload, writing.payload) ? Standing::same : Standing::different;
+  // Under an older key it would be a miss as soon as that is given up.
+  const bool is_same =
+      decoded.key_id == writing.key_id && std::ranges::equal(payload, writing.payload);
+  return is_same ? Standing::same : Standing::different;
 }
 
 // The folder of the entry, made if need be, unless it is open already.
@@ -276,6 +283,14 @@ void FileStore::account(const Writing& writing, const FileInfo& info) {
 }
 
 Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
+  return remove_of(fingerprint, OfKeys::own);
+}
+
+Result<bool> FileStore::remove_of_any_key(const Fingerprint& fingerprint) {
+  return remove_of(fingerprint, OfKeys::any);
+}
+
+Result<bool> FileStore::remove_of(const Fingerprint& fingerprint, OfKeys keys) {
   return guarded([&]() -> Result<bool> {
     const std::string path = format::entry_path(options_.layout, fingerprint);
     LARDER_TRY(const auto existing, directory().reader());
@@ -286,7 +301,7 @@ Result<bool> FileStore::remove(const Fingerprint& fingerprint) {
     LARDER_TRY(const auto root, directory().writer());
     LARDER_TRY(const auto held,
                state().locks->acquire(LockOffset::change_of(fingerprint), change_wait));
-    LARDER_TRY(const bool removed, remove_locked(*root, fingerprint, path));
+    LARDER_TRY(const bool removed, remove_locked(*root, fingerprint, path, keys));
     if (removed) state().counters.add(&Metrics::removals);
     return removed;
   });
@@ -301,8 +316,18 @@ Result<void> FileStore::unlink_entry(Directory& root, const Fingerprint& fingerp
   return removed;
 }
 
+// By its header. What has none that can be read, or is damaged, is anybody's to remove.
+bool FileStore::is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info) {
+  if (options_.layout == FileLayout::vyre) return false;
+  const auto file = open_entry(fingerprint);
+  if (!file || !*file) return false;
+  std::array<std::byte, format::header_bytes> header;
+  const std::size_t count = (*file)->read_at(header, 0).value_or(0);
+  return claims_other_key(std::span(header).first(count), info.size_bytes);
+}
+
 Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& fingerprint,
-                                      const std::string& path) {
+                                      const std::string& path, OfKeys keys) {
   const auto there = root.info_at(path);
   if (!there && there.error().code == Errc::absent) return false;
   if (!there) return std::unexpected(there.error());
@@ -310,6 +335,7 @@ Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& finger
     return std::unexpected(
         Error{.code = Errc::not_ours, .message = in_the_way(directory().path() + "/" + path)});
   }
+  if (keys == OfKeys::own && is_of_other_key(fingerprint, *there)) return false;
   state().pending.forget_loss(fingerprint);
   LARDER_CHECK_OK(unlink_entry(root, fingerprint, path, *there));
   subtract_usage({.bytes = there->disk_bytes, .entries = 1});

@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
+#include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
 namespace {
@@ -44,11 +45,17 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   Record removal{.kind = RecordKind::removed,
                  .supersedes = true,
                  .written_s = format::record_time(now_s),
+                 .key_id = entry.key_id,
                  .fingerprint = entry.fingerprint};
-  const std::uint64_t tag = shelf.tag_of(entry.fingerprint);
+  const DerivedKey* const key = find_key(shelf.keys(), entry.key_id);
+  // Who has its key does not believe the removal: without the file he would find an older value.
+  const bool is_believed = key != nullptr || entry.key_id == 0;
+  if (!is_believed && entry.kind == RecordKind::large && entry.supersedes) return false;
+  const std::uint64_t tag = shelf.tag_of(entry);
   LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
   removal.sequence = shelf.next_sequence();
+  if (key != nullptr) authenticate(removal, *key);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
@@ -79,8 +86,7 @@ Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
   // Whether its file was ever synced, nobody here knows.
   if (record->kind == RecordKind::large) claimed.writer->withhold_proof();
-  return Renewal{
-      .slot_tag = shelf.tag_of(record->fingerprint), .from = place_word, .to = copy.word()};
+  return Renewal{.slot_tag = shelf.tag_of(*record), .from = place_word, .to = copy.word()};
 }
 
 void drop_files(Shelf& shelf, std::span<const Record> withdrawn,

@@ -44,11 +44,10 @@ Result<std::vector<format::SummaryEntry>> list_records(Shelf& shelf, Writers& ca
   auto summary = read_summary(segment, Proof::unwanted);
   if (summary && *summary) return **std::move(summary);
   std::vector<format::SummaryEntry> entries;
-  LARDER_TRY(
-      const Scanned scanned,
-      scan_records(segment, {}, [&](const format::Record& record, std::uint32_t place) {
-        entries.push_back(format::summary_entry(record, shelf.hash()(record.fingerprint), place));
-      }));
+  LARDER_TRY(const Scanned scanned,
+             scan_records(segment, {}, [&](const format::Record& record, std::uint32_t place) {
+               entries.push_back(format::summary_entry(record, shelf.tag_of(record), place));
+             }));
   if (scanned == Scanned::whole) return entries;
   return std::unexpected(Error{.code = Errc::io_error, .message = "not all of it can be read"});
 }

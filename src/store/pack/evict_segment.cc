@@ -18,9 +18,6 @@ using format::StateWord;
 
 constexpr std::uint64_t bytes_per_look = 512;  // what looking at an entry costs, in bytes copied
 
-// Whoever reads it finds out.
-bool any_large(const format::Record&) noexcept { return true; }
-
 bool always_other(std::uint64_t) noexcept { return true; }
 
 }  // namespace
@@ -83,7 +80,7 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   // Before the lock was ours it may have been evicted, or renamed because its sync failed.
   const auto named = directory.info_at(path_of(name));
   if (!named || !named->same_file(info)) return nullptr;
-  LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), any_large));
+  LARDER_TRY(SegmentEntries read, read_entries(*eviction->segment_, parts.shelf.hash(), {}));
   // What was not seen would be dropped, and a removal that was not seen undone.
   if (read.has_gaps && eviction->rules_.lost_sectors == LostSectors::keep) {
     return std::unexpected(
@@ -239,18 +236,32 @@ Result<bool> SegmentEviction::may_uncover(const Item& item) const {
   return !place;
 }
 
-Result<void> SegmentEviction::leave_tombstone(const Item& item) {
+// Who has the key of a record believes no removal that is made without it: one that stands there is
+// carried as it is, and in place of a new one the record itself stays.
+Result<void> SegmentEviction::leave_tombstone(Item& item) {
   format::Record record;
   LARDER_TRY(const bool is_good, read_header(item, record));
   if (!is_good) {
     parts_.shelf.note_forgotten();
     return {};
   }
-  const format::Record tombstone{.kind = format::RecordKind::removed,
-                                 .supersedes = true,
-                                 .written_s = record.written_s,
-                                 .sequence = record.sequence,
-                                 .fingerprint = record.fingerprint};
+  // Forged: nothing authentic comes of it.
+  if (!may_believe(record, parts_.shelf.keys())) return {};
+  format::Record tombstone{.kind = format::RecordKind::removed,
+                           .supersedes = true,
+                           .written_s = record.written_s,
+                           .key_id = record.key_id,
+                           .sequence = record.sequence,
+                           .fingerprint = record.fingerprint};
+  const DerivedKey* key = find_key(parts_.shelf.keys(), record.key_id);
+  if (record.kind == format::RecordKind::removed) {
+    tombstone.authenticator = record.authenticator;
+  } else if (key != nullptr) {
+    authenticate(tombstone, *key);
+  } else if (record.key_id != 0) {
+    LARDER_CHECK_OK(carry(item));
+    return {};
+  }
   LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
   LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
   carried_bytes_ += tombstone.total_bytes();

@@ -139,7 +139,7 @@ class SegmentEviction {
   Result<void> settle();
   Result<bool> may_uncover(const Item& item) const;
   Result<void> leave_tombstones();
-  Result<void> leave_tombstone(const Item& item);
+  Result<void> leave_tombstone(Item& item);
 
   Result<bool> swing(const Step& step);
   Result<void> swing_one(Item& item, const Step& step);

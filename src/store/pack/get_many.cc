@@ -1,6 +1,6 @@
 // get_many: looks all of them up, reads them in the order of their places, and hashes up to sixteen
 // side by side, where one alone would leave most of the processor's vectors idle. Whatever is not a
-// plain record that verifies goes the way of get.
+// plain record that verifies, under the key that is written with, goes the way of get.
 #include <algorithm>
 #include <array>
 
@@ -65,26 +65,27 @@ bool read_one(Shelf& shelf, Asked& asked, std::shared_ptr<Segment>& keep) {
   return true;
 }
 
-bool is_plain(const Asked& asked, format::RecordVerdict verdict) {
+bool is_plain(const Asked& asked, const DerivedKey& key, format::RecordVerdict verdict) {
   const format::Record& record = asked.found.record;
-  return check_record(*asked.fingerprint, verdict, record) == Candidate::wanted &&
+  return check_record(name_of(*asked.fingerprint, key), verdict, record) == Candidate::wanted &&
          record.kind == format::RecordKind::artifact && record.codec == format::Codec::none &&
          record.hit_bytes() <= asked.read.size();
 }
 
 // Decodes the headers; moves those whose payload can be verified to the front, and tells how many.
-std::size_t decode_headers(std::span<Asked*> read) {
+std::size_t decode_headers(std::span<Asked*> read, const DerivedKey& key) {
   std::array<format::HeaderToDecode, batch_size> headers;
   for (std::size_t i = 0; i < read.size(); ++i) {
     headers[i] = {.header = read[i]->read,
                   .key = &read[i]->key,
+                  .authentic = key.id == 0 ? nullptr : &key,
                   .place = read[i]->found.location.place,
                   .record = &read[i]->found.record};
   }
   format::decode_records(std::span(headers).first(read.size()));
   std::size_t plain = 0;
   for (std::size_t i = 0; i < read.size(); ++i) {
-    if (is_plain(*read[i], headers[i].verdict)) read[plain++] = read[i];
+    if (is_plain(*read[i], key, headers[i].verdict)) read[plain++] = read[i];
   }
   return plain;
 }
@@ -104,12 +105,13 @@ void PackStoreImpl::verify_batch(std::span<const std::span<const std::byte>> pay
 void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerprints,
                               std::span<Lookup> answers) {
   shelf.drop_gone_segments();
+  const DerivedKey& key = shelf.keys().front();
   std::array<Asked, batch_size> all;
   const auto batch = std::span(all).first(fingerprints.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     batch[i].fingerprint = &fingerprints[i];
     batch[i].answer = &answers[i];
-    batch[i].tag = shelf.tag_of(fingerprints[i]);
+    batch[i].tag = shelf.tag_of(fingerprints[i], key.id);
   }
   if (const IndexTable* const table = shelf.index().table_at_hand()) {
     for (const Asked& asked : batch) table->prefetch(asked.tag);
@@ -132,7 +134,7 @@ void PackStoreImpl::get_batch(Shelf& shelf, std::span<const Fingerprint> fingerp
   for (Asked* asked : found) {
     if (read_one(shelf, *asked, keep)) read[count++] = asked;
   }
-  count = decode_headers(std::span(read).first(count));
+  count = decode_headers(std::span(read).first(count), key);
   for (std::size_t i = 0; i < count; ++i) {
     payloads[i] = read[i]->payload();
     expected[i] = read[i]->found.record.payload_digest;

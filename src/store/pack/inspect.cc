@@ -19,11 +19,11 @@ Result<std::string> PackStoreImpl::read_recipe(const Found& found) {
 
 // The file store tells of an artifact in a file of its own; the name there is not the caller's.
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect_large(Shelf& shelf, const Found& found) {
-  LARDER_TRY(auto details, shelf.large().inspect(format::large_file_key(
-                               found.record.fingerprint, found.record.payload_digest)));
+  LARDER_TRY(auto details, shelf.large().inspect(format::large_file_key(found.record)));
   if (!details) return std::nullopt;
   details->info.fingerprint = found.record.fingerprint;
   details->info.last_used_s = found.record.written_s;
+  details->key_id = found.record.key_id;
   details->layout = "pack 1";
   return details;
 }
@@ -46,6 +46,7 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
                                .payload_bytes = record.raw_bytes,
                                .disk_bytes = record.total_bytes(),
                                .last_used_s = record.written_s},
+                      .key_id = record.key_id,
                       .layout = "pack 1",
                       .location = location,
                       .codec = record.codec == format::Codec::zstd ? "zstd" : "none",
@@ -53,16 +54,25 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
                       .payload_digest = {blake3(artifact.bytes())}};
 }
 
-Result<std::optional<EntryDetails>> PackStoreImpl::inspect_in(Shelf& shelf,
-                                                              const Fingerprint& fingerprint) {
+Result<std::optional<EntryDetails>> PackStoreImpl::inspect_named(Shelf& shelf,
+                                                                 const EntryName& name) {
   Found found;
   std::optional<Artifact> artifact;
-  LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
-               return read_artifact(shelf, fingerprint, there, artifact);
+  LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
+               return read_artifact(shelf, name, there, artifact);
              }));
   if (outcome == Outcome::absent) return std::nullopt;
   if (outcome == Outcome::damaged) return damaged(found);
   return inspect_found(shelf, found, *artifact);
+}
+
+Result<std::optional<EntryDetails>> PackStoreImpl::inspect_in(Shelf& shelf,
+                                                              const Fingerprint& fingerprint) {
+  for (const DerivedKey& key : shelf.keys()) {
+    auto details = inspect_named(shelf, name_of(fingerprint, key));
+    if (!details || *details) return details;
+  }
+  return std::nullopt;
 }
 
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect(const Fingerprint& fingerprint) {

@@ -16,10 +16,6 @@ using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
 
-Fingerprint file_key(const format::Record& record) {
-  return format::large_file_key(record.fingerprint, record.payload_digest);
-}
-
 // The files that entries lead to. Only records without a payload of their own need reading.
 // nullopt: a record cannot be read now, and nobody knows which file it leads to.
 Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
@@ -30,7 +26,7 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
     if (location.units != units_of_large) continue;
     const auto record = describe_record(shelf, location);
     if (!record) return std::nullopt;
-    if (record->kind == format::RecordKind::large) used.insert(file_key(*record));
+    if (record->kind == format::RecordKind::large) used.insert(large_file_key(*record));
   }
   return used;
 }
@@ -38,25 +34,25 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
 }  // namespace
 
 void drop_large(Shelf& shelf, const format::Record& record) {
-  const Fingerprint key = file_key(record);
+  const Fingerprint key = large_file_key(record);
   const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
   if (!held) return;
+  const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
   Found found;
-  const auto outcome = look_up(shelf, record.fingerprint, found, [&](Found& there) {
-    return pack_store::read_header(record.fingerprint, there);
-  });
+  const auto outcome = look_up(shelf, name, found,
+                               [&](Found& there) { return pack_store::read_header(name, there); });
   const bool is_gone =
       outcome &&
       (*outcome == Outcome::absent ||
        (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
-  if (is_gone) (void)shelf.large().remove(key);
+  if (is_gone) (void)shelf.large().remove_of_any_key(key);
 }
 
 Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records) {
   file_store::FileStore& files = shelf.large();
   std::set<Fingerprint> keys;
   for (const format::Record& record : records) {
-    const Fingerprint key = file_key(record);
+    const Fingerprint key = large_file_key(record);
     // Else it could be stored anew behind the back of whoever removes it.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
     if (!held) return false;
@@ -89,7 +85,7 @@ Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secu
     // Somebody may be putting the same payload right now, and find the file there.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
     LARDER_TRY(const auto used_now, files_in_use(shelf));
-    if (held && used_now && !used_now->contains(key)) (void)shelf.large().remove(key);
+    if (held && used_now && !used_now->contains(key)) (void)shelf.large().remove_of_any_key(key);
   }
   return {};
 }

@@ -13,7 +13,19 @@
 
 namespace larder::pack_store {
 
-// A place that the index names for a fingerprint.
+// An entry, as one looks for it. What is under one fingerprint with different keys is different
+// entries. Refers to the fingerprint.
+struct EntryName {
+  const Fingerprint& fingerprint;
+  std::uint64_t key_id = 0;
+  const DerivedKey* key = nullptr;  // to verify with; null: without a key, or of one not here
+};
+
+inline EntryName name_of(const Fingerprint& fingerprint, const DerivedKey& key) noexcept {
+  return {.fingerprint = fingerprint, .key_id = key.id, .key = key.id == 0 ? nullptr : &key};
+}
+
+// A place that the index names for an entry.
 struct Found {
   Segment* segment = nullptr;
   std::shared_ptr<Segment> keep = {};  // when the table had no room for it
@@ -29,7 +41,7 @@ struct Found {
 // What stands there.
 enum class Candidate {
   wanted,
-  other,    // of another fingerprint, or gone: not what was asked for, and no damage
+  other,    // another entry, or gone: not what was asked for, and no damage
   damaged,  // the index has the fingerprint's tag for it, but it does not verify
 };
 
@@ -39,23 +51,21 @@ enum class Outcome {
   damaged,  // `found` is the damaged one
 };
 
-// The header there, verified, of this fingerprint: into found.record.
-Candidate check_header(const Fingerprint& fingerprint, std::span<const std::byte> header,
-                       Found& found);
+// The header there, verified, of this entry: into found.record.
+Candidate check_header(const EntryName& name, std::span<const std::byte> header, Found& found);
 
 // The same for a header that was decoded before.
-Candidate check_record(const Fingerprint& fingerprint, format::RecordVerdict verdict,
+Candidate check_record(const EntryName& name, format::RecordVerdict verdict,
                        const format::Record& record);
 
 // Reads the header alone.
-Result<Candidate> read_header(const Fingerprint& fingerprint, Found& found);
+Result<Candidate> read_header(const EntryName& name, Found& found);
 
 // Asks `reader` about each place that the index names, until it wants one. With a guard of the
 // epochs held; `found` is good as long as that. Errors are those of reading: nothing is known then.
 template <class Reader>  // Result<Candidate>(Found&)
-Result<Outcome> look_up(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
-                        const Reader& reader) {
-  const std::uint64_t tag = shelf.tag_of(fingerprint);
+Result<Outcome> look_up(Shelf& shelf, const EntryName& name, Found& found, const Reader& reader) {
+  const std::uint64_t tag = shelf.tag_of(name.fingerprint, name.key_id);
   std::optional<Found> damaged;
   std::uint64_t nowhere = 0;
   // A segment that left meanwhile has been taken out of the index before: look once more.

@@ -114,19 +114,22 @@ class PackStoreImpl final : public PackStore {
 
   // read.cc
   static bool is_not_in_index(const ProcessState& process, const Fingerprint& fingerprint);
+  template <class Answer, class Reader>
+  Result<std::optional<Answer>> read_one_of(Shelf& shelf, const EntryName& name,
+                                            const Reader& reader);
   template <class Answer, class Reader, class SizeOf>
   Result<std::optional<Answer>> answer(const Fingerprint& fingerprint, const Reader& reader,
                                        const SizeOf& size_of);
   template <class Answer, class Reader>
   Result<std::optional<Answer>> find_and_read(const Fingerprint& fingerprint, const Reader& reader);
-  Result<Candidate> read_artifact(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+  Result<Candidate> read_artifact(Shelf& shelf, const EntryName& name, Found& found,
                                   std::optional<Artifact>& artifact);
-  Result<Candidate> copy_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+  Result<Candidate> copy_into(Shelf& shelf, const EntryName& name, Found& found,
                               std::span<std::byte> into);
-  Result<Candidate> read_into(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+  Result<Candidate> read_into(Shelf& shelf, const EntryName& name, Found& found,
                               std::span<std::byte> into, std::optional<std::size_t>& length);
   static std::optional<MappedView> view_of(Artifact artifact);
-  Result<Candidate> read_view(Shelf& shelf, const Fingerprint& fingerprint, Found& found,
+  Result<Candidate> read_view(Shelf& shelf, const EntryName& name, Found& found,
                               std::optional<MappedView>& view);
   static Result<Candidate> view_large(Shelf& shelf, const Found& found,
                                       std::optional<MappedView>& view);
@@ -135,7 +138,7 @@ class PackStoreImpl final : public PackStore {
   Result<Candidate> unpack(const Found& found, std::span<const std::byte> stored,
                            std::optional<Artifact>& artifact);
   void mark_visited(const Found& found) const;
-  void forget_damaged(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
+  void forget_damaged(Shelf& shelf, const EntryName& name, const Found& found);
   void count_removal(Shelf& shelf);
   Result<bool> forget_slot(Shelf& shelf, std::uint64_t tag, std::uint64_t place_word);
   std::unexpected<Error> damaged(const Found& found) const;
@@ -158,12 +161,15 @@ class PackStoreImpl final : public PackStore {
   Result<Done> rely_on_large(Shelf& shelf, Writing& writing);
   Error contended(const Fingerprint& fingerprint) const;
   Result<Done> append_and_publish(Shelf& shelf, Writing& writing);
-  Result<bool> remove_from(Shelf& shelf, const Fingerprint& fingerprint);
-  static Result<Done> remove_once(Shelf& shelf, const Found& found, format::Record& removal);
-  static Result<Done> confirm_removal(Shelf& shelf, format::Record& removal);
+  Result<void> retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint);
+  struct Removing;
+  Result<bool> remove_from(Shelf& shelf, const EntryName& name);
+  Result<void> remove_until_gone(Shelf& shelf, Removing& removing);
+  static Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
+  static Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
   static Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
-  static IndexTable::IsOther other_than(Shelf& shelf, const Fingerprint& fingerprint);
+  static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc
   Result<void> flush_in_turn();
@@ -190,6 +196,7 @@ class PackStoreImpl final : public PackStore {
   // inspect.cc
   static Result<std::string> read_recipe(const Found& found);
   static Result<std::optional<EntryDetails>> inspect_large(Shelf& shelf, const Found& found);
+  Result<std::optional<EntryDetails>> inspect_named(Shelf& shelf, const EntryName& name);
   Result<std::optional<EntryDetails>> inspect_in(Shelf& shelf, const Fingerprint& fingerprint);
   Result<std::optional<EntryDetails>> inspect_found(Shelf& shelf, const Found& found,
                                                     const Artifact& artifact);

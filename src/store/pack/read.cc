@@ -56,11 +56,11 @@ void PackStoreImpl::mark_visited(const Found& found) const {
 // What is proven to be damaged leaves the index, so that nobody reads it again. A reader waits for
 // nothing, so it does not make `dirty` durable either: whether an index has the entry or lacks it
 // after a crash, it says nothing wrong.
-void PackStoreImpl::forget_damaged(Shelf& shelf, const Fingerprint& fingerprint,
-                                   const Found& found) {
+void PackStoreImpl::forget_damaged(Shelf& shelf, const EntryName& name, const Found& found) {
   if (options_.access == Access::read_only) return;
   shelf.note_forgotten();
-  if (!shelf.index().try_withdraw(shelf.tag_of(fingerprint), found.place_word())) return;
+  const std::uint64_t tag = shelf.tag_of(name.fingerprint, name.key_id);
+  if (!shelf.index().try_withdraw(tag, found.place_word())) return;
   count_removal(shelf);
 }
 
@@ -91,20 +91,19 @@ Result<Candidate> PackStoreImpl::unpack(const Found& found, std::span<const std:
 // take the file and leave the record, if no flush had covered them.
 Result<Candidate> PackStoreImpl::read_large(Shelf& shelf, const Found& found,
                                             std::optional<Artifact>& artifact) {
-  LARDER_TRY(artifact, shelf.large().get(format::large_file_key(found.record.fingerprint,
-                                                                found.record.payload_digest)));
+  LARDER_TRY(artifact, shelf.large().get(format::large_file_key(found.record)));
   return artifact ? Candidate::wanted : Candidate::other;
 }
 
-Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const Fingerprint& fingerprint,
-                                               Found& found, std::optional<Artifact>& artifact) {
+Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const EntryName& name, Found& found,
+                                               std::optional<Artifact>& artifact) {
   LARDER_TRY(ArtifactBuffer buffer, ArtifactBuffer::allocate(found.location.hit_bytes()));
   LARDER_TRY(const std::size_t count,
              found.segment->file()->read_at(buffer.bytes(), found.location.offset_bytes()));
   const auto read = buffer.bytes().first(count);
-  const Candidate candidate = check_header(fingerprint, read, found);
+  const Candidate candidate = check_header(name, read, found);
   if (candidate != Candidate::wanted) return candidate;
-  if (found.record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (found.record.raw_bytes > max_payload_bytes_) return over_cap(name.fingerprint);
   if (found.record.kind == format::RecordKind::large) return read_large(shelf, found, artifact);
   if (found.record.hit_bytes() > count) return Candidate::damaged;
   const auto stored = read.subspan(record_header_bytes, found.record.stored_bytes);
@@ -121,7 +120,9 @@ bool PackStoreImpl::is_not_in_index(const ProcessState& process, const Fingerpri
   if (shelf == nullptr) return false;
   shelf->drop_gone_segments();
   const IndexTable* const table = shelf->index().table_at_hand();
-  return table != nullptr && !table->has_entry(shelf->tag_of(fingerprint));
+  return table != nullptr && std::ranges::none_of(shelf->keys(), [&](const DerivedKey& key) {
+           return table->has_entry(shelf->tag_of(fingerprint, key.id));
+         });
 }
 
 // One look-up, by whichever way of reading, and its place in the metrics.
@@ -152,46 +153,56 @@ Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerpri
 }
 
 template <class Answer, class Reader>
-Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fingerprint,
-                                                           const Reader& reader) {
-  LARDER_TRY(Shelf* const shelf, shelf_for_reading());
-  if (shelf == nullptr) return std::nullopt;
+Result<std::optional<Answer>> PackStoreImpl::read_one_of(Shelf& shelf, const EntryName& name,
+                                                         const Reader& reader) {
   Found found;
   std::optional<Answer> read;
-  LARDER_TRY(const Outcome outcome, look_up(*shelf, fingerprint, found, [&](Found& there) {
-               return reader(*shelf, there, read);
+  LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
+               return reader(shelf, name, there, read);
              }));
   if (outcome == Outcome::absent) return std::nullopt;
   if (outcome == Outcome::damaged) {
-    forget_damaged(*shelf, fingerprint, found);
+    forget_damaged(shelf, name, found);
     return damaged(found);
   }
   mark_visited(found);
   return read;
 }
 
+template <class Answer, class Reader>
+Result<std::optional<Answer>> PackStoreImpl::find_and_read(const Fingerprint& fingerprint,
+                                                           const Reader& reader) {
+  LARDER_TRY(Shelf* const shelf, shelf_for_reading());
+  if (shelf == nullptr) return std::nullopt;
+  for (const DerivedKey& key : shelf->keys()) {
+    auto read = read_one_of<Answer>(*shelf, name_of(fingerprint, key), reader);
+    if (!read || *read) return read;
+  }
+  return std::nullopt;
+}
+
 Result<std::optional<Artifact>> PackStoreImpl::get(const Fingerprint& fingerprint) {
   return answer<Artifact>(
       fingerprint,
-      [&](Shelf& shelf, Found& found, std::optional<Artifact>& artifact) {
-        return read_artifact(shelf, fingerprint, found, artifact);
+      [this](Shelf& shelf, const EntryName& name, Found& found, std::optional<Artifact>& artifact) {
+        return read_artifact(shelf, name, found, artifact);
       },
       [](const Artifact& artifact) { return artifact.size(); });
 }
 
 // Compressed, or in a file of its own.
-Result<Candidate> PackStoreImpl::copy_into(Shelf& shelf, const Fingerprint& fingerprint,
-                                           Found& found, std::span<std::byte> into) {
+Result<Candidate> PackStoreImpl::copy_into(Shelf& shelf, const EntryName& name, Found& found,
+                                           std::span<std::byte> into) {
   std::optional<Artifact> artifact;
-  LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+  LARDER_TRY(const Candidate read, read_artifact(shelf, name, found, artifact));
   if (read == Candidate::wanted) std::memcpy(into.data(), artifact->data(), artifact->size());
   return read;
 }
 
 // Straight into the caller's memory: what certainly belongs to the payload. The last unit, whose
 // end only the header tells, goes through `end`, so that nothing behind the payload is touched.
-Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const Fingerprint& fingerprint,
-                                           Found& found, std::span<std::byte> into,
+Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const EntryName& name, Found& found,
+                                           std::span<std::byte> into,
                                            std::optional<std::size_t>& length) {
   std::array<std::byte, record_header_bytes> header;
   std::array<std::byte, format::pack_unit_bytes> end;
@@ -203,14 +214,14 @@ Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const Fingerprint& fing
   LARDER_TRY(const std::size_t count,
              found.segment->file()->read_pieces_at(pieces, found.location.offset_bytes()));
   const Candidate candidate =
-      check_header(fingerprint, std::span(header).first(std::min(count, header.size())), found);
+      check_header(name, std::span(header).first(std::min(count, header.size())), found);
   if (candidate != Candidate::wanted) return candidate;
   const format::Record& record = found.record;
-  if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (record.raw_bytes > max_payload_bytes_) return over_cap(name.fingerprint);
   if (record.raw_bytes > into.size()) return too_small(record.raw_bytes, into.size());
   length = record.raw_bytes;
   if (record.kind == format::RecordKind::large || record.codec != format::Codec::none) {
-    return copy_into(shelf, fingerprint, found, into);
+    return copy_into(shelf, name, found, into);
   }
   const auto payload = into.first(record.stored_bytes);
   if (direct == 0) {
@@ -233,8 +244,8 @@ Result<std::optional<std::size_t>> PackStoreImpl::get_into(const Fingerprint& fi
                                                            std::span<std::byte> into) {
   return answer<std::size_t>(
       fingerprint,
-      [&](Shelf& shelf, Found& found, std::optional<std::size_t>& length) {
-        return read_into(shelf, fingerprint, found, into, length);
+      [&](Shelf& shelf, const EntryName& name, Found& found, std::optional<std::size_t>& length) {
+        return read_into(shelf, name, found, into, length);
       },
       [](std::size_t length) { return length; });
 }
@@ -246,29 +257,28 @@ std::optional<MappedView> PackStoreImpl::view_of(Artifact artifact) {
 
 Result<Candidate> PackStoreImpl::view_large(Shelf& shelf, const Found& found,
                                             std::optional<MappedView>& view) {
-  LARDER_TRY(view, shelf.large().view(format::large_file_key(found.record.fingerprint,
-                                                             found.record.payload_digest)));
+  LARDER_TRY(view, shelf.large().view(format::large_file_key(found.record)));
   return view ? Candidate::wanted : Candidate::other;
 }
 
 // In place. A page that cannot be had is told by the check, not by a signal; then, as for what does
 // not lie there as it is, a read finds out what is the matter, or gets the bytes all the same.
-Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fingerprint,
-                                           Found& found, std::optional<MappedView>& view) {
+Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const EntryName& name, Found& found,
+                                           std::optional<MappedView>& view) {
   const auto mapped =
       found.segment->mapped(found.location.offset_bytes(), found.location.hit_bytes());
   const auto read_instead = [&]() -> Result<Candidate> {
     std::optional<Artifact> artifact;
-    LARDER_TRY(const Candidate read, read_artifact(shelf, fingerprint, found, artifact));
+    LARDER_TRY(const Candidate read, read_artifact(shelf, name, found, artifact));
     if (read == Candidate::wanted) view = view_of(*std::move(artifact));
     return read;
   };
   if (!mapped) return read_instead();
   prefetch(*mapped);
-  const Candidate candidate = check_header(fingerprint, *mapped, found);
+  const Candidate candidate = check_header(name, *mapped, found);
   if (candidate != Candidate::wanted) return candidate;
   const format::Record& record = found.record;
-  if (record.raw_bytes > max_payload_bytes_) return over_cap(fingerprint);
+  if (record.raw_bytes > max_payload_bytes_) return over_cap(name.fingerprint);
   if (record.kind == format::RecordKind::large) {
     const auto large = view_large(shelf, found, view);
     return large ? large : read_instead();
@@ -285,8 +295,8 @@ Result<Candidate> PackStoreImpl::read_view(Shelf& shelf, const Fingerprint& fing
 Result<std::optional<MappedView>> PackStoreImpl::view(const Fingerprint& fingerprint) {
   return answer<MappedView>(
       fingerprint,
-      [&](Shelf& shelf, Found& found, std::optional<MappedView>& view) {
-        return read_view(shelf, fingerprint, found, view);
+      [this](Shelf& shelf, const EntryName& name, Found& found, std::optional<MappedView>& view) {
+        return read_view(shelf, name, found, view);
       },
       [](const MappedView& view) { return view.bytes().size(); });
 }

@@ -2,6 +2,10 @@
 // one record by record. Of several records of one fingerprint the highest sequence counts, wherever
 // it stands; a removal is a record like others, so that what was removed does not come back.
 // Records of a segment whose sync failed count up to the place in its name.
+//
+// Who has keys believes no summary that an entry was removed: a removal of one of his keys counts
+// when it is authentic. One of another key cannot be told from a forged one, and counts: that costs
+// a miss, where an entry that comes back after its removal would be a wrong answer.
 #include "store/pack/rebuild.h"
 
 #include <algorithm>
@@ -127,7 +131,8 @@ class Rebuild {
     result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
     if (!segment) return forgive(segment.error());
     if (name.good_until_place) forget_from(name.number, *name.good_until_place);
-    auto found = read_entries(**segment, parts_.hash, parts_.large_is_good);
+    auto found = read_entries(**segment, parts_.hash,
+                              {.keys = parts_.keys, .large_is_good = parts_.large_is_good});
     if (!found) return forgive(found.error());
     if (!found->from_summary) result_.unproven.push_back(name);
     if (found->has_gaps) result_.is_complete = false;
@@ -184,8 +189,32 @@ class Rebuild {
       return std::tie(a.slot_tag, b.sequence, b.removed, b.word) <
              std::tie(b.slot_tag, a.sequence, a.removed, a.word);
     });
+    drop_forged_removals();
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
+  }
+
+  // Those that would count: the newest of an entry that has something older.
+  void drop_forged_removals() {
+    if (parts_.keys.front().id == 0) return;
+    std::vector<Entry> believed;
+    believed.reserve(found_.size());
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      const Entry& entry = found_[i];
+      const bool is_newest = believed.empty() || believed.back().slot_tag != entry.slot_tag;
+      const bool has_older = i + 1 < found_.size() && found_[i + 1].slot_tag == entry.slot_tag;
+      const bool is_forged = entry.removed && is_newest && has_older && !removal_is_good(entry);
+      if (!is_forged) believed.push_back(entry);
+    }
+    found_ = std::move(believed);
+  }
+
+  bool removal_is_good(const Entry& entry) {
+    const auto record = record_at(entry.word);
+    return record && record->kind == format::RecordKind::removed &&
+           record->sequence == entry.sequence &&
+           parts_.hash(record->fingerprint, record->key_id) == entry.slot_tag &&
+           may_believe(*record, parts_.keys);
   }
 
   // Beside others who may put: an entry that is there already gives way only to a newer one.
@@ -234,6 +263,11 @@ class Rebuild {
 
   // nullopt when it cannot be found out.
   std::optional<std::uint64_t> sequence_at(std::uint64_t word) {
+    const auto record = record_at(word);
+    return record ? std::optional(record->sequence) : std::nullopt;
+  }
+
+  std::optional<format::Record> record_at(std::uint64_t word) {
     const format::Location location = format::Location::of(word);
     std::shared_ptr<Segment> keep;
     const auto segment = parts_.segments.find(location.segment, keep);
@@ -246,7 +280,7 @@ class Rebuild {
             format::RecordVerdict::good) {
       return std::nullopt;
     }
-    return record.sequence;
+    return record;
   }
 
   const RebuildParts& parts_;

@@ -3,8 +3,10 @@
 #define LARDER_STORE_PACK_REBUILD_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "base/derived_keys.h"
 #include "store/pack/index.h"
 #include "store/pack/segment_scan.h"
 #include "store/pack/segment_table.h"
@@ -16,6 +18,7 @@ struct RebuildParts {
   Directory& segments_directory;
   const Origin& origin;
   const format::SlotHash& hash;
+  std::span<const DerivedKey> keys;  // what claims to be of one of them must be authentic
   SegmentTable& segments;
   Index& index;
   StateFile& state;

@@ -14,12 +14,31 @@ using format::StateWord;
 
 constexpr int remove_attempts = 16;  // each lost to somebody's change of the same entry
 
-Result<Outcome> find_record(Shelf& shelf, const Fingerprint& fingerprint, Found& found) {
-  return look_up(shelf, fingerprint, found,
-                 [&](Found& there) { return pack_store::read_header(fingerprint, there); });
+Result<Outcome> find_record(Shelf& shelf, const EntryName& name, Found& found) {
+  return look_up(shelf, name, found,
+                 [&](Found& there) { return pack_store::read_header(name, there); });
 }
 
 }  // namespace
+
+// Of an entry under one key of this store object.
+struct PackStoreImpl::Removing {
+  EntryName name;
+  std::int64_t now_s = 0;
+  format::Record removal = {.kind = format::RecordKind::removed,
+                            .supersedes = true,
+                            .written_s = format::record_time(now_s),
+                            .key_id = name.key_id,
+                            .fingerprint = name.fingerprint};
+  std::vector<format::Record> removed = {};
+  bool is_confirmed = false;  // a removal of what was not there was written
+  bool is_over = false;       // false: others kept changing the entry
+
+  void take_sequence(Shelf& shelf) noexcept {
+    removal.sequence = shelf.next_sequence();
+    if (name.key != nullptr) format::authenticate(removal, *name.key);
+  }
+};
 
 // Two copies: one flipped bit must not bring an entry back. Both have the sequence that the slot
 // was emptied under. With one of them it is removed.
@@ -35,17 +54,18 @@ Result<void> PackStoreImpl::append_removal(Writers::Claimed& claimed,
 // sequence, and one that comes between is not removed. The epoch is raised before the slot is
 // emptied: a put that does not see the new epoch sees the entry.
 Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found& found,
-                                                       format::Record& removal) {
-  const std::uint64_t tag = shelf.tag_of(removal.fingerprint);
+                                                       Removing& removing) {
+  const format::Record& removal = removing.removal;
+  const std::uint64_t tag = shelf.tag_of(removal);
   LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
-  removal.sequence = shelf.next_sequence();
+  removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, found.place_word()));
   if (withdrawn != Published::done) return Done::no;
   auto appended = append_removal(claimed, removal);
   if (!appended) {
     // What the segments still have is there, unless somebody has put another one.
-    (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removal.fingerprint));
+    (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removing.name));
     return std::unexpected(std::move(appended).error());
   }
   // For a rebuild that has read that segment before.
@@ -57,12 +77,13 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
 // Of an entry that is not there, but was, or may have been: whoever emptied its slot may have been
 // killed before he wrote the removal, or wrote one that a power cut would take. No when it is
 // there.
-Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format::Record& removal) {
+Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removing& removing) {
+  const format::Record& removal = removing.removal;
   LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
-  removal.sequence = shelf.next_sequence();
+  removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   Found found;
-  LARDER_TRY(const Outcome outcome, find_record(shelf, removal.fingerprint, found));
+  LARDER_TRY(const Outcome outcome, find_record(shelf, removing.name, found));
   if (outcome != Outcome::absent || found.word != 0) return Done::no;
   LARDER_CHECK_OK(append_removal(claimed, removal));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
@@ -71,33 +92,53 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, format:
 
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a
 // second slot, and one that is partial gets it later. What that lacks is removed all the same.
-Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const Fingerprint& fingerprint) {
-  format::Record removal{.kind = format::RecordKind::removed,
-                         .supersedes = true,
-                         .written_s = format::record_time(file_system_.now_s()),
-                         .fingerprint = fingerprint};
-  std::vector<format::Record> removed;
-  bool is_confirmed = false;
+Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) {
+  const format::Record& removal = removing.removal;
+  std::vector<format::Record>& removed = removing.removed;
+  bool& is_confirmed = removing.is_confirmed;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
     Found found;
     const bool is_partial = shelf.index_is_partial();
-    LARDER_TRY(const Outcome outcome, find_record(shelf, fingerprint, found));
+    LARDER_TRY(const Outcome outcome, find_record(shelf, removing.name, found));
     const bool is_later = outcome != Outcome::wanted || found.record.sequence > removal.sequence;
-    if (!removed.empty() && is_later) return finish_removal(shelf, removed);
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
-    if (is_confirmed && (!has_slot || is_later)) return finish_removal(shelf, removed);
-    LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
-    if (!has_slot && !has_tag && !is_partial && !shelf.has_forgotten()) return false;
+    LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(removal)));
+    const bool may_be_there = is_partial || has_tag || shelf.has_forgotten();
+    removing.is_over = (!removed.empty() && is_later) ||
+                       (is_confirmed && (!has_slot || is_later)) || (!has_slot && !may_be_there);
+    if (removing.is_over) return {};
     LARDER_CHECK_OK(shelf.prepare_to_change());
     LARDER_TRY(const Done done,
-               has_slot ? remove_once(shelf, found, removal) : confirm_removal(shelf, removal));
+               has_slot ? remove_once(shelf, found, removing) : confirm_removal(shelf, removing));
     if (done == Done::no) continue;
     is_confirmed = is_confirmed || !has_slot;
     if (!has_slot) continue;
     if (outcome != Outcome::absent) removed.push_back(found.record);
   }
-  if (!removed.empty()) return finish_removal(shelf, removed);
-  return std::unexpected(contended(fingerprint));
+  return {};
+}
+
+Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
+  Removing removing{.name = name, .now_s = file_system_.now_s()};
+  LARDER_CHECK_OK(remove_until_gone(shelf, removing));
+  if (!removing.removed.empty()) return finish_removal(shelf, removing.removed);
+  if (!removing.is_over) return std::unexpected(contended(name.fingerprint));
+  return removing.is_confirmed ? finish_removal(shelf, removing.removed) : false;
+}
+
+// After a put, which is with the newest key: what it replaced under older ones must not come back
+// when it is evicted. Synced before, so that a crash leaves the old entry or the new one. The files
+// of large artifacts are left for the sweep.
+Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint) {
+  for (const DerivedKey& key : shelf.keys().subspan(1)) {
+    LARDER_TRY(IndexTable* const table, shelf.index().table());
+    if (!table->has_entry(shelf.tag_of(fingerprint, key.id))) continue;
+    LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
+    if (synced == Synced::not_all) return {};  // the next flush names what is lost
+    Removing removing{.name = name_of(fingerprint, key), .now_s = file_system_.now_s()};
+    LARDER_CHECK_OK(remove_until_gone(shelf, removing));
+  }
+  return {};
 }
 
 // Makes it durable; whether anything was removed.
@@ -116,7 +157,11 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr) return false;
-    LARDER_TRY(const bool removed, remove_from(*shelf, fingerprint));
+    bool removed = false;
+    for (const DerivedKey& key : shelf->keys()) {
+      LARDER_TRY(const bool was_there, remove_from(*shelf, name_of(fingerprint, key)));
+      removed = removed || was_there;
+    }
     // The removal itself was a pending record of that fingerprint: when it could not be made
     // durable, the entry may come back.
     if (removed && is_lost(fingerprint)) {

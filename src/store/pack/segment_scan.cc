@@ -102,6 +102,12 @@ Result<std::uint64_t> length_of(Window& window, const format::Record& record,
 
 bool is_lost_sector(const Error& error) noexcept { return error.os_error == EIO; }
 
+bool may_believe(const format::Record& record, std::span<const DerivedKey> keys) noexcept {
+  if (record.key_id == 0) return true;
+  const DerivedKey* key = find_key(keys, record.key_id);
+  return key == nullptr || format::is_authentic(record, *key);
+}
+
 Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
                              const RecordVisitor& visitor) {
   LARDER_TRY(const FileInfo info, segment.file()->info());
@@ -114,7 +120,8 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
     if (header.size() < format::record_header_bytes) break;
     format::Record record;
     const auto verdict = format::decode_record(header, segment.key(), place_of(offset), record);
-    bool is_good = verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until;
+    bool is_good = verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until &&
+                   may_believe(record, range.keys);
     if (is_good) {
       LARDER_TRY(is_good, payload_verifies(window, record, offset, range.large_is_good));
     }
@@ -167,7 +174,7 @@ Result<std::optional<std::vector<format::SummaryEntry>>> read_summary(Segment& s
 }
 
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
-                                    const LargeCheck& large_is_good) {
+                                    const ScanRange& range) {
   auto summary = read_summary(segment, Proof::wanted);
   if (!summary && !is_lost_sector(summary.error())) {
     return std::unexpected(std::move(summary).error());
@@ -177,11 +184,10 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
   }
   SegmentEntries found;
   LARDER_TRY(const Scanned scanned,
-             scan_records(segment, {.large_is_good = large_is_good},
-                          [&](const format::Record& record, std::uint32_t place) {
-                            found.entries.push_back(
-                                format::summary_entry(record, hash(record.fingerprint), place));
-                          }));
+             scan_records(segment, range, [&](const format::Record& record, std::uint32_t place) {
+               const std::uint64_t tag = hash(record.fingerprint, record.key_id);
+               found.entries.push_back(format::summary_entry(record, tag, place));
+             }));
   found.has_gaps = scanned == Scanned::with_gaps;
   return found;
 }

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "base/derived_keys.h"
 #include "format/pack_index.h"
 #include "store/pack/segment.h"
 
@@ -17,18 +19,23 @@ namespace larder::pack_store {
 bool is_lost_sector(const Error& error) noexcept;
 
 // Calls back with each record in [from, until) whose header and payload are good, in order: after a
-// kill or a power cut a header may stand there without its payload. Damage, holes and records of
-// other keys are stepped over, 64 bytes at a time; with_gaps when some of it was a lost sector.
+// kill or a power cut a header may stand there without its payload. Damage and holes are stepped
+// over, 64 bytes at a time; with_gaps when some of it was a lost sector.
 // Errors: other ones of reading.
 enum class Scanned { whole, with_gaps };
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
 // Whether the file that a `large` record leads to is there and whole. Errors: it is not known.
 using LargeCheck = std::function<Result<bool>(const format::Record&)>;
 
+// False when it names one of these keys and was not made with it: somebody forged it. What names
+// another key, or none, cannot be told.
+bool may_believe(const format::Record& record, std::span<const DerivedKey> keys) noexcept;
+
 struct ScanRange {
   std::uint64_t from = format::records_at;
   std::uint64_t until = longest_segment_bytes;
-  LargeCheck large_is_good = {};  // not set: all are
+  std::span<const DerivedKey> keys = {};  // forged records are passed over
+  LargeCheck large_is_good = {};          // not set: all are
 };
 Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
                              const RecordVisitor& visitor);
@@ -65,7 +72,7 @@ struct SegmentEntries {
 // Everything in it that may be believed. What no trailer proves to be on the disk is read whole: an
 // older, durable record of a fingerprint must not give way to one whose payload a power cut took.
 Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& hash,
-                                    const LargeCheck& large_is_good);
+                                    const ScanRange& range);
 
 }  // namespace larder::pack_store
 

@@ -154,7 +154,7 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
   if (!written) return std::unexpected(std::move(written).error());
   if (ahead > 0) zeroed_until_ = end_ + ahead;
   const format::SummaryEntry entry =
-      format::summary_entry(record, options_.hash(record.fingerprint), place);
+      format::summary_entry(record, options_.hash(record.fingerprint, record.key_id), place);
   entries_.push_back(entry);
   large_bytes_ += large_bytes_of(record);
   unsynced_.push_back(record.fingerprint);
@@ -166,7 +166,8 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
 Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
   std::vector<format::SummaryEntry> all;
   const auto note = [&](const format::Record& record, std::uint32_t place) {
-    all.push_back(format::summary_entry(record, options_.hash(record.fingerprint), place));
+    all.push_back(
+        format::summary_entry(record, options_.hash(record.fingerprint, record.key_id), place));
     if (record.kind == format::RecordKind::large) withhold_proof();
   };
   LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = adopted_at_}, note));

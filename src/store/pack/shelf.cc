@@ -84,7 +84,8 @@ std::uint64_t Shelf::largest_record_payload() const noexcept {
 Shelf::Shelf(const Parts& parts)
     : parts_(parts),
       origin_{.store = parts.root.id.value_or(format::StoreId{}), .file_system = parts.file_system},
-      hash_(origin_.store) {}
+      hash_(origin_.store),
+      keys_(derive_keys(parts.options.keys, format::record_key_context, origin_.store)) {}
 
 Result<std::unique_ptr<Shelf>> Shelf::open(const Parts& parts) {
   std::unique_ptr<Shelf> shelf(new Shelf(parts));
@@ -171,6 +172,7 @@ Result<void> Shelf::make_parts() {
                                      [this](std::uint32_t number) { return open_segment(number); });
   if (segments_directory_) LARDER_CHECK_OK(make_writers());
   FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
+                         .keys = parts_.options.keys,
                          .access = parts_.options.access,
                          .create = Create::at_first_put,
                          .log = parts_.options.log,
@@ -247,6 +249,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
   auto rebuilt = rebuild({.segments_directory = *segments_directory_,
                           .origin = origin_,
                           .hash = hash_,
+                          .keys = keys_,
                           .segments = *segments_,
                           .index = *index_,
                           .state = *state_,
@@ -261,10 +264,15 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
   return rebuilt;
 }
 
-// Of a record that leads to a file.
+// Of a record that leads to a file. One of another key is known by its digest alone.
 Result<bool> Shelf::is_good(const format::Record& record) {
-  const auto details =
-      large_->inspect(format::large_file_key(record.fingerprint, record.payload_digest));
+  const Fingerprint file = format::large_file_key(record);
+  if (!has_key(record.key_id)) {
+    LARDER_TRY(const bool is_there, large_->holds_payload(file, record.payload_digest));
+    if (is_there) unproven_large_.push_back(record);
+    return is_there;
+  }
+  const auto details = large_->inspect(file);
   if (details && *details) unproven_large_.push_back(record);
   if (details) return details->has_value();
   const Errc code = details.error().code;
@@ -417,7 +425,7 @@ bool Shelf::sync_unproven() {
 Result<std::vector<format::Record>> Shelf::unproven_large_in_use() {
   std::vector<format::Record> in_use;
   for (const format::Record& record : unproven_large_) {
-    LARDER_TRY(const auto place, find_place(*this, tag_of(record.fingerprint)));
+    LARDER_TRY(const auto place, find_place(*this, tag_of(record)));
     const auto there = place ? describe_record(*this, format::Location::of(*place)) : std::nullopt;
     const bool is_same = there && there->kind == format::RecordKind::large &&
                          there->payload_digest == record.payload_digest;

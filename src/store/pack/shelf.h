@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
+#include <vector>
 
+#include "base/derived_keys.h"
 #include "larder/pack_store.h"
 #include "store/directory/lock_file.h"
 #include "store/file/file_store.h"
@@ -84,7 +87,16 @@ class Shelf {
     return state_->word(format::StateWord::sequence).fetch_add(1);
   }
 
-  std::uint64_t tag_of(const Fingerprint& fingerprint) const noexcept { return hash_(fingerprint); }
+  // The keys of this store object: the first one writes. One with id 0 when it has none.
+  std::span<const DerivedKey> keys() const noexcept { return keys_; }
+  bool has_key(std::uint64_t id) const noexcept { return find_key(keys_, id) != nullptr; }
+
+  std::uint64_t tag_of(const Fingerprint& fingerprint, std::uint64_t key_id) const noexcept {
+    return hash_(fingerprint, key_id);
+  }
+  std::uint64_t tag_of(const format::Record& record) const noexcept {
+    return hash_(record.fingerprint, record.key_id);
+  }
   const format::SlotHash& hash() const noexcept { return hash_; }
   const Origin& origin() const noexcept { return origin_; }
 
@@ -138,6 +150,7 @@ class Shelf {
   const Parts parts_;
   const Origin origin_;
   const format::SlotHash hash_;
+  const std::vector<DerivedKey> keys_;
   std::unique_ptr<Directory> segments_directory_;  // null: a read-only store that has none yet
   std::unique_ptr<StateFile> state_;
   std::unique_ptr<Index> index_;

@@ -31,8 +31,7 @@ std::vector<Place> places_of(const IndexTable& table, std::uint64_t first, std::
 }
 
 bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
-  return found.record.kind != format::RecordKind::removed &&
-         shelf.tag_of(found.record.fingerprint) == tag;
+  return found.record.kind != format::RecordKind::removed && shelf.tag_of(found.record) == tag;
 }
 
 }  // namespace
@@ -66,7 +65,8 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
   return EntryInfo{.fingerprint = record.fingerprint,
                    .payload_bytes = record.raw_bytes,
                    .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
-                   .last_used_s = record.written_s};
+                   .last_used_s = record.written_s,
+                   .other_key = !shelf.has_key(record.key_id)};
 }
 
 // Over the table as it stands: one that takes its place meanwhile holds the same entries, and what

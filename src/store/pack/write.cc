@@ -29,6 +29,10 @@ struct PackStoreImpl::Writing {
   std::vector<std::byte> compressed = {};
   Digest raw_digest = {};
 
+  const DerivedKey* key = nullptr;  // of the shelf that it was examined in
+
+  EntryName name() const noexcept { return name_of(record.fingerprint, *key); }
+
   std::uint64_t expected = 0;       // the place of the entry to replace, 0 = none
   std::uint64_t removal_epoch = 0;  // when that was seen
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
@@ -40,13 +44,13 @@ struct PackStoreImpl::Writing {
   }
 };
 
-IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const Fingerprint& fingerprint) {
-  return [&shelf, &fingerprint](std::uint64_t word) {
+IndexTable::IsOther PackStoreImpl::other_than(Shelf& shelf, const EntryName& name) {
+  return [&shelf, name](std::uint64_t word) {
     Found found{.location = format::Location::of(word)};
     const auto segment = shelf.segments().find(found.location.segment, found.keep);
     if (!segment) return false;
     found.segment = *segment;
-    const auto candidate = pack_store::read_header(fingerprint, found);
+    const auto candidate = pack_store::read_header(name, found);
     return candidate && *candidate == Candidate::other;
   };
 }
@@ -59,8 +63,7 @@ Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& fo
     return writing.is_large() && found.record.payload_digest == writing.record.payload_digest;
   }
   std::optional<Artifact> artifact;
-  LARDER_TRY(const Candidate read,
-             read_artifact(shelf, writing.record.fingerprint, found, artifact));
+  LARDER_TRY(const Candidate read, read_artifact(shelf, writing.name(), found, artifact));
   if (read != Candidate::wanted) return false;
   return std::ranges::equal(artifact->bytes(), writing.payload);
 }
@@ -81,14 +84,17 @@ Result<bool> PackStoreImpl::may_rely_on(Shelf& shelf, const Fingerprint& fingerp
 // Yes when there is nothing to write.
 Result<PackStoreImpl::Done> PackStoreImpl::examine(Shelf& shelf, Writing& writing) {
   writing.is_unchanged = false;
+  writing.key = &shelf.keys().front();
+  writing.record.key_id = writing.key->id;
   writing.removal_epoch = shelf.state().word(StateWord::removal_epoch).load();
   Found found;
   const Fingerprint& fingerprint = writing.record.fingerprint;
-  LARDER_TRY(const Outcome outcome, look_up(shelf, fingerprint, found, [&](Found& there) {
-               return pack_store::read_header(fingerprint, there);
+  const EntryName name = writing.name();
+  LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
+               return pack_store::read_header(name, there);
              }));
   writing.expected = found.place_word();
-  LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(fingerprint)));
+  LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(writing.record)));
   writing.record.supersedes =
       outcome != Outcome::absent || has_tag || shelf.index_is_partial() || shelf.has_forgotten();
   if (outcome != Outcome::wanted || writing.must_write) return Done::no;
@@ -111,10 +117,8 @@ Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing, const Fi
 // when the entry left meanwhile, perhaps with its file.
 Result<PackStoreImpl::Done> PackStoreImpl::rely_on_large(Shelf& shelf, Writing& writing) {
   const format::Record& record = writing.record;
-  LARDER_CHECK_OK(store_large(shelf, writing,
-                              format::large_file_key(record.fingerprint, record.payload_digest)));
-  LARDER_TRY(const auto there,
-             find_word(shelf, shelf.tag_of(record.fingerprint), writing.expected));
+  LARDER_CHECK_OK(store_large(shelf, writing, format::large_file_key(record)));
+  LARDER_TRY(const auto there, find_word(shelf, shelf.tag_of(record), writing.expected));
   return there ? Done::yes : Done::no;
 }
 
@@ -125,12 +129,13 @@ Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writ
   const std::string_view recipe = writing.is_large() ? std::string_view() : writing.recipe;
   LARDER_TRY(auto claimed, shelf.writers().claim(record.total_bytes(), large_bytes_of(record)));
   record.sequence = shelf.next_sequence();
+  format::authenticate(record, *writing.key);
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, writing.stored, recipe));
-  const std::uint64_t tag = shelf.tag_of(record.fingerprint);
+  const std::uint64_t tag = shelf.tag_of(record);
   const auto publish = [&] {
     return shelf.index().publish(tag, writing.expected, location.word(),
-                                 other_than(shelf, record.fingerprint));
+                                 other_than(shelf, writing.name()));
   };
   auto attempted = publish();
   if (!attempted && attempted.error().code == Errc::no_space) {
@@ -153,7 +158,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::append_and_publish(Shelf& shelf, Writ
 // Until something leads to the file, nobody may take it for one that nothing leads to.
 Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing& writing) {
   const format::Record& record = writing.record;
-  const Fingerprint key = format::large_file_key(record.fingerprint, record.payload_digest);
+  const Fingerprint key = format::large_file_key(record);
   LARDER_TRY(const auto held,
              shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
   LARDER_CHECK_OK(store_large(shelf, writing, key));
@@ -196,6 +201,7 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     // Left meanwhile, because its directory was deleted or moved: no flush would cover the record.
     const bool was_left = state().shelf.load(std::memory_order_seq_cst) != shelf;
     if (*done == Done::no || was_left) continue;
+    LARDER_CHECK_OK(retire_older_keys(*shelf, writing.record.fingerprint));
     count_put(writing);
     if (writing.is_unchanged) return {};
     return keep_up(*shelf, writing.disk_bytes(), guard);

@@ -1,0 +1,239 @@
+// Pack stores with a key: entries of different keys stand beside each other, and nobody loses
+// another one's.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/keyed_fixture.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+class KeyedPack : public PackStoreFixture {
+ protected:
+  std::shared_ptr<PackStore> open_with(const Keys& keys) {
+    options_.keys = keys;
+    return open();
+  }
+
+  std::string get_with(const Keys& keys, const Fingerprint& fingerprint) {
+    return content(open_with(keys)->get(fingerprint));
+  }
+
+  void put_with(const Keys& keys, const Fingerprint& fingerprint, std::string_view payload) {
+    ASSERT_EQ(put(*open_with(keys), fingerprint, payload), "ok");
+  }
+
+  static std::size_t count_visited(Store& store, bool other_key) {
+    std::size_t count = 0;
+    EXPECT_TRUE(store.visit([&](const EntryInfo& entry) {
+      count += entry.other_key == other_key ? 1 : 0;
+      return Visit::go_on;
+    }));
+    return count;
+  }
+
+  const Keys ours_ = keys_of({1});
+  const Keys theirs_ = keys_of({2});
+  const Keys none_;
+  const std::string big_ = payload_of(5 * mib, 9);
+};
+
+TEST_F(KeyedPack, ServesWhatWasPutWithTheKey) {
+  {
+    const auto store = open_with(ours_);
+    ASSERT_EQ(put(*store, numbered(1), "one"), "ok");
+    ASSERT_EQ(put(*store, numbered(2), big_), "ok");
+    EXPECT_EQ(put(*store, numbered(1), "one"), "ok");
+    EXPECT_EQ(store->metrics().puts_unchanged, 1u);
+  }
+  for (const bool is_lost : {false, true}) {
+    if (is_lost) lose_the_index();
+    const auto store = open_with(ours_);
+    EXPECT_EQ(content(store->get(numbered(1))), "one");
+    EXPECT_TRUE(content(store->get(numbered(2))) == big_);
+    const auto many = store->get_many(std::vector{numbered(1), numbered(2), numbered(3)});
+    EXPECT_EQ(content(many[0]), "one");
+    EXPECT_TRUE(content(many[1]) == big_);
+    EXPECT_EQ(content(many[2]), "absent");
+    std::array<std::byte, 8> into;
+    const auto length = store->get_into(numbered(1), into);
+    ASSERT_TRUE(length && *length);
+    EXPECT_EQ(**length, 3u);
+    const auto view = store->view(numbered(1));
+    ASSERT_TRUE(view && *view);
+    EXPECT_EQ((*view)->bytes().size(), 3u);
+    for (const std::uint32_t number : {1u, 2u}) {
+      const auto details = store->inspect(numbered(number));
+      ASSERT_TRUE(details && *details);
+      EXPECT_EQ((*details)->key_id, ours_.ids().front());
+    }
+  }
+}
+
+TEST_F(KeyedPack, EntriesOfDifferentKeysStandBesideEachOther) {
+  const std::pair<Keys, std::string> owners[] = {
+      {ours_, "ours"}, {theirs_, "theirs"}, {none_, "anybody's"}};
+  for (const auto& [keys, payload] : owners) {
+    EXPECT_EQ(get_with(keys, numbered(1)), "absent");
+    EXPECT_EQ(open_with(keys)->remove(numbered(1)), false);
+    put_with(keys, numbered(1), payload);
+    put_with(keys, numbered(2), big_);
+  }
+  for (const bool is_lost : {false, true}) {
+    if (is_lost) lose_the_index();
+    for (const auto& [keys, payload] : owners) {
+      const auto store = open_with(keys);
+      EXPECT_EQ(content(store->get(numbered(1))), payload);
+      EXPECT_TRUE(content(store->get(numbered(2))) == big_);
+      EXPECT_EQ(count_visited(*store, false), 2u);
+      EXPECT_EQ(count_visited(*store, true), 4u);
+    }
+  }
+}
+
+TEST_F(KeyedPack, AMissForWantOfTheKeyIsCountedAsAbsent) {
+  put_with(ours_, numbered(1), "ours");
+  const auto store = open_with(theirs_);
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+  EXPECT_EQ(store->metrics().absent, 1u);
+  EXPECT_EQ(store->metrics().corrupt, 0u);
+  const auto details = store->inspect(numbered(1));
+  ASSERT_TRUE(details);
+  EXPECT_FALSE(*details);
+}
+
+TEST_F(KeyedPack, ARemovalTakesAwayNothingOfAnotherKeyAlsoAfterARebuild) {
+  put_with(ours_, numbered(1), "ours");
+  for (const Keys& others : {theirs_, none_}) {
+    put_with(others, numbered(1), "others'");
+    EXPECT_EQ(open_with(others)->remove(numbered(1)), true);
+    lose_the_index();
+    EXPECT_EQ(get_with(ours_, numbered(1)), "ours");
+    EXPECT_EQ(get_with(others, numbered(1)), "absent");
+  }
+}
+
+// Whoever makes the index anew: what was removed is gone, and what was put is there.
+TEST_F(KeyedPack, ARebuildWithoutTheKeyLosesNothingAndBringsNothingBack) {
+  put_with(ours_, numbered(1), "old");
+  put_with(ours_, numbered(1), "new");
+  put_with(ours_, numbered(2), "removed");
+  put_with(ours_, numbered(3), big_);
+  EXPECT_EQ(open_with(ours_)->remove(numbered(2)), true);
+  for (const Keys& rebuilder : {theirs_, none_, ours_}) {
+    lose_the_index();
+    (void)open_with(rebuilder);
+    const auto store = open_with(ours_);
+    EXPECT_EQ(content(store->get(numbered(1))), "new");
+    EXPECT_EQ(content(store->get(numbered(2))), "absent");
+    EXPECT_TRUE(content(store->get(numbered(3))) == big_);
+  }
+}
+
+TEST_F(KeyedPack, WhoLacksTheKeyDoesNotTakeADamagedFileOfItForGood) {
+  put_with(ours_, numbered(1), big_);
+  for (const auto& file : std::filesystem::recursive_directory_iterator(root() / "large")) {
+    if (file.path().extension() == ".art") std::filesystem::resize_file(file.path(), 1000);
+  }
+  lose_the_index();
+  EXPECT_EQ(count_visited(*open_with(none_), true), 0u);
+}
+
+// Records are carried by who cannot verify them, and stay authentic where they are put.
+TEST_F(KeyedPack, EvictionWithoutTheKeyCarriesWhatItsOwnerReads) {
+  {
+    const auto store = open_with(ours_);
+    fill(*store, 0, 100);
+    ASSERT_EQ(put(*store, numbered(200), big_), "ok");
+    for (std::uint32_t i = 1; i < 100; ++i) EXPECT_EQ(store->remove(numbered(i)), true);
+    ASSERT_TRUE(store->flush());
+  }
+  const std::string before = segment_of(*open_with(ours_), numbered(0));
+  ASSERT_TRUE(open_with(none_)->maintain());
+  for (const bool is_lost : {false, true}) {
+    if (is_lost) lose_the_index();
+    const auto store = open_with(ours_);
+    EXPECT_NE(segment_of(*store, numbered(0)), before) << "it was not carried";
+    EXPECT_EQ(content(store->get(numbered(0))), payload_of(4096, 0));
+    EXPECT_TRUE(content(store->get(numbered(200))) == big_);
+    EXPECT_EQ(count_present(*store, 1, 100), 0u);
+  }
+}
+
+TEST_F(KeyedPack, EvictionTakesEntriesOfEveryKey) {
+  put_with(ours_, numbered(1), "ours");
+  put_with(ours_, numbered(2), big_);
+  const auto store = open_with(theirs_);
+  ASSERT_EQ(put(*store, numbered(1), "theirs"), "ok");
+  const auto cleared = store->clear();
+  ASSERT_TRUE(cleared);
+  EXPECT_EQ(cleared->evicted_entries, 3u);
+  EXPECT_EQ(count_visited(*store, true), 0u);
+  std::size_t files = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(root() / "large")) {
+    files += file.path().extension() == ".art" ? 1 : 0;
+  }
+  EXPECT_EQ(files, 0u);
+}
+
+// A newer value is evicted by somebody who cannot leave a removal that its owner would believe.
+TEST_F(KeyedPack, EvictionWithoutTheKeyDoesNotUncoverAnOlderValue) {
+  put_with(ours_, numbered(1), "old");
+  const std::string old_segment = segment_of(*open_with(ours_), numbered(1));
+  {
+    const auto held = hold(old_segment);
+    put_with(ours_, numbered(1), "new");
+    ASSERT_NE(segment_of(*open_with(ours_), numbered(1)), old_segment);
+    ASSERT_TRUE(open_with(none_)->clear());
+  }
+  ASSERT_TRUE(std::filesystem::exists(segments() / old_segment));
+  lose_the_index();
+  EXPECT_NE(get_with(ours_, numbered(1)), "old");
+}
+
+TEST_F(KeyedPack, OlderKeysAreReadAndNotWritten) {
+  put_with(keys_of({1}), numbered(1), "one");
+  put_with(keys_of({1}), numbered(2), "two");
+  put_with(keys_of({1}), numbered(3), big_);
+  const auto both = open_with(keys_of({3, 1}));
+  EXPECT_EQ(content(both->get(numbered(1))), "one");
+  EXPECT_TRUE(content(both->get(numbered(3))) == big_);
+  const auto many = both->get_many(std::vector{numbered(1), numbered(2)});
+  EXPECT_EQ(content(many[1]), "two");
+  ASSERT_EQ(put(*both, numbered(1), "one"), "ok");
+  ASSERT_EQ(put(*both, numbered(2), "newer"), "ok");
+  EXPECT_EQ(count_visited(*both, false), 3u) << "the older ones gave way";
+  EXPECT_EQ(content(both->get(numbered(2))), "newer");
+  lose_the_index();
+  EXPECT_EQ(get_with(keys_of({1}), numbered(1)), "absent");
+  EXPECT_EQ(get_with(keys_of({1}), numbered(2)), "absent");
+  EXPECT_TRUE(get_with(keys_of({1}), numbered(3)) == big_);
+  EXPECT_EQ(get_with(keys_of({3}), numbered(1)), "one");
+  EXPECT_EQ(get_with(keys_of({3}), numbered(2)), "newer");
+  EXPECT_EQ(get_with(keys_of({3}), numbered(3)), "absent");
+}
+
+TEST_F(KeyedPack, ARemovalReachesOlderKeysToo) {
+  put_with(keys_of({1}), numbered(1), "one");
+  EXPECT_EQ(open_with(keys_of({3, 1}))->remove(numbered(1)), true);
+  for (const bool is_lost : {false, true}) {
+    if (is_lost) lose_the_index();
+    EXPECT_EQ(get_with(keys_of({3, 1}), numbered(1)), "absent");
+    EXPECT_EQ(get_with(keys_of({1}), numbered(1)), "absent");
+  }
+}
+
+TEST_F(KeyedPack, ReadOnlyStoresNeedTheKeyToo) {
+  put_with(ours_, numbered(1), "ours");
+  options_.access = Access::read_only;
+  EXPECT_EQ(get_with(ours_, numbered(1)), "ours");
+  EXPECT_EQ(get_with(theirs_, numbered(1)), "absent");
+  lose_the_index();
+  EXPECT_EQ(get_with(ours_, numbered(1)), "ours");
+  EXPECT_EQ(get_with(none_, numbered(1)), "absent");
+}
+
+}  // namespace
+}  // namespace larder
