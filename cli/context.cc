@@ -17,6 +17,7 @@ Result<std::shared_ptr<Store>> open_with(const Context& context, Access access,
                      .access = access,
                      .create = Create::at_first_put,
                      .budget = {.max_bytes = context.config.max_size_bytes},
+                     .keys = context.keys,
                      .on_evict = std::move(on_evict),
                      .log = context.log});
 }
@@ -35,6 +36,7 @@ Result<Config> without_cache(const Error& cause, Result<Config> bare) {
 Result<Config> settings_of(const Options& options) {
   ConfigSources sources;
   if (options.store) sources.arguments["dir"] = *options.store;
+  if (options.key_file) sources.arguments["key_file"] = *options.key_file;
   auto config = load_config(sources);
   if (config || options.verb != "once") return config;
   sources.files = ConfigFiles::ignore;
@@ -51,13 +53,27 @@ ExitCode refuse_because_of(const Context& context, std::string_view key) {
                           setting == context.config.settings.end() ? "" : setting->origin));
 }
 
+// A cache that is off needs none. As a broken configuration file, a broken key file must not keep
+// `once` from running COMMAND.
+Result<Keys> keys_of(const Options& options, Config& config) {
+  if (config.disabled || config.key_file.empty()) return Keys();
+  auto keys = read_key_file(config.key_file);
+  if (keys || options.verb != "once") return keys;
+  auto without = without_cache(keys.error(), config);
+  if (!without) return std::unexpected(std::move(without).error());
+  config = *std::move(without);
+  return Keys();
+}
+
 }  // namespace
 
 Result<Context> make_context(Options options) {
   auto config = settings_of(options);
   if (!config) return std::unexpected(std::move(config).error());
+  auto keys = keys_of(options, *config);
+  if (!keys) return std::unexpected(std::move(keys).error());
   Logger log = make_logger(config->log);
-  return Context{std::move(options), *std::move(config), std::move(log)};
+  return Context{std::move(options), *std::move(config), std::move(log), *std::move(keys)};
 }
 
 // The most careful one of those that are set.

@@ -8,6 +8,7 @@
 #include "exit_code.h"
 #include "larder/cache.h"
 #include "larder/config.h"
+#include "larder/keys.h"
 #include "larder/store.h"
 #include "log_sink.h"
 #include "options.h"
@@ -18,10 +19,11 @@ struct Context {
   Options options;
   Config config;
   Logger log;
+  Keys keys = {};
 };
 
-// The settings under the words typed. Errors as load_config; `once` goes on without the cache, with
-// a warning, where it is not the words or the variables that are wrong.
+// The settings under the words typed. Errors as load_config and read_key_file; `once` goes on
+// without the cache, with a warning, where it is not the words or the variables that are wrong.
 Result<Context> make_context(Options options);
 
 Mode mode_of(const Config& config);

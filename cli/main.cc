@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   if (const ExitCode* code = std::get_if<ExitCode>(&parsed)) return *code;
   auto& options = std::get<Options>(parsed);
   if (options.verb == "fingerprint") return run_fingerprint(options);
+  if (options.verb == "key") return run_key(options);
 
   const auto verb = std::ranges::find(verbs, options.verb, &Verb::name);
   if (verb == std::end(verbs)) return fail(exit_usage, "unknown verb; see `larder --help`");

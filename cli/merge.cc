@@ -73,11 +73,18 @@ MergeReport merge(Store& from, Store& to, std::span<const EntryInfo> entries, Re
                   Progress& progress) {
   progress.expect(entries.size());
   Merger merger(from, to, recipes);
+  std::uint64_t other_key = 0;
   for (const EntryInfo& entry : entries) {
-    merger.copy(entry.fingerprint);
+    if (entry.other_key) {
+      ++other_key;
+    } else {
+      merger.copy(entry.fingerprint);
+    }
     progress.step();
   }
-  return merger.take();
+  MergeReport report = merger.take();
+  report.other_key = other_key;
+  return report;
 }
 
 }  // namespace larder::cli

@@ -22,6 +22,7 @@ struct MergeReport {
   std::uint64_t copied = 0;
   std::uint64_t copied_bytes = 0;  // of payloads
   std::uint64_t already_there = 0;
+  std::uint64_t other_key = 0;  // in `from`: made with a key that is not here, or with none
   std::uint64_t recipes_dropped = 0;
   std::vector<Trouble> damaged;  // in `from`, where they stay
   std::vector<Trouble> refused;  // could not be read from `from`, or put into `to`

@@ -31,6 +31,7 @@ rest.)";
 struct Words {
   std::string format = "text";
   std::optional<std::string> store;
+  std::optional<std::string> key_file;
   std::optional<std::string> fingerprint;
   std::optional<std::string> other;
   std::optional<std::string> output;
@@ -76,7 +77,7 @@ using Arguments = std::vector<std::string>;
 Arguments::iterator find_verb(Arguments& arguments) {
   auto word = arguments.begin();
   while (word != arguments.end() && word->starts_with("-")) {
-    const bool takes_value = *word == "--store" || *word == "--format";
+    const bool takes_value = *word == "--store" || *word == "--format" || *word == "--key-file";
     word += takes_value && word + 1 != arguments.end() ? 2 : 1;
   }
   return word;
@@ -189,12 +190,18 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
   app.add_subcommand("flush", "Make what was put durable");
   app.add_subcommand("config", "Show each setting and where it comes from");
   app.add_subcommand("doctor", "Check the store and its surroundings");
+
+  auto* key = app.add_subcommand("key", "Make a key file, or show the id of its keys");
+  key->add_option("ACTION", options.action, "new or id")->required();
+  key->add_option("FILE", options.file, "the key file")->required();
 }
 
 void add_everything(CLI::App& app, Options& options, Words& words) {
   app.set_version_flag("--version", "larder " LARDER_VERSION);
   app.add_option("--store", words.store,
                  "pack:DIR, file:DIR, vyre:DIR or DIR (default: LARDER_DIR)");
+  app.add_option("--key-file", words.key_file,
+                 "authenticate entries with the keys in this file (default: LARDER_KEY_FILE)");
   app.add_option("--format", words.format, "text, json or prometheus");
   add_entry_verbs(app, options, words);
   add_compile_verbs(app, options, words);
@@ -230,6 +237,10 @@ void check(const CLI::App& app, const Words& words, Options& options) {
   options.format = to_format(words.format, options.verb);
   check_domain(*app.get_subcommands().front(), options);
   options.store = words.store;
+  options.key_file = words.key_file;
+  if (options.verb == "key" && options.action != "new" && options.action != "id") {
+    throw Usage{fmt::format("key: `{}` is neither `new` nor `id`", options.action)};
+  }
   if (options.verb == "merge") check_merge(words, options);
   options.output = words.output;
   if (words.fingerprint) options.fingerprint = to_fingerprint(*words.fingerprint);

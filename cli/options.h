@@ -21,11 +21,13 @@ using NamedText = std::pair<std::string, std::string>;  // of `--field name=text
 struct Options {
   std::string verb;
   std::optional<std::string> store;
+  std::optional<std::string> key_file;
   Format format = Format::text;
 
   Fingerprint fingerprint;
   Fingerprint other;                  // diff
-  std::string file;                   // put; "-" is standard input
+  std::string file;                   // put; "-" is standard input. key
+  std::string action;                 // key: new, id
   std::string from;                   // merge, as --store takes it; `store` is then TO
   std::optional<std::string> output;  // get, once
   std::vector<std::string> command;   // once

@@ -20,6 +20,8 @@ std::string human_bytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+std::string key_id_text(std::uint64_t id) { return fmt::format("{:016x}", id); }
+
 std::string iso_time(std::int64_t seconds) {
   const std::time_t time = seconds;
   std::tm parts{};

@@ -10,6 +10,9 @@
 
 namespace larder::cli {
 
+// As FORMAT.md writes a key id: 16 hex digits.
+std::string key_id_text(std::uint64_t id);
+
 // "1.5 GiB"; "12 B".
 std::string human_bytes(std::uint64_t bytes);
 

@@ -32,8 +32,9 @@ int run_pull(const Context& context);
 // Where the settings cannot be had: tells which check failed.
 int run_doctor_without(const Options& options, const Error& settings_error);
 
-// Needs no store and no settings.
+// These need no store and no settings.
 int run_fingerprint(const Options& options);
+int run_key(const Options& options);
 
 }  // namespace larder::cli
 

@@ -226,6 +226,22 @@ Check check_leftovers(Warnings& warnings) {
           fmt::format("{} warnings, the last: {}", told.size(), told.back())};
 }
 
+Check check_key(const Keys& keys, Store& store) {
+  std::uint64_t others = 0;
+  const auto visited = store.visit([&](const EntryInfo& entry) {
+    others += entry.other_key ? 1 : 0;
+    return Visit::go_on;
+  });
+  if (!visited) return {Health::warn, "key", visited.error().message};
+  const std::string finding =
+      keys.empty() ? "none: accidents are detected, attackers are not"
+                   : fmt::format("entries are made with {}", key_id_text(keys.ids().front()));
+  if (others == 0) return {Health::ok, "key", finding};
+  return {Health::warn, "key",
+          fmt::format("{}; {} entries of another key are misses here: is this the right key file?",
+                      finding, others)};
+}
+
 void check_store(const Context& given, std::vector<Check>& checks) {
   Warnings warnings;
   const Context context = listening(given, warnings);
@@ -238,6 +254,7 @@ void check_store(const Context& given, std::vector<Check>& checks) {
   checks.push_back({Health::ok, "store", (*store)->describe()});
   if (::access(directory.c_str(), F_OK) != 0) return;
   checks.push_back(check_leftovers(warnings));
+  checks.push_back(check_key(context.keys, **store));
   checks.push_back(check_file_system(directory));
   checks.push_back(check_anonymous_files(directory));
   checks.push_back(check_space(directory, context, held_by(**store)));

@@ -23,6 +23,7 @@ void print_details(const EntryDetails& details) {
               {"codec", details.codec},
               {"payload", fmt::format("{} bytes", details.info.payload_bytes)},
               {"payload BLAKE3", details.payload_digest.hex()},
+              {"key", details.key_id == 0 ? "none" : key_id_text(details.key_id)},
               {"on disk", fmt::format("{} bytes", details.info.disk_bytes)},
               {"last used", iso_time(details.info.last_used_s)},
               {"recipe", details.recipe.empty() ? "none kept" : "kept; `larder explain` shows it"},
@@ -37,6 +38,7 @@ void print_details_json(const EntryDetails& details) {
       .set("codec", details.codec)
       .set("payload_bytes", details.info.payload_bytes)
       .set("payload_blake3", details.payload_digest.hex())
+      .set("key_id", details.key_id == 0 ? "" : key_id_text(details.key_id))
       .set("disk_bytes", details.info.disk_bytes)
       .set("last_used", iso_time(details.info.last_used_s))
       .set("recipe_kept", !details.recipe.empty())

@@ -12,8 +12,8 @@ namespace {
 
 void print_text(const std::vector<EntryInfo>& entries) {
   for (const EntryInfo& entry : entries) {
-    fmt::print("{}  {:>12}  {}\n", entry.fingerprint.hex(), entry.payload_bytes,
-               iso_time(entry.last_used_s));
+    fmt::print("{}  {:>12}  {}{}\n", entry.fingerprint.hex(), entry.payload_bytes,
+               iso_time(entry.last_used_s), entry.other_key ? "  of another key" : "");
   }
 }
 
@@ -24,7 +24,8 @@ void print_json(const std::vector<EntryInfo>& entries) {
                     .set("fingerprint", entry.fingerprint.hex())
                     .set("payload_bytes", entry.payload_bytes)
                     .set("disk_bytes", entry.disk_bytes)
-                    .set("last_used", iso_time(entry.last_used_s)));
+                    .set("last_used", iso_time(entry.last_used_s))
+                    .set("other_key", entry.other_key));
   }
   list.print();
 }

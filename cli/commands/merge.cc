@@ -102,6 +102,7 @@ void print_json(const Outcome& outcome) {
       .set("copied", report.copied)
       .set("copied_bytes", report.copied_bytes)
       .set("already_there", report.already_there)
+      .set("other_key", report.other_key)
       .set("damaged", damaged)
       .set("refused", list_of(report.refused))
       .set("passed_over", passed_over)
@@ -124,6 +125,12 @@ int conclude(const Outcome& outcome) {
                     "removes them",
                     damaged));
   }
+  if (report.other_key != 0) {
+    warn(
+        fmt::format("{} of another key in FROM were not copied; add the key that they were made "
+                    "with to the key file, as a later line",
+                    report.other_key));
+  }
   const std::uint64_t refused = refused_in(outcome);
   if (refused == 0) return exit_ok;
   return fail(exit_refused, fmt::format("{} not copied, as said above; the rest is; mend the cause "
@@ -131,10 +138,12 @@ int conclude(const Outcome& outcome) {
                                         refused));
 }
 
-Result<std::shared_ptr<Store>> open_source(const Location& location, const Logger& log) {
+Result<std::shared_ptr<Store>> open_source(const Location& location, const Keys& keys,
+                                           const Logger& log) {
   return open_store({.location = location,
                      .access = Access::read_only,
                      .create = Create::at_first_put,
+                     .keys = keys,
                      .log = log});
 }
 
@@ -178,7 +187,7 @@ int run_merge(const Context& context) {
   if (::access(source->directory.c_str(), F_OK) != 0 && errno == ENOENT) {
     warn(fmt::format("{} does not exist; there is nothing to merge", source->directory));
   }
-  auto from = open_source(*source, context.log);
+  auto from = open_source(*source, context.keys, context.log);
   if (!from) return fail(from.error());
   std::atomic<std::uint64_t> evicted = 0;
   auto to = open_for_writing(context, [&evicted](const Eviction&) { ++evicted; });

@@ -33,8 +33,9 @@ struct Verdict {
   std::uint64_t good = 0;
   std::uint64_t good_bytes = 0;
   Troubles damaged;
-  Troubles foreign;     // under a name of ours, but no entry; never touched
-  Troubles unreadable;  // the system did not let us see
+  Troubles foreign;             // under a name of ours, but no entry; never touched
+  std::uint64_t other_key = 0;  // made with a key that is not here: nothing can be said
+  Troubles unreadable;          // the system did not let us see
 
   Troubles& of(Errc code) {
     switch (code) {
@@ -52,14 +53,14 @@ std::uint64_t count_of(const Troubles& troubles) {
   return count;
 }
 
-Result<std::vector<Fingerprint>> fingerprints_of(Store& store) {
-  std::vector<Fingerprint> fingerprints;
+Result<std::vector<EntryInfo>> entries_of(Store& store) {
+  std::vector<EntryInfo> entries;
   auto visited = store.visit([&](const EntryInfo& entry) {
-    fingerprints.push_back(entry.fingerprint);
+    entries.push_back(entry);
     return Visit::go_on;
   });
   if (!visited) return std::unexpected(std::move(visited).error());
-  return fingerprints;
+  return entries;
 }
 
 // At once: the longer a repair waits, the likelier is it that somebody else has mended the entry.
@@ -69,7 +70,12 @@ void treat_damage(Store& store, const Fingerprint& fingerprint, Trouble& trouble
   if (!repaired) warn(fmt::format("{}: {}", fingerprint.hex(), repaired.error().message));
 }
 
-void verify_one(Store& store, const Fingerprint& fingerprint, Repair repairs, Verdict& verdict) {
+void verify_one(Store& store, const EntryInfo& entry, Repair repairs, Verdict& verdict) {
+  if (entry.other_key) {
+    ++verdict.other_key;
+    return;
+  }
+  const Fingerprint& fingerprint = entry.fingerprint;
   const auto details = store.inspect(fingerprint);
   if (details) {
     // Without details it was removed since it was listed, which is nobody's fault.
@@ -111,9 +117,10 @@ void print_text(const Verdict& verdict) {
   print_troubles("damaged", Colour::red, verdict.damaged);
   print_troubles("foreign", Colour::yellow, verdict.foreign);
   print_troubles("unreadable", Colour::red, verdict.unreadable);
-  fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable\n", verdict.good,
+  fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable{}\n", verdict.good,
              human_bytes(verdict.good_bytes), count_of(verdict.damaged), count_of(verdict.foreign),
-             count_of(verdict.unreadable));
+             count_of(verdict.unreadable),
+             verdict.other_key == 0 ? "" : fmt::format(", {} of another key", verdict.other_key));
 }
 
 Document list_of(const Troubles& troubles) {
@@ -135,6 +142,7 @@ void print_json(const Verdict& verdict) {
       .set("damaged", list_of(verdict.damaged))
       .set("foreign", list_of(verdict.foreign))
       .set("unreadable", list_of(verdict.unreadable))
+      .set("other_key", verdict.other_key)
       .print();
 }
 
@@ -165,15 +173,15 @@ int run_verify(const Context& context) {
   }
   auto store = repairs == Repair::yes ? open_for_writing(context) : open_for_reading(context);
   if (!store) return fail(store.error());
-  const auto fingerprints = fingerprints_of(**store);
-  if (!fingerprints) return fail(fingerprints.error());
+  const auto entries = entries_of(**store);
+  if (!entries) return fail(entries.error());
 
   Verdict verdict;
   {
     Progress progress("verifying");
-    progress.expect(fingerprints->size());
-    for (const Fingerprint& fingerprint : *fingerprints) {
-      verify_one(**store, fingerprint, repairs, verdict);
+    progress.expect(entries->size());
+    for (const EntryInfo& entry : *entries) {
+      verify_one(**store, entry, repairs, verdict);
       progress.step();
     }
   }

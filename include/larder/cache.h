@@ -105,6 +105,7 @@ struct OpenOptions {
   std::optional<std::string> location = {};  // as --store takes it; else LARDER_DIR and the rest
   std::optional<Mode> mode = {};  // else from LARDER_DISABLE, _READONLY, _MUST_HIT, _REFRESH
   std::optional<std::uint64_t> max_size_bytes = {};
+  std::optional<std::string> key_file = {};  // for read_key_file; else from LARDER_KEY_FILE
   std::uint64_t memory_bytes = 64ull << 20;  // of the memory tier in front; 0: none
   Create create = Create::at_open;
   CacheOptions cache = {};  // its mode is overridden as said above
@@ -114,7 +115,7 @@ struct OpenOptions {
 
 // Memory over a store in the user's cache directory, with the remote tiers behind it that are
 // configured (config.h). The only moment the environment may refuse: errors as load_config,
-// open_store and open_remotes.
+// read_key_file, open_store and open_remotes; unsupported for a key and remote tiers together.
 Result<Cache> open(const OpenOptions& options = {});
 
 // The store alone, as --store names it. When the location does not say of which kind it is, the
@@ -126,6 +127,7 @@ struct OpenStoreOptions {
   Access access = Access::read_write;
   Create create = Create::at_open;
   Budget budget = {};
+  Keys keys = {};
   EvictionListener on_evict = {};
   Logger log = {};
   FileSystem* file_system = nullptr;

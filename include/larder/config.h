@@ -1,8 +1,8 @@
 // Where settings come from: arguments > LARDER_* environment > <store>/larder.conf >
 // $XDG_CONFIG_HOME/larder/larder.conf (else $HOME/.config) > /etc/larder.conf > default.
 // Files hold `key = value` lines named like the variables without LARDER_, lower case; # comments.
-// The store's file cannot set `dir`, `log` and `remote`, and is not read where an argument or a
-// variable has disabled the cache.
+// The store's file cannot set `dir`, `log`, `remote` and `key_file`, and is not read where an
+// argument or a variable has disabled the cache.
 #ifndef LARDER_CONFIG_H_
 #define LARDER_CONFIG_H_
 
@@ -66,6 +66,7 @@ struct Config {
   bool must_hit = false;
   bool refresh = false;
   std::string log;                     // a file to append to, or "stderr"; empty: none
+  std::string key_file;                // for read_key_file; empty: entries have no key
   std::vector<RemoteSetting> remotes;  // behind the store, the fastest first
   std::vector<Setting> settings;
 };

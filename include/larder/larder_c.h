@@ -150,6 +150,7 @@ typedef struct larder_options {
   /* Called by any thread; must stay valid until larder_close. NULL: no log. */
   void (*log)(void* context, int level, const char* message);
   void* log_context;
+  const char* key_file; /* of secrets, as `larder key new` makes it; NULL: LARDER_KEY_FILE ... */
 } larder_options;
 
 /* `options` may be NULL: all defaults. The only moment at which the environment may refuse. */

@@ -109,10 +109,10 @@ Result<Layers> read_layers(const ConfigSources& sources, FileSystem& file_system
   return layers;
 }
 
-// In a file, a relative directory would mean another one wherever the program is started.
-bool is_from_file(const Layers& layers, const ConfiguredValue& value) {
+// In a file, a relative path would mean another one wherever the program is started.
+bool is_from_file(const Layers& layers, std::string_view key, const ConfiguredValue& value) {
   for (const Layers::Place place : {Layers::user, Layers::machine}) {
-    const auto at = layers.places[place].find("dir");
+    const auto at = layers.places[place].find(key);
     if (at != layers.places[place].end() && &at->second == &value) return true;
   }
   return false;
@@ -126,7 +126,7 @@ Result<void> find_location(const Layers& layers, FileSystem& file_system, Config
     config.location = *std::move(location);
     origin = value->origin;
     const std::string& directory = config.location.directory;
-    if (is_from_file(layers, *value) && !directory.empty() && !directory.starts_with('/')) {
+    if (is_from_file(layers, "dir", *value) && !directory.empty() && !directory.starts_with('/')) {
       return bad(origin, "`" + directory + "` is not an absolute path; write it out");
     }
   }
@@ -230,6 +230,22 @@ Result<void> read_remotes(const Layers& layers, Config& config) {
   return {};
 }
 
+// Empty is no way to say "none": a setting that asks for a key must not be lost by accident.
+Result<void> read_key_file_setting(const Layers& layers, Config& config) {
+  const ConfiguredValue* value = layers.find("key_file");
+  if (value != nullptr) {
+    config.key_file = value->value;
+    if (config.key_file.empty()) return bad(value->origin, "the name is empty; name a key file");
+    if (is_from_file(layers, "key_file", *value) && !config.key_file.starts_with('/')) {
+      return bad(value->origin, "`" + config.key_file + "` is not an absolute path; write it out");
+    }
+  }
+  config.settings.push_back({.key = "key_file",
+                             .value = config.key_file,
+                             .origin = value == nullptr ? "default" : value->origin});
+  return {};
+}
+
 Result<Config> load(const ConfigSources& sources) {
   FileSystem& file_system =
       sources.file_system == nullptr ? posix_file_system() : *sources.file_system;
@@ -251,6 +267,7 @@ Result<Config> load(const ConfigSources& sources) {
   LARDER_CHECK_OK(read_boolean(layers, "refresh", &Config::refresh, config));
   read_log(layers, config);
   LARDER_CHECK_OK(read_remotes(layers, config));
+  LARDER_CHECK_OK(read_key_file_setting(layers, config));
   return config;
 }
 

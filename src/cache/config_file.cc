@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::size_t max_file_bytes = 64 * 1024;
 constexpr std::string_view store_config_name = "larder.conf";
-constexpr std::string_view known_keys[] = {"dir",      "max_size", "disable", "readonly",
-                                           "must_hit", "refresh",  "log",     "remote"};
-constexpr std::string_view reserved_keys[] = {"namespace", "key_file"};
+constexpr std::string_view known_keys[] = {"dir",     "max_size", "disable", "readonly", "must_hit",
+                                           "refresh", "log",      "remote",  "key_file"};
+constexpr std::string_view reserved_keys[] = {"namespace"};
 
 std::unexpected<Error> bad(std::string_view origin, std::string_view what) {
   return std::unexpected(
@@ -70,7 +70,7 @@ Result<void> check_key(std::string_view key, std::string_view origin) {
   }
   return bad(origin, "`" + std::string(key) +
                          "` is no setting; the settings are dir, max_size, disable, readonly, "
-                         "must_hit, refresh, log and remote");
+                         "must_hit, refresh, log, remote and key_file");
 }
 
 Result<ConfigLayer> parse_config(std::string_view text, std::string_view path) {
@@ -118,6 +118,12 @@ Result<ConfigLayer> read_store_config(FileSystem& file_system, const std::string
   if (const auto remote = layer.find("remote"); remote != layer.end()) {
     return bad(remote->second.origin,
                "a store cannot say whom to speak to; remove `remote` and set LARDER_REMOTE");
+  }
+  // Whoever writes into the store is whom a key protects from.
+  if (const auto key = layer.find("key_file"); key != layer.end()) {
+    return bad(key->second.origin,
+               "a store cannot say which key is to be believed; remove `key_file` and set "
+               "LARDER_KEY_FILE");
   }
   return layer;
 }

@@ -24,6 +24,7 @@ ConfigSources sources_of(const OpenOptions& options) {
   if (options.max_size_bytes) {
     sources.arguments["max_size"] = std::to_string(*options.max_size_bytes);
   }
+  if (options.key_file) sources.arguments["key_file"] = *options.key_file;
   return sources;
 }
 
@@ -40,6 +41,7 @@ bool writes_nothing(Mode mode) { return mode != Mode::read_write && mode != Mode
 Result<std::shared_ptr<Store>> open_files(const OpenStoreOptions& options, FileLayout layout) {
   return open_file_store({.directory = options.location.directory,
                           .layout = layout,
+                          .keys = options.keys,
                           .access = options.access,
                           .create = options.create,
                           .budget = options.budget,
@@ -50,6 +52,7 @@ Result<std::shared_ptr<Store>> open_files(const OpenStoreOptions& options, FileL
 
 Result<std::shared_ptr<Store>> open_pack(const OpenStoreOptions& options) {
   return open_pack_store({.directory = options.location.directory,
+                          .keys = options.keys,
                           .access = options.access,
                           .create = options.create,
                           .budget = options.budget,
@@ -95,10 +98,15 @@ Result<std::shared_ptr<Store>> open_named(const OpenStoreOptions& options) {
 Result<std::shared_ptr<Store>> open_kept(const OpenOptions& options, const Config& config,
                                          const CacheOptions& cache) {
   const bool read_only = writes_nothing(cache.mode);
+  Keys keys;
+  if (!config.key_file.empty()) {
+    LARDER_TRY(keys, read_key_file(config.key_file, options.file_system));
+  }
   return open_store({.location = config.location,
                      .access = read_only ? Access::read_only : Access::read_write,
                      .create = options.create,
                      .budget = {.max_bytes = config.max_size_bytes},
+                     .keys = std::move(keys),
                      .on_evict = options.on_evict,
                      .log = cache.log,
                      .file_system = options.file_system});

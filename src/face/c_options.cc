@@ -66,6 +66,7 @@ Result<OpenOptions> options_from_c(const larder_options* options) {
   LARDER_TRY(const larder_options given, own_copy(*options));
   LARDER_TRY(converted.mode, mode_from_c(given.mode));
   if (given.location != nullptr) converted.location = given.location;
+  if (given.key_file != nullptr) converted.key_file = given.key_file;
   if (given.max_size_bytes != 0) converted.max_size_bytes = given.max_size_bytes;
   if (given.memory_bytes != 0) converted.memory_bytes = given.memory_bytes;
   if (given.memory_bytes == std::numeric_limits<std::uint64_t>::max()) converted.memory_bytes = 0;

@@ -32,8 +32,7 @@ class Settings(ProgramTest):
 
     def test_a_bad_variable_is_named(self) -> None:
         for name, value in (("LARDER_MAX_SIZE", "lots"), ("LARDER_DISABLE", "maybe"),
-                            ("LARDER_REMOTE", "redis:x"), ("LARDER_NAMESPACE", "n"),
-                            ("LARDER_KEY_FILE", "/k")):
+                            ("LARDER_REMOTE", "redis:x"), ("LARDER_NAMESPACE", "n")):
             self.refused(USAGE, "list", says=name, **{name: value})
         result = self.run_words([PROGRAM, "list"], LARDER_DIR="redis://x")
         self.expect_line(result, USAGE, "LARDER_DIR")
