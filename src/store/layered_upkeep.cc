@@ -13,9 +13,11 @@ class OnceEach {
  public:
   explicit OnceEach(const EntryVisitor& visitor) : visitor_(visitor) {}
 
+  // One of another key is an entry beside the one of the same fingerprint.
   Visit visit(const EntryInfo& entry) {
-    const auto fresh =
-        guarded([&]() -> Result<bool> { return seen_.insert(entry.fingerprint).second; });
+    const auto fresh = guarded([&]() -> Result<bool> {
+      return entry.other_key || seen_.insert(entry.fingerprint).second;
+    });
     if (!fresh) failure_ = fresh.error();
     if (fresh && !*fresh) return Visit::go_on;
     stopped_ = !fresh || visitor_(entry) == Visit::stop;

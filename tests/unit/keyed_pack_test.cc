@@ -93,6 +93,18 @@ TEST_F(KeyedPack, EntriesOfDifferentKeysStandBesideEachOther) {
   }
 }
 
+TEST_F(KeyedPack, ALayeredStoreListsOnesOwnBesideThoseOfAnotherKey) {
+  for (const Keys& keys : {none_, ours_, theirs_}) {
+    const auto store = open_with(keys);
+    for (std::uint32_t i = 0; i < 20; ++i) ASSERT_EQ(put(*store, numbered(i), "same"), "ok");
+  }
+  const auto layered = make_layered_store({.tiers = {{*make_memory_store()}, {open_with(ours_)}}});
+  ASSERT_TRUE(layered);
+  EXPECT_EQ(content((*layered)->get(numbered(0))), "same");
+  EXPECT_EQ(count_visited(**layered, false), 20u);
+  EXPECT_EQ(count_visited(**layered, true), 40u);
+}
+
 TEST_F(KeyedPack, AMissForWantOfTheKeyIsCountedAsAbsent) {
   put_with(ours_, numbered(1), "ours");
   const auto store = open_with(theirs_);
