@@ -89,6 +89,8 @@ class FileStore final : public Store {
   Result<bool> remove_of_any_key(const Fingerprint& fingerprint);
   // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
   Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
+  // The same, and the next flush vouches for the file. False also when one has failed for it.
+  Result<bool> join_flush(const Fingerprint& fingerprint, const Digest& payload_digest);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
@@ -149,6 +151,8 @@ class FileStore final : public Store {
   Result<std::optional<Opened>> read_entry(const Fingerprint& fingerprint);
   Result<std::shared_ptr<File>> open_entry(const Fingerprint& fingerprint);
   bool claims_other_key(std::span<const std::byte> header, std::uint64_t file_bytes) const;
+  Result<std::optional<Opened>> read_payload(const Fingerprint& fingerprint,
+                                             const Digest& payload_digest);
   Result<format::DecodedEntry> decode(std::span<const std::byte> file,
                                       const Fingerprint& fingerprint) const;
   Result<std::optional<Opened>> read_opened(std::shared_ptr<File> file,

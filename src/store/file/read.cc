@@ -194,14 +194,30 @@ Result<std::optional<EntryDetails>> FileStore::inspect(const Fingerprint& finger
   });
 }
 
+// nullopt when no file is there with that payload.
+Result<std::optional<FileStore::Opened>> FileStore::read_payload(const Fingerprint& fingerprint,
+                                                                 const Digest& payload_digest) {
+  LARDER_TRY(auto entry, read_entry(fingerprint));
+  if (!entry || entry->decoded.verdict == format::Verdict::damaged) return std::nullopt;
+  const auto& decoded = entry->decoded;
+  const auto payload = entry->bytes.bytes().subspan(decoded.payload_offset, decoded.payload_bytes);
+  if (blake3(payload) != payload_digest) return std::nullopt;
+  return entry;
+}
+
 Result<bool> FileStore::holds_payload(const Fingerprint& fingerprint,
                                       const Digest& payload_digest) {
   return guarded([&]() -> Result<bool> {
-    LARDER_TRY(auto entry, read_entry(fingerprint));
-    if (!entry || entry->decoded.verdict == format::Verdict::damaged) return false;
-    const auto payload =
-        entry->bytes.bytes().subspan(entry->decoded.payload_offset, entry->decoded.payload_bytes);
-    return blake3(payload) == payload_digest;
+    LARDER_TRY(const auto entry, read_payload(fingerprint, payload_digest));
+    return entry.has_value();
+  });
+}
+
+Result<bool> FileStore::join_flush(const Fingerprint& fingerprint, const Digest& payload_digest) {
+  return guarded([&]() -> Result<bool> {
+    const std::uint64_t generation = directory().generation();
+    LARDER_TRY(auto entry, read_payload(fingerprint, payload_digest));
+    return entry && state().pending.join(fingerprint, entry->file, entry->info, generation);
   });
 }
 

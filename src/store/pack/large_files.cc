@@ -56,6 +56,11 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
     // Else it could be stored anew behind the back of whoever removes it.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
     if (!held) return false;
+    if (!shelf.has_key(record.key_id)) {
+      LARDER_TRY(const bool joined, files.join_flush(key, record.payload_digest));
+      if (!joined) return false;
+      continue;
+    }
     LARDER_TRY(const auto file, files.inspect(key));
     LARDER_TRY(const auto artifact, files.get(key));
     if (!file || !artifact) return false;
