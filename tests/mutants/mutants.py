@@ -78,7 +78,7 @@ MUTANTS = [
 
     # What is believed: entries.
     _("entry-no-verify", "an entry's tag is compared", FORMAT + "entry.cc",
-      "if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload))) return {};",
+      "if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload, *key))) return {};",
       "(void)tag;\n  (void)payload;",
       "unit/entry fuzz/entry endurance/corruption"),
     _("entry-any-name", "an entry under another name is none (key binding)", FORMAT + "entry.cc",
@@ -99,8 +99,8 @@ MUTANTS = [
 
     # What is believed: records.
     _("record-no-tag", "a record's tag is compared", FORMAT + "pack_record.cc",
-      "if (equal_constant_time(header.subspan<at_tag, 32>(), tag)) {",
-      "(void)tag;\n  if (header.size() >= at_tag) {",
+      "if (!equal_constant_time(header.subspan<at_tag, 32>(), tag)) return RecordVerdict::damaged;",
+      "(void)tag;",
       "unit/pack_record endurance/corruption"),
     _("record-no-payload-digest", "a payload's digest is compared", FORMAT + "pack_record.cc",
       "return stored.size() == expected && blake3(stored) == record.payload_digest;",
@@ -115,8 +115,7 @@ MUTANTS = [
       "return hasher.update(segment.store).finish();",
       "unit/pack_record endurance/pack_damage endurance/corruption"),
     _("record-any-key", "another fingerprint's record is none", PACK + "look_up.cc",
-      "record.fingerprint == fingerprint && record.kind != format::RecordKind::removed;",
-      "record.kind != format::RecordKind::removed;",
+      "record.fingerprint == name.fingerprint && record.key_id", "record.key_id",
       "unit/pack_store endurance/corruption"),
     _("record-any-length", "a record's lengths are bounded", FORMAT + "pack_record.cc",
       "return lengths_are_sound(read) && ends_in_segment(read, place);",
@@ -147,6 +146,38 @@ MUTANTS = [
     _("zstd-unbounded", "what a record claims bounds its decompression", FORMAT + "codec.cc",
       "if (!is_one_frame(stored, raw.size())) return false;", "",
       "unit/codec fuzz/codec"),
+
+    # Keys.
+    _("entry-no-key", "an entry's tag is made with its key", FORMAT + "entry.cc",
+      "Hasher hasher = key.id == 0 ? initial : Hasher::keyed(key.bytes);",
+      "Hasher hasher = initial;\n  (void)key;"),
+    _("record-no-authenticator", "a record's authenticator is compared", FORMAT + "pack_record.cc",
+      "if (!begins_digest(header.data() + at_authenticator, digest)) "
+      "return RecordVerdict::damaged;", "(void)digest;"),
+    _("key-of-any-store", "a key is of one store", "src/base/keys.cc",
+      "hasher.update(std::as_bytes(std::span(secret))).update(scope);",
+      "hasher.update(std::as_bytes(std::span(secret)));\n    (void)scope;"),
+    _("key-file-any-mode", "a key file that others may read is refused", "src/cache/key_file.cc",
+      "if ((info.permissions & ~permissions_of_owner) != 0) {", "if (false) {"),
+    _("other-key-removed", "an entry of another key stays", FILE + "read.cc",
+      "if (entry->decoded.verdict == format::Verdict::other_key) return std::nullopt;", ""),
+    _("large-any-key", "files of different keys have different names", FORMAT + "pack_record.cc",
+      "if (key_id == no_key) return {.bytes = hasher.finish()};",
+      "if (key_id != no_key || key_id == no_key) return {.bytes = hasher.finish()};"),
+    _("forged-scanned", "a scan passes forged records over", PACK + "segment_scan.cc",
+      "return key == nullptr || format::is_authentic(record, *key);", "return true;"),
+    _("forged-removal", "a rebuild believes no forged removal", PACK + "rebuild.cc",
+      "const bool is_forged = entry.removed && is_newest && has_older && !removal_is_good(entry);",
+      "const bool is_forged = entry.removed && is_newest && has_older && i > found_.size();"),
+    _("forged-tombstone", "what was forged leaves no removal with the key",
+      PACK + "evict_segment.cc", "if (!may_believe(record, parts_.shelf.keys())) return {};", ""),
+    _("other-key-tombstone", "a record stays where its owner believes no removal",
+      PACK + "evict_segment.cc", "} else if (record.key_id != 0) {", "} else if (false) {"),
+    _("other-key-uncovered", "a file of another key that replaced a value stays with its record",
+      PACK + "evict_alone.cc",
+      "if (!is_believed && entry.kind == RecordKind::large && entry.supersedes) return false;", ""),
+    _("own-removal-unauthentic", "the removal of an entry that leaves alone is its owner's",
+      PACK + "evict_alone.cc", "if (key != nullptr) authenticate(removal, *key);", ""),
 
     # The way to the disk: file store.
     _("file-no-sync", "flush syncs an entry's data", FILE + "pending.cc",

@@ -151,6 +151,37 @@ TEST_P(KeyedFileStore, EvictionAndClearTakeEntriesOfEveryKey) {
   EXPECT_FALSE(is_there(key(1)));
 }
 
+// By get, by a repair, and by a budget that they do not exceed: whole or damaged.
+TEST_P(KeyedFileStore, UpkeepTakesNothingOfAnotherKey) {
+  ASSERT_EQ(outcome(open_with(ours_)->put(key(1), bytes_of("ours"))), "ok");
+  ASSERT_EQ(outcome(open_with(theirs_)->put(key(2), bytes_of("theirs"))), "ok");
+  ASSERT_EQ(outcome(open_with({})->put(key(3), bytes_of("anybody's"))), "ok");
+  for (const bool is_damaged : {false, true}) {
+    if (is_damaged) {
+      for (const std::uint8_t i : {1, 2, 3}) flip_last_bit(key(i));
+    }
+    const auto stranger = open_with(keys_of({5}));
+    for (const std::uint8_t i : {1, 2, 3}) {
+      EXPECT_EQ(content(stranger->get(key(i))), "absent");
+    }
+    ASSERT_TRUE(stranger->visit_strays(
+        [](const Stray& stray) {
+          ADD_FAILURE() << stray.location << ": " << stray.message;
+          return Visit::go_on;
+        },
+        Repair::yes));
+    EXPECT_EQ(stranger->prune({.max_age_s = 1'000})->evicted_entries, 0u);
+    ASSERT_TRUE(stranger->flush());
+    for (const std::uint8_t i : {1, 2, 3}) EXPECT_TRUE(is_there(key(i)));
+    if (is_damaged) break;
+    EXPECT_EQ(content(open_with(ours_)->get(key(1))), "ours");
+    EXPECT_EQ(content(open_with(theirs_)->get(key(2))), "theirs");
+    EXPECT_EQ(content(open_with({})->get(key(3))), "anybody's");
+  }
+  EXPECT_EQ(content(open_with(ours_)->get(key(1))), "error: corrupt");
+  EXPECT_FALSE(is_there(key(1))) << "its owner knows";
+}
+
 TEST_P(KeyedFileStore, TheVyreLayoutHasNoRoomForAKey) {
   options_.layout = FileLayout::vyre;
   options_.keys = ours_;

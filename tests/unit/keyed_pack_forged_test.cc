@@ -11,7 +11,9 @@
 #include "format/entry_name.h"
 #include "format/pack_index.h"
 #include "format/pack_segment.h"
+#include "larder/file_system.h"
 #include "larder/pack_store.h"
+#include "store/pack/segment_writer.h"
 #include "tests/unit/file_store_fixture.h"
 #include "tests/unit/keyed_fixture.h"
 
@@ -136,6 +138,35 @@ class ForgedPack : public ::testing::Test {
                 {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
 
+  // As the process that writes a segment holds it, until the file is closed.
+  std::unique_ptr<File> hold(std::uint32_t number) const {
+    auto directory = posix_file_system().open_directory((root() / "segments").string());
+    EXPECT_TRUE(directory);
+    auto file = (*directory)->open_file(format::segment_name(number), OpenMode::read_write);
+    EXPECT_TRUE(file);
+    EXPECT_EQ((*file)->try_lock(LockMode::exclusive, pack_store::owner_lock_at, 1), true);
+    return *std::move(file);
+  }
+
+  // Every slot of the index, as a read leaves it.
+  void mark_all_read() const {
+    for (const auto& entry : std::filesystem::directory_iterator(root())) {
+      if (!entry.path().filename().string().starts_with("index.")) continue;
+      std::string index = read_whole(entry.path());
+      for (std::size_t at = 4096; at + 16 <= index.size(); at += 16) {
+        std::byte* const word = bytes_in(index).data() + at + 8;
+        const auto location = load_little<std::uint64_t>(word);
+        if (location != 0) store_little(word, location | format::visited_bit);
+      }
+      write_whole(entry.path(), index);
+    }
+  }
+
+  static void expect_no_hit(PackStore& store) {
+    const auto found = store.get(key(1));
+    EXPECT_FALSE(found && *found) << content(found);
+  }
+
   Record artifact(std::string_view payload, std::uint64_t sequence) const {
     return {.key_id = ours_.ids().front(),
             .sequence = sequence,
@@ -172,7 +203,7 @@ TEST_F(ForgedPack, ARecordMadeWithAnotherSecretInItsPlaceIsAMiss) {
     if (is_lost) lose_the_index();
     const auto store = open();
     EXPECT_NE(content(store->get(key(1))), "evil");
-    EXPECT_NE(content(store->get_many(std::vector{key(1)})[0]), "evil");
+    EXPECT_NE(content(store->get_many(std::vector{key(1)}).value()[0]), "evil");
     const auto view = store->view(key(1));
     EXPECT_FALSE(view && *view);
     std::array<std::byte, 8> into;
@@ -285,6 +316,59 @@ TEST_F(ForgedPack, AFileThatALargeRecordLeadsToIsAuthenticToo) {
     put_one(big);
     EXPECT_TRUE(content(open()->get(key(1))) == big);
   }
+}
+
+// Upkeep writes records anew: what it finds forged in the name of a key that it has must not become
+// authentic in its hands.
+TEST_F(ForgedPack, UpkeepMakesNothingAuthentic) {
+  const auto forge = [&](std::uint32_t number) {
+    Record evil = artifact("evil", 5);
+    evil.supersedes = true;
+    evil.written_s = 1'000;  // 1970: too old, but for being read
+    add_segment(number, {{evil, "evil"}}, true);
+    lose_the_index();
+    PackStoreOptions unkeyed = options_;
+    unkeyed.keys = {};
+    ASSERT_TRUE(open_pack_store(unkeyed)) << "who lacks the key believes it";
+  };
+  put_into(options_, key(2), "two");
+  forge(1000);
+  mark_all_read();
+  {
+    const auto held = hold(1000);
+    const auto store = open();
+    ASSERT_TRUE(store->prune({.max_age_s = 100'000}));
+    ASSERT_EQ(outcome(store->flush()), "ok");
+    expect_no_hit(*store);
+  }
+  lose_the_index();
+  expect_no_hit(*open());
+  forge(1001);
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->maintain());
+    ASSERT_TRUE(store->prune({.max_entries = 1}));
+    expect_no_hit(*store);
+  }
+  lose_the_index();
+  expect_no_hit(*open());
+}
+
+// A removal that its owner leaves when he evicts a forged record would hide what he put.
+TEST_F(ForgedPack, EvictionOfAForgedRecordLeavesNoRemoval) {
+  put_one("good");
+  const auto held = hold(0);
+  Record evil = artifact("evil", 1000);
+  evil.supersedes = true;
+  add_segment(1000, {{evil, "evil"}}, true);
+  lose_the_index();
+  PackStoreOptions unkeyed = options_;
+  unkeyed.keys = {};
+  ASSERT_TRUE(open_pack_store(unkeyed)) << "who lacks the key believes it";
+  ASSERT_TRUE(open()->clear());
+  ASSERT_FALSE(std::filesystem::exists(root() / "segments" / format::segment_name(1000)));
+  lose_the_index();
+  EXPECT_EQ(content(open()->get(key(1))), "good");
 }
 
 // Whatever the index says.

@@ -156,10 +156,12 @@ TEST_F(KeyFile, IsRefusedWhenItHoldsAnythingElse) {
     EXPECT_NE(refusal(), "") << text.substr(0, 70);
   }
   std::string many;
-  for (char c = 'a'; c < 'a' + 17; ++c)
-    many += std::string(62, '0') + "0" + char('0' + c % 10) + "\n";
+  for (const char digit : std::string_view("0123456789abcdef")) many.append(64, digit) += '\n';
   write(many);
-  EXPECT_NE(refusal(), "");
+  EXPECT_EQ(refusal(), "");
+  many.append(63, '0') += "1\n";
+  write(many);
+  EXPECT_NE(refusal(), "") << "a key too many";
 }
 
 TEST_F(KeyFile, IsMadeForItsOwnerAlone) {

@@ -182,7 +182,7 @@ class FileStore final : public Store {
   Result<bool> remove_of(const Fingerprint& fingerprint, OfKeys keys);
   Result<bool> remove_locked(Directory& root, const Fingerprint& fingerprint,
                              const std::string& path, OfKeys keys);
-  bool is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info);
+  Result<bool> is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info);
 
   // evict.cc
   Result<void> scan(const Scan& scan);

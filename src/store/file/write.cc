@@ -316,13 +316,13 @@ Result<void> FileStore::unlink_entry(Directory& root, const Fingerprint& fingerp
   return removed;
 }
 
-// By its header. What has none that can be read, or is damaged, is anybody's to remove.
-bool FileStore::is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info) {
+// By its header. What has none, or a damaged one, is anybody's to remove.
+Result<bool> FileStore::is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info) {
   if (options_.layout == FileLayout::vyre) return false;
-  const auto file = open_entry(fingerprint);
-  if (!file || !*file) return false;
+  LARDER_TRY(const auto file, open_entry(fingerprint));
+  if (!file) return false;
   std::array<std::byte, format::header_bytes> header;
-  const std::size_t count = (*file)->read_at(header, 0).value_or(0);
+  LARDER_TRY(const std::size_t count, file->read_at(header, 0));
   return claims_other_key(std::span(header).first(count), info.size_bytes);
 }
 
@@ -335,7 +335,10 @@ Result<bool> FileStore::remove_locked(Directory& root, const Fingerprint& finger
     return std::unexpected(
         Error{.code = Errc::not_ours, .message = in_the_way(directory().path() + "/" + path)});
   }
-  if (keys == OfKeys::own && is_of_other_key(fingerprint, *there)) return false;
+  if (keys == OfKeys::own) {
+    LARDER_TRY(const bool is_others, is_of_other_key(fingerprint, *there));
+    if (is_others) return false;
+  }
   state().pending.forget_loss(fingerprint);
   LARDER_CHECK_OK(unlink_entry(root, fingerprint, path, *there));
   subtract_usage({.bytes = there->disk_bytes, .entries = 1});

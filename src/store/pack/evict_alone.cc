@@ -7,7 +7,6 @@
 #include "base/try.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
-#include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
 namespace {

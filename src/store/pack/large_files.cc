@@ -31,6 +31,19 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
   return used;
 }
 
+// False when there is no such file. One of another key than is written with is not stored again: it
+// would have this one then, and those who have only its own would miss it.
+Result<bool> join_flush(Shelf& shelf, const format::Record& record, const Fingerprint& key) {
+  file_store::FileStore& files = shelf.large();
+  const bool is_of_our_puts = record.key_id == shelf.keys().front().id;
+  if (!is_of_our_puts) return files.join_flush(key, record.payload_digest);
+  LARDER_TRY(const auto file, files.inspect(key));
+  LARDER_TRY(const auto artifact, files.get(key));
+  if (!file || !artifact) return false;
+  LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
+  return true;
+}
+
 }  // namespace
 
 void drop_large(Shelf& shelf, const format::Record& record) {
@@ -56,15 +69,8 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
     // Else it could be stored anew behind the back of whoever removes it.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
     if (!held) return false;
-    if (!shelf.has_key(record.key_id)) {
-      LARDER_TRY(const bool joined, files.join_flush(key, record.payload_digest));
-      if (!joined) return false;
-      continue;
-    }
-    LARDER_TRY(const auto file, files.inspect(key));
-    LARDER_TRY(const auto artifact, files.get(key));
-    if (!file || !artifact) return false;
-    LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
+    LARDER_TRY(const bool joined, join_flush(shelf, record, key));
+    if (!joined) return false;
     keys.insert(key);
   }
   if (keys.empty()) return true;
