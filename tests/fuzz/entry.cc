@@ -1,7 +1,8 @@
 // The file of one entry, in both layouts.
 //
 //   byte: bit 0 = vyre, bit 1 = lengths are made to fit, bit 2 = the tag is made anew, bit 3 = 5000
-//   zeros follow, more than a recipe may have
+//   zeros follow, more than a recipe may have, bit 4 = the reader has keys, bit 5 = the key id is
+//   that of the second one
 //   u32: a bit to turn over; then the file
 #include "format/entry.h"
 
@@ -26,6 +27,11 @@ constexpr std::size_t at_recipe_digest = 80;
 constexpr std::size_t header_bytes = 128;
 constexpr std::size_t around_bytes = 160;
 
+constexpr DerivedKey keys[] = {{.id = 7, .bytes = {7}}, {.id = 9, .bytes = {9}}};
+
+// Who reads: with keys, or without.
+using Reader = std::span<const DerivedKey>;
+
 void fit_lengths(std::span<std::byte> file) {
   if (file.size() < around_bytes) return;
   const std::uint64_t room = file.size() - around_bytes;
@@ -35,12 +41,22 @@ void fit_lengths(std::span<std::byte> file) {
   store_little(file.data() + at_stored_bytes, room - recipe);
 }
 
+void name_second_key(std::span<std::byte> file) {
+  if (file.size() >= header_bytes) store_little(file.data() + at_key_id, keys[1].id);
+}
+
+Hasher tag_hasher(std::uint64_t key_id) {
+  const DerivedKey* key = find_key(keys, key_id);
+  return key == nullptr ? Hasher::derive("larder 2026-11-22 entry tag v1")
+                        : Hasher::keyed(key->bytes);
+}
+
 // Over the payload that the header claims, where there is one.
 void make_tag(std::span<std::byte> file) {
   if (file.size() < around_bytes) return;
   const auto stored = load_little<std::uint64_t>(file.data() + at_stored_bytes);
   if (stored > file.size() - around_bytes) return;
-  Hasher hasher = Hasher::derive("larder 2026-11-22 entry tag v1");
+  Hasher hasher = tag_hasher(load_little<std::uint64_t>(file.data() + at_key_id));
   const Digest tag = hasher.update(file.first(header_bytes + stored)).finish();
   overlay(file, header_bytes + stored, std::as_bytes(std::span(tag)));
 }
@@ -71,7 +87,9 @@ Bytes joined(const format::EncodedEntry& encoded) {
 void check_canonical(FileLayout layout, std::span<const std::byte> file, const DecodedEntry& entry,
                      const Fingerprint& fingerprint) {
   const auto payload = file.subspan(entry.payload_offset, entry.payload_bytes);
-  Bytes again = joined(format::encode_entry(layout, fingerprint, payload, entry.recipe));
+  const DerivedKey* key = find_key(keys, entry.key_id);
+  Bytes again = joined(format::encode_entry(layout, fingerprint, payload, entry.recipe,
+                                            key == nullptr ? DerivedKey{} : *key));
   require(again.size() == file.size());
   if (layout == FileLayout::larder) {
     require(entry.recipe.size() <= Recipe::max_encoded_bytes);
@@ -85,9 +103,24 @@ void check_canonical(FileLayout layout, std::span<const std::byte> file, const D
   require(equal(again, file));
 }
 
+// Whoever lacks the secret, or the key, and whoever has keys where there is none.
+void check_other_readers(std::span<const std::byte> file, const DecodedEntry& entry,
+                         const Fingerprint& fingerprint) {
+  const auto verdict = [&](Reader reader) {
+    return format::decode_entry(FileLayout::larder, file, fingerprint, reader).verdict;
+  };
+  const DerivedKey* key = find_key(keys, entry.key_id);
+  if (key == nullptr) return require(verdict(keys) == Verdict::other_key);
+  DerivedKey forged = *key;
+  forged.bytes[0] ^= 1;
+  require(verdict(Reader(&forged, 1)) == Verdict::damaged);
+  require(verdict(format::unkeyed) == Verdict::other_key);
+}
+
 void check_good(FileLayout layout, std::span<const std::byte> file, const DecodedEntry& entry,
-                std::uint64_t bit) {
+                std::uint64_t bit, Reader reader) {
   const Fingerprint fingerprint = named_in(file);
+  require(layout == FileLayout::vyre || find_key(reader, entry.key_id) != nullptr);
   check_canonical(layout, file, entry, fingerprint);
   require(format::header_is_plausible(layout, file, file.size()));
   require(format::claimed_payload_bytes(layout, file, file.size()) == entry.payload_bytes);
@@ -96,37 +129,42 @@ void check_good(FileLayout layout, std::span<const std::byte> file, const Decode
   flip(spoilt, bit);
   spoilt.resize(file.size());
   overlay(spoilt, file.size() - entry.recipe.size(), bytes_of(entry.recipe));
-  require(format::decode_entry(layout, spoilt, fingerprint).verdict != Verdict::good);
+  require(format::decode_entry(layout, spoilt, fingerprint, reader).verdict != Verdict::good);
   const Bytes cut = copy_of(file.first(file.size() - 1));
-  require(format::decode_entry(layout, cut, fingerprint).verdict != Verdict::good);
+  require(format::decode_entry(layout, cut, fingerprint, reader).verdict != Verdict::good);
   if (layout == FileLayout::vyre) return;
   Fingerprint other = fingerprint;
   other.bytes[bit % 32] ^= 1;
-  require(format::decode_entry(layout, file, other).verdict == Verdict::damaged);
+  require(format::decode_entry(layout, file, other, reader).verdict == Verdict::damaged);
+  check_other_readers(file, entry, fingerprint);
 }
 
-void look_at(FileLayout layout, std::span<const std::byte> file, std::uint64_t bit) {
-  const DecodedEntry entry = format::decode_entry(layout, file, named_in(file));
+void look_at(FileLayout layout, std::span<const std::byte> file, std::uint64_t bit, Reader reader) {
+  const DecodedEntry entry = format::decode_entry(layout, file, named_in(file), reader);
   static_cast<void>(format::claimed_payload_bytes(layout, file, file.size()));
-  if (entry.verdict == Verdict::good) return check_good(layout, file, entry, bit);
-  require(entry.payload_bytes == 0 && entry.recipe.empty());
-  if (entry.verdict == Verdict::damaged) return;
+  if (entry.verdict == Verdict::good) return check_good(layout, file, entry, bit, reader);
+  require(entry.recipe.empty());
+  if (entry.verdict == Verdict::damaged) return require(entry.payload_bytes == 0);
   require(layout == FileLayout::larder);
-  require(load_little<std::uint64_t>(file.data() + at_key_id) != 0);
+  require(find_key(reader, load_little<std::uint64_t>(file.data() + at_key_id)) == nullptr);
+  require(format::claimed_key_id(layout, file, file.size()) == entry.key_id);
+  require(entry.payload_offset + entry.payload_bytes + 32 <= file.size());
 }
 
 // What was encoded is found again.
-void encode_and_look(FileLayout layout, std::span<const std::byte> bytes, std::uint64_t bit) {
+void encode_and_look(FileLayout layout, std::span<const std::byte> bytes, std::uint64_t bit,
+                     Reader reader) {
   Input input(bytes);
   const auto recipe = layout == FileLayout::larder ? text_of(input.take(input.byte())) : "";
   const auto fingerprint = Fingerprint{input.array<decltype(Fingerprint::bytes)>()};
   const Bytes payload = copy_of(input.rest());
-  const Bytes file = joined(format::encode_entry(layout, fingerprint, payload, recipe));
-  const DecodedEntry entry = format::decode_entry(layout, file, fingerprint);
+  const Bytes file =
+      joined(format::encode_entry(layout, fingerprint, payload, recipe, reader.front()));
+  const DecodedEntry entry = format::decode_entry(layout, file, fingerprint, reader);
   require(entry.verdict == Verdict::good && entry.recipe == recipe);
   require(equal(std::span(file).subspan(entry.payload_offset, entry.payload_bytes), payload));
   require(recipe_is_good(file, entry));
-  look_at(layout, file, bit);
+  look_at(layout, file, bit, reader);
 }
 
 }  // namespace
@@ -137,15 +175,17 @@ void test_one(std::span<const std::byte> bytes) {
   const auto bit = input.number<std::uint32_t>();
   const auto layout = (how & 1) == 0 ? FileLayout::larder : FileLayout::vyre;
   Bytes file = copy_of(input.rest());
-  encode_and_look(layout, file, bit);
+  const Reader reader = (how & 16) != 0 ? Reader(keys) : Reader(format::unkeyed);
+  encode_and_look(layout, file, bit, reader);
   if ((how & 8) != 0) file.resize(file.size() + 5000);
   if (layout == FileLayout::larder) {
     if ((how & 2) != 0) fit_lengths(file);
+    if ((how & 32) != 0) name_second_key(file);
     if ((how & 4) != 0) make_tag(file);
   } else if ((how & 4) != 0) {
     make_vyre_tag(file);
   }
-  look_at(layout, file, bit);
+  look_at(layout, file, bit, reader);
 }
 
 }  // namespace larder::fuzz

@@ -68,10 +68,12 @@ void check_slot(std::uint64_t word) {
 
 void check_tags(const format::StoreId& store, Fingerprint fingerprint, std::uint32_t bit) {
   const format::SlotHash hash(store);
-  const std::uint64_t tag = hash(fingerprint);
-  require(tag != 0 && tag == format::SlotHash(store)(fingerprint));
+  const std::uint64_t key_id = bit / 256;
+  const std::uint64_t tag = hash(fingerprint, key_id);
+  require(tag != 0 && tag == format::SlotHash(store)(fingerprint, key_id));
+  require(hash(fingerprint, key_id + 1) != tag);
   flip(std::as_writable_bytes(std::span(fingerprint.bytes)), bit);
-  require(hash(fingerprint) != tag);
+  require(hash(fingerprint, key_id) != tag);
 }
 
 void encode_and_look(std::uint8_t how, std::uint64_t generation, const format::StoreId& store,

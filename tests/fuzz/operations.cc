@@ -1,6 +1,7 @@
 // Sequences of calls to a store on disk, held against a std::map's worth of knowledge (model.h).
 //
-//   byte: bits 0 to 1 = kind, 2 to 3 = budget, 4 = compression, 5 = the second one only reads;
+//   byte: bits 0 to 1 = kind, 2 to 3 = budget, 4 = compression, 5 = the second one only reads, 6 =
+//   with a key;
 //   then operations: a byte (bit 7 = the second store, the rest: which), and what each one takes
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/store_world.h"
@@ -24,6 +25,7 @@ StoreChoice choice_of(std::uint8_t how) {
   constexpr StoreChoice::Kind kinds[] = {StoreChoice::Kind::pack, StoreChoice::Kind::pack,
                                          StoreChoice::Kind::file, StoreChoice::Kind::vyre};
   choice.kind = kinds[how & 3];
+  choice.has_key = (how & 64) != 0;
   switch (how >> 2 & 3) {
     case 0: break;
     case 1: choice.budget = {.max_bytes = 64 * MiB}; break;
@@ -87,6 +89,7 @@ void do_next(StoreWorld& world, Input& input, std::uint8_t what) {
     case 12: return argument < 64 ? world.clear() : world.flush();
     case 13: return world.close();
     case 14: return spoil(world, input);
+    case 15: return world.let_stranger_work(number, argument >> 4);
     default: return put(world, input, number);
   }
 }

@@ -1,7 +1,8 @@
 // The header of one record of a segment.
 //
-//   byte: bit 0 = magic, version and place are made right, bit 1 = the check, bit 2 = the tag;
-//   u32: place; u32: a bit to turn over; segment (4 + 32 bytes); the header
+//   byte: bit 0 = magic, version and place are made right, bit 1 = the check, bit 2 = the tag, bit
+//   3 = key id and authenticator, before check and tag; u32: place; u32: a bit to turn over;
+//   segment (4 + 32 bytes); the header
 #include "format/pack_record.h"
 
 #include "base/digest.h"
@@ -24,8 +25,22 @@ constexpr std::size_t at_place = 44;
 constexpr std::size_t at_key_id = 16;
 constexpr std::size_t at_tag = 128;
 constexpr std::size_t at_check = 160;
+constexpr std::size_t at_authenticator = 168;
 constexpr std::uint64_t segment_bytes = 64ull << 20;
 constexpr std::uint64_t largest_record_bytes = (8ull << 20) - 64;
+
+constexpr DerivedKey our_key{.id = 7, .bytes = {7}};
+
+// With flags, time and place as zero: whoever carries the record elsewhere may change them.
+void make_authentic(std::span<std::byte> header) {
+  store_little(header.data() + at_key_id, our_key.id);
+  Bytes front = copy_of(header.first(at_tag));
+  std::ranges::fill(std::span(front).subspan(8, 8), std::byte{});
+  std::ranges::fill(std::span(front).subspan(at_place, 4), std::byte{});
+  Hasher hasher = Hasher::keyed(our_key.bytes);
+  const Digest digest = hasher.update(front).finish();
+  overlay(header, at_authenticator, std::as_bytes(std::span(digest)).first(24));
+}
 
 void make_tag(std::span<std::byte> header, const SegmentKey& key) {
   Hasher hasher = Hasher::keyed(key);
@@ -83,15 +98,50 @@ void check_good(std::span<const std::byte> header, const Record& record, const P
   require(verdict_at(header, {place.key, place.units + 1}) != RecordVerdict::good);
   Bytes spoilt = copy_of(header);
   flip(spoilt, bit);
-  require(verdict_at(spoilt, place) != RecordVerdict::good);
+  // The authenticator of a key is for its owner to judge.
+  if (record.key_id != 0) overlay(spoilt, at_authenticator, header.subspan(at_authenticator));
+  if (!equal(spoilt, header)) require(verdict_at(spoilt, place) != RecordVerdict::good);
   SegmentKey other = place.key;
   other[bit % other.size()] ^= 1;
   require(verdict_at(header, {other, place.units}) != RecordVerdict::good);
 }
 
+RecordVerdict authentic_at(std::span<const std::byte> header, const DerivedKey& key,
+                           std::uint32_t place) {
+  Record record;
+  return decode_authentic(header, key, place, record);
+}
+
+// Nobody else made it, nothing of it can be changed, and it is good wherever it is carried.
+void check_authentic(std::span<const std::byte> header, const Record& record, const Place& place,
+                     std::uint32_t bit) {
+  check_bounds(record, place.units);
+  require(record.key_id == our_key.id && is_authentic(record, our_key));
+  DerivedKey other = our_key;
+  other.bytes[bit % other.bytes.size()] ^= 1;
+  require(authentic_at(header, other, place.units) == RecordVerdict::damaged);
+  require(!is_authentic(record, other));
+  other = our_key;
+  other.id += 1;
+  require(authentic_at(header, other, place.units) == RecordVerdict::other_key);
+  require(authentic_at(header, our_key, place.units + 1) != RecordVerdict::good);
+  Bytes spoilt = copy_of(header);
+  flip(spoilt, bit);
+  overlay(spoilt, at_tag, header.subspan(at_tag, at_check - at_tag));  // it is not asked
+  if (!equal(spoilt, header)) {
+    require(authentic_at(spoilt, our_key, place.units) != RecordVerdict::good);
+  }
+  Record carried = record;
+  carried.supersedes = !carried.supersedes;
+  carried.written_s = bit;
+  const auto elsewhere = encode_record(carried, place.key, place.units / 2);
+  require(verdict_at(elsewhere, {place.key, place.units / 2}) == RecordVerdict::good);
+  require(authentic_at(elsewhere, our_key, place.units / 2) == RecordVerdict::good);
+}
+
 // Side by side each says what it says alone, in a second group too, which takes longer.
 void check_many(std::span<const std::byte> header, const Place& place, RecordVerdict alone,
-                const Record& record) {
+                const Record& record, const DerivedKey* authentic = nullptr) {
   std::array<Record, 18> records;
   std::array<format::HeaderToDecode, 18> room;
   const auto headers = std::span(room).first(place.units % 16 == 0 ? room.size() : 2);
@@ -99,6 +149,7 @@ void check_many(std::span<const std::byte> header, const Place& place, RecordVer
   for (std::size_t i = 0; i < headers.size(); ++i) {
     headers[i] = {.header = i % 3 == 1 ? std::span<const std::byte>(nothing) : header,
                   .key = &place.key,
+                  .authentic = authentic,
                   .place = place.units,
                   .record = &records[i]};
   }
@@ -113,12 +164,20 @@ void look_at(std::span<const std::byte> header, const Place& place, std::uint32_
   Record record;
   const RecordVerdict verdict = decode_record(header, place.key, place.units, record);
   if (verdict == RecordVerdict::good) check_good(header, record, place, bit);
-  if (verdict == RecordVerdict::other_key) {
-    check_bounds(record, place.units);
-    require(load_little<std::uint64_t>(header.data() + at_key_id) != 0);
-  }
+  require(verdict != RecordVerdict::other_key);
   if (header.size() < format::record_header_bytes) require(verdict == RecordVerdict::damaged);
   check_many(header, place, verdict, record);
+}
+
+void look_at_authentic(std::span<const std::byte> header, const Place& place, std::uint32_t bit) {
+  Record record;
+  const RecordVerdict verdict = decode_authentic(header, our_key, place.units, record);
+  if (verdict == RecordVerdict::good) check_authentic(header, record, place, bit);
+  if (header.size() < format::record_header_bytes) require(verdict == RecordVerdict::damaged);
+  if (verdict == RecordVerdict::other_key) {
+    require(load_little<std::uint64_t>(header.data() + at_key_id) != our_key.id);
+  }
+  check_many(header, place, verdict, record, &our_key);
 }
 
 Record record_of(Input& input, std::span<const std::byte> stored, std::string_view recipe) {
@@ -152,6 +211,13 @@ void encode_and_look(std::span<const std::byte> bytes, const Place& place, std::
   const auto header = format::encode_record(record, at.key, at.units);
   require(verdict_at(header, at) == RecordVerdict::good);
   look_at(header, at, bit);
+  look_at_authentic(header, at, bit);
+  Record ours = record;
+  authenticate(ours, our_key);
+  const auto authentic = format::encode_record(ours, at.key, at.units);
+  require(verdict_at(authentic, at) == RecordVerdict::good);
+  require(authentic_at(authentic, our_key, at.units) == RecordVerdict::good);
+  look_at_authentic(authentic, at, bit);
   if (record.kind != RecordKind::artifact) return;
   require(payload_is_good(record, stored) && recipe_is_good(record, recipe));
   Bytes spoilt = stored;
@@ -178,11 +244,14 @@ void test_one(std::span<const std::byte> bytes) {
   Bytes header = copy_of(input.take(format::record_header_bytes));
   encode_and_look(header, at, bit);
   look_at(header, at, bit);
+  look_at_authentic(header, at, bit);
   header.resize(format::record_header_bytes);
   if ((how & 1) != 0) make_frame(header, place);
+  if ((how & 8) != 0) make_authentic(header);
   if ((how & 2) != 0) make_check(header);
   if ((how & 4) != 0) make_tag(header, at.key);
   look_at(header, at, bit);
+  look_at_authentic(header, at, bit);
 }
 
 }  // namespace larder::fuzz

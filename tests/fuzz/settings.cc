@@ -8,8 +8,8 @@
 namespace larder::fuzz {
 namespace {
 
-constexpr std::string_view keys[] = {"dir",      "max_size", "disable", "readonly",
-                                     "must_hit", "refresh",  "log",     "remote"};
+constexpr std::string_view keys[] = {"dir",     "max_size", "disable",  "readonly", "must_hit",
+                                     "refresh", "log",      "key_file", "remote"};
 
 void check_layer(std::string_view text) {
   const auto layer = parse_config(text, "f");

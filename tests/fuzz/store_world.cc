@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 
 #include "base/digest.h"
 #include "tests/fuzz/fuzz.h"
@@ -37,6 +38,14 @@ std::vector<fs::path> files_below(const fs::path& directory) {
   return files;
 }
 
+Keys keys_of(std::uint8_t seed) {
+  Keys::Secret secret;
+  secret.fill(seed);
+  return Keys::from_secrets(std::span(&secret, 1)).value();
+}
+
+constexpr std::string_view strangers_payload = "a stranger's";
+
 }  // namespace
 
 StoreWorld::StoreWorld(const StoreChoice& choice) : choice_(choice), directory_(new_directory()) {}
@@ -46,10 +55,16 @@ StoreWorld::~StoreWorld() {
   fs::remove_all(directory_);
 }
 
-Result<std::shared_ptr<Store>> StoreWorld::open(Access access) {
+Keys StoreWorld::own_keys() const {
+  const bool has_room = choice_.kind != StoreChoice::Kind::vyre;
+  return choice_.has_key && has_room ? keys_of(1) : Keys();
+}
+
+Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys) {
   const auto on_evict = [this](const Eviction& eviction) { model_.evicted(eviction.fingerprint); };
   if (choice_.kind == StoreChoice::Kind::pack) {
     return open_pack_store({.directory = (directory_ / "store").string(),
+                            .keys = keys,
                             .access = access,
                             .budget = choice_.budget,
                             .compression = choice_.compression,
@@ -58,6 +73,7 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access) {
   const bool is_vyre = choice_.kind == StoreChoice::Kind::vyre;
   return open_file_store({.directory = (directory_ / "store").string(),
                           .layout = is_vyre ? FileLayout::vyre : FileLayout::larder,
+                          .keys = keys,
                           .access = access,
                           .budget = choice_.budget,
                           .flush_threads = 1,
@@ -68,8 +84,9 @@ bool StoreWorld::turn_to(std::size_t which) {
   current_ = which;
   if (stores_[current_]) return true;
   // The first one makes the directory.
-  if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write)) return false;
-  auto opened = open(which == 1 ? choice_.second_access : Access::read_write);
+  if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write, own_keys()))
+    return false;
+  auto opened = open(which == 1 ? choice_.second_access : Access::read_write, own_keys());
   require(opened.has_value() || !model_.is_certain());
   stores_[current_] = opened.value_or(nullptr);
   return stores_[current_] != nullptr;
@@ -199,6 +216,7 @@ void StoreWorld::maintain() {
 void StoreWorld::visit() {
   std::array<bool, key_count> seen = {};
   const auto done = store().visit([&](const EntryInfo& info) {
+    if (info.other_key) return Visit::go_on;
     const auto number = Model::number_of(info.fingerprint);
     require(number.has_value() && !seen[*number]);
     require(!model_.must_be_absent(*number));
@@ -208,6 +226,32 @@ void StoreWorld::visit() {
   require(done || !model_.is_certain());
   for (std::size_t number = 0; number < key_count; ++number) {
     if (model_.must_be_there(number)) require(seen[number]);
+  }
+}
+
+void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
+  const bool is_pack = choice_.kind == StoreChoice::Kind::pack;
+  if (choice_.kind == StoreChoice::Kind::vyre || !fs::exists(directory_ / "store")) return;
+  const auto stranger = open(Access::read_write, keys_of(2));
+  if (!stranger) return require(!model_.is_certain());
+  Store& store = **stranger;
+  const Fingerprint fingerprint = Model::key(number);
+  switch (what % 6) {
+    case 0: {
+      const auto found = store.get(fingerprint);
+      return require(!found || !*found || (*found)->text() == strangers_payload);
+    }
+    case 1:
+      // There is one file for a fingerprint.
+      if (is_pack) (void)store.put(fingerprint, bytes_of(strangers_payload));
+      return;
+    case 2: return require(store.remove(fingerprint) || !model_.is_certain());
+    case 3:
+      (void)store.visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
+      return;
+    case 4: return require(store.prune({.max_age_s = 3600}) || !model_.is_certain());
+    default:
+      if (const auto pack = std::dynamic_pointer_cast<PackStore>(*stranger)) (void)pack->maintain();
   }
 }
 

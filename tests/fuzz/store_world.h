@@ -20,6 +20,7 @@ struct StoreChoice {
   Budget budget = {};
   Compression compression = Compression::none;
   Access second_access = Access::read_write;
+  bool has_key = false;  // not in the vyre layout
 };
 
 class StoreWorld {
@@ -48,6 +49,10 @@ class StoreWorld {
   void maintain();
   void visit();
 
+  // Somebody with another key comes, does what he may, and goes: he finds only what is his, and
+  // takes nothing away but by a budget.
+  void let_stranger_work(std::size_t number, unsigned what);
+
   // Changes one byte of one file: of any when nobody has the store open, else of those that hold
   // artifacts.
   void spoil(std::uint8_t file, std::uint32_t at, std::uint8_t by);
@@ -63,7 +68,8 @@ class StoreWorld {
   bool may_write() const;
   bool anybody_open() const;
   std::vector<std::filesystem::path> files_of_artifacts() const;
-  Result<std::shared_ptr<Store>> open(Access access);
+  Keys own_keys() const;
+  Result<std::shared_ptr<Store>> open(Access access, const Keys& keys);
   void judge(std::size_t number, const Result<std::optional<Artifact>>& found);
 
   const StoreChoice choice_;
