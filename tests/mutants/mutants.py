@@ -295,16 +295,9 @@ MUTANTS = [
     _("pack-oldest-wins", "the newest record of a fingerprint counts", PACK + "rebuild.cc",
       "return std::tie(a.slot_tag, b.sequence, b.removed, b.word) <\n"
       "             std::tie(b.slot_tag, a.sequence, a.removed, a.word);",
-      "return std::tie(a.slot_tag, a.sequence, a.removed, a.word) <\n"
-      "             std::tie(b.slot_tag, b.sequence, b.removed, b.word);",
-      "unit/pack_store endurance/crash_states"),
-    _("pack-bad-is-good", "a bad segment counts up to its mark", PACK + "segment.cc",
-      "name.good_until_place ? *name.good_until_place * std::uint64_t{format::pack_unit_bytes}\n"
-      "                            : std::numeric_limits<std::uint64_t>::max();",
-      "std::numeric_limits<std::uint64_t>::max();",
-      "unit/pack_flush unit/pack_suspect endurance/write_back"),
-    _("pack-bad-read-before", "what was read before its segment was called bad is forgotten",
-      PACK + "rebuild.cc",
+      "return std::tie(a.slot_tag, a.sequence, a.word) < std::tie(b.slot_tag, b.sequence, "
+      "b.word);"),
+    _("pack-bad-is-good", "a bad segment counts up to its mark", PACK + "rebuild.cc",
       "if (name.good_until_place) forget_from(name.number, *name.good_until_place);", "",
       "unit/pack_suspect"),
     _("pack-publish-blindly", "a slot is swung from what was seen", PACK + "index_table.cc",
