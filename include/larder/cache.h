@@ -115,7 +115,7 @@ struct OpenOptions {
 
 // Memory over a store in the user's cache directory, with the remote tiers behind it that are
 // configured (config.h). The only moment the environment may refuse: errors as load_config,
-// read_key_file, open_store and open_remotes; unsupported for a key and remote tiers together.
+// read_key_file, open_store and open_remotes.
 Result<Cache> open(const OpenOptions& options = {});
 
 // The store alone, as --store names it. When the location does not say of which kind it is, the

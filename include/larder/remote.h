@@ -146,6 +146,7 @@ struct RemoteTier {
 };
 
 struct BackedStoreOptions {
+  // Without Keys: what a tier sends was made by anybody, and would get the key when it is kept.
   std::shared_ptr<Store> local;
   std::vector<RemoteTier> tiers = {};  // fastest first
   // Of what `async` has still to send. What finds no room is not sent, and the log says so.

@@ -37,6 +37,7 @@ const std::vector<Harmless> of_files = {
     {Op::file_info, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
     {Op::read_at, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
     {Op::info_at, 0, "Remove", "", "a first look; the one under the lock decides"},
+    {Op::open_file, EACCES, "Remove", ".art", "what may not be read is nobody's, and is removed"},
 
     // The bytes in use are a few KiB low until the next scan.
     {Op::info_at, 0, "", "/LARDER", "its size is counted with the store's"},

@@ -94,7 +94,7 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(config->max_size_bytes, 5ull << 30);
   EXPECT_FALSE(config->disabled || config->read_only || config->must_hit || config->refresh);
   EXPECT_EQ(config->log, "");
-  EXPECT_EQ(config->settings.size(), 8u);
+  EXPECT_EQ(config->settings.size(), 9u);
   for (const Setting& each : config->settings) EXPECT_EQ(each.origin, "default") << each.key;
 }
 
@@ -215,6 +215,18 @@ TEST_F(ConfigTest, AStoreCannotChooseOrDropTheKey) {
     expect_bad(store_file() + ":1", {{"dir", store()}});
   }
   ::unsetenv("LARDER_KEY_FILE");
+}
+
+// Anybody makes what a server sends, and the store would make it authentic.
+TEST_F(ConfigTest, AKeyAndRemoteTiersAreRefusedTogether) {
+  write(user_file(), "key_file = /users\n");
+  ::setenv("LARDER_REMOTE", "redis://cache.example plaintext", 1);
+  expect_bad("LARDER_REMOTE");
+  ::setenv("LARDER_DISABLE", "1", 1);
+  EXPECT_TRUE(load());
+  ::unsetenv("LARDER_DISABLE");
+  ::unsetenv("LARDER_REMOTE");
+  EXPECT_TRUE(load());
 }
 
 TEST_F(ConfigTest, TheKeyFileComesFromTheFirstPlaceThatNamesOne) {

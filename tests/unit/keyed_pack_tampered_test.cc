@@ -24,10 +24,10 @@ constexpr int fingerprints = 6;
 class TamperedPack : public PackForger {
  protected:
   struct Taken {
-    fs::path path;
+    fs::path path = {};
     std::uint32_t place = 0;
-    Record record;
-    std::string payload;
+    Record record = {};
+    std::string payload = {};
   };
 
   TamperedPack() {

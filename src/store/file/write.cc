@@ -316,13 +316,14 @@ Result<void> FileStore::unlink_entry(Directory& root, const Fingerprint& fingerp
   return removed;
 }
 
-// By its header. What has none, or a damaged one, is anybody's to remove.
+// By its header. What has none, or a damaged one, or is shown to nobody, is anybody's to remove.
 Result<bool> FileStore::is_of_other_key(const Fingerprint& fingerprint, const FileInfo& info) {
   if (options_.layout == FileLayout::vyre) return false;
-  LARDER_TRY(const auto file, open_entry(fingerprint));
-  if (!file) return false;
+  const auto file = open_entry(fingerprint);
+  if (!file && file.error().code != Errc::permission_denied) return std::unexpected(file.error());
+  if (!file || !*file) return false;
   std::array<std::byte, format::header_bytes> header;
-  LARDER_TRY(const std::size_t count, file->read_at(header, 0));
+  LARDER_TRY(const std::size_t count, (*file)->read_at(header, 0));
   return claims_other_key(std::span(header).first(count), info.size_bytes);
 }
 
