@@ -172,10 +172,14 @@ MUTANTS = [
     _("forged-tombstone", "what was forged leaves no removal with the key",
       PACK + "evict_segment.cc", "if (!may_believe(record, parts_.shelf.keys())) return {};", ""),
     _("other-key-tombstone", "a record stays where its owner believes no removal",
-      PACK + "evict_segment.cc", "} else if (record.key_id != 0) {", "} else if (false) {"),
+      PACK + "evict_segment.cc", "LARDER_TRY(const bool goes_on, carry_for_owner(item));",
+      "const bool goes_on = false;"),
     _("other-key-uncovered", "a file of another key that replaced a value stays with its record",
       PACK + "evict_alone.cc",
-      "if (!is_believed && entry.kind == RecordKind::large && entry.supersedes) return false;", ""),
+      "if (entry.kind == RecordKind::large && entry.supersedes) return false;", ""),
+    _("other-key-removal", "nobody leaves a removal that its owner does not believe",
+      PACK + "evict_alone.cc", "if (key == nullptr && entry.key_id != 0) "
+      "return withdraw_of_other_key(shelf, entry, place_word);", ""),
     _("own-removal-unauthentic", "the removal of an entry that leaves alone is its owner's",
       PACK + "evict_alone.cc", "if (key != nullptr) authenticate(removal, *key);", ""),
 

@@ -160,16 +160,24 @@ TEST_F(KeyedPack, EvictionTakesEntriesOfEveryKey) {
 // A newer value is evicted by somebody who cannot leave a removal that its owner would believe.
 TEST_F(KeyedPack, EvictionWithoutTheKeyDoesNotUncoverAnOlderValue) {
   put_with(ours_, numbered(1), "old");
+  put_with(ours_, numbered(2), "old");
   const std::string old_segment = segment_of(*open_with(ours_), numbered(1));
   {
     const auto held = hold(old_segment);
     put_with(ours_, numbered(1), "new");
-    ASSERT_NE(segment_of(*open_with(ours_), numbered(1)), old_segment);
-    ASSERT_TRUE(open_with(none_)->clear());
+    put_with(ours_, numbered(2), big_);
+    for (const Keys& evictor : {none_, theirs_}) {
+      const auto store = open_with(evictor);
+      ASSERT_TRUE(store->clear());
+      ASSERT_TRUE(store->maintain());
+    }
+    EXPECT_NE(get_with(ours_, numbered(1)), "old");
+    EXPECT_TRUE(get_with(ours_, numbered(2)) == big_) << "with its file";
   }
   ASSERT_TRUE(std::filesystem::exists(segments() / old_segment));
   lose_the_index();
-  EXPECT_NE(get_with(ours_, numbered(1)), "old");
+  EXPECT_EQ(get_with(ours_, numbered(1)), "new");
+  EXPECT_TRUE(get_with(ours_, numbered(2)) == big_);
 }
 
 TEST_F(KeyedPack, OlderKeysAreReadAndNotWritten) {

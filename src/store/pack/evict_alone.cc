@@ -36,6 +36,19 @@ Result<std::optional<std::vector<std::byte>>> read_content(Shelf& shelf, const L
   return content;
 }
 
+// Without a removal, which its owner would not believe: out of the index until that is made anew.
+// Without its file he would find an older value then.
+Result<bool> withdraw_of_other_key(Shelf& shelf, const Record& entry, std::uint64_t place_word) {
+  if (entry.kind == RecordKind::large && entry.supersedes) return false;
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  shelf.note_forgotten();
+  LARDER_TRY(const Published withdrawn, shelf.index().withdraw(shelf.tag_of(entry), place_word));
+  if (withdrawn != Published::done) return false;
+  shelf.count_entries(-1);
+  return true;
+}
+
 }  // namespace
 
 // The order of the steps is that of PackStoreImpl::remove_once, and for its reasons.
@@ -47,9 +60,7 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
                  .key_id = entry.key_id,
                  .fingerprint = entry.fingerprint};
   const DerivedKey* const key = find_key(shelf.keys(), entry.key_id);
-  // Who has its key does not believe the removal: without the file he would find an older value.
-  const bool is_believed = key != nullptr || entry.key_id == 0;
-  if (!is_believed && entry.kind == RecordKind::large && entry.supersedes) return false;
+  if (key == nullptr && entry.key_id != 0) return withdraw_of_other_key(shelf, entry, place_word);
   const std::uint64_t tag = shelf.tag_of(entry);
   LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));

@@ -236,9 +236,19 @@ Result<bool> SegmentEviction::may_uncover(const Item& item) const {
   return !place;
 }
 
-// Who has the key of a record believes no removal that is made without it: one that stands there is
-// carried as it is, and in place of a new one the record itself stays.
-Result<void> SegmentEviction::leave_tombstone(Item& item) {
+// Who has the key of a record believes no removal that is made without it: in its place the record
+// stays.
+Result<bool> SegmentEviction::carry_for_owner(Item& item) {
+  format::Record record;
+  LARDER_TRY(const bool is_good, read_header(item, record));
+  const bool takes_removal = record.key_id == 0 || parts_.shelf.has_key(record.key_id);
+  if (!is_good || takes_removal || record.kind == format::RecordKind::removed) return false;
+  LARDER_CHECK_OK(carry(item));
+  return item.fate == Fate::carry;
+}
+
+// One that stands there keeps its authenticator.
+Result<void> SegmentEviction::leave_tombstone(const Item& item) {
   format::Record record;
   LARDER_TRY(const bool is_good, read_header(item, record));
   if (!is_good) {
@@ -258,9 +268,6 @@ Result<void> SegmentEviction::leave_tombstone(Item& item) {
     tombstone.authenticator = record.authenticator;
   } else if (key != nullptr) {
     authenticate(tombstone, *key);
-  } else if (record.key_id != 0) {
-    LARDER_CHECK_OK(carry(item));
-    return {};
   }
   LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
   LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
@@ -292,6 +299,8 @@ Result<void> SegmentEviction::leave_tombstones() {
     const auto sequence = newest.find(tag);
     const bool is_newest = sequence != newest.end() && sequence->second == item.entry.sequence;
     if (!is_newest || !needed.contains(tag)) continue;
+    LARDER_TRY(const bool goes_on, carry_for_owner(item));
+    if (goes_on) continue;
     item.needs_removal = item.fate == Fate::drop;
     if (item.needs_removal) parts_.shelf.note_forgotten();
     if (!item.needs_removal) LARDER_CHECK_OK(leave_tombstone(item));

@@ -139,7 +139,8 @@ class SegmentEviction {
   Result<void> settle();
   Result<bool> may_uncover(const Item& item) const;
   Result<void> leave_tombstones();
-  Result<void> leave_tombstone(Item& item);
+  Result<bool> carry_for_owner(Item& item);
+  Result<void> leave_tombstone(const Item& item);
 
   Result<bool> swing(const Step& step);
   Result<void> swing_one(Item& item, const Step& step);
