@@ -17,8 +17,10 @@
 
 namespace larder::pack_store {
 
-// Takes the entry with this record out. False when somebody has changed it meanwhile. A file of its
-// own stays: drop_files. Errors: those of writing; then the entry is still there.
+// Takes the entry with this record out. False when somebody has changed it meanwhile, or when its
+// key is not here and its file replaced an older value. One of another key leaves the index only,
+// until that is made anew. A file of its own stays: drop_files. Errors: those of writing; then the
+// entry is still there.
 Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint64_t place_word,
                             std::int64_t now_s);
 
