@@ -97,20 +97,6 @@ TEST_F(PackUpkeep, TheStoreOfLargeFilesEvictsNothingOnAFullDisk) {
   EXPECT_EQ(absent, told);
 }
 
-TEST_F(PackUpkeep, AFlushOfLargeFilesThatCannotBeTriedLosesNothing) {
-  const auto store = open();
-  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
-  spoilt_.inject({.only = Op::directory_info, .path_contains = "/large", .os_error = EMFILE});
-  const auto flushed = store->flush();
-  ASSERT_FALSE(flushed);
-  EXPECT_NE(flushed.error().code, Errc::not_durable);
-  EXPECT_EQ(spoilt_.injected().size(), 1u);
-  EXPECT_EQ(store->durability().lost, 0u);
-  EXPECT_FALSE(store->durability().durable);
-  EXPECT_TRUE(store->flush());
-  EXPECT_TRUE(store->durability().durable);
-}
-
 // The successor is in nobody's flush yet.
 class PackLargeSweep : public PackUpkeep {
  protected:

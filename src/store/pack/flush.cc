@@ -90,15 +90,6 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_large(ProcessState& process, S
   if (unflushed.empty()) return Synced::all;
   const auto flushed = shelf.large().flush();
   if (flushed) return Synced::all;
-  const auto put_back = [&] {
-    const std::lock_guard lock(process.lost_mutex);
-    process.unflushed_large.merge(unflushed);
-  };
-  // It could not even be tried, and nothing is lost: all of it waits for the next one.
-  if (flushed.error().code != Errc::not_durable) {
-    put_back();
-    return std::unexpected(flushed.error());
-  }
   std::vector<Fingerprint> lost;
   auto noted = guarded([&]() -> Result<void> {
     for (const Fingerprint& key : flushed.error().fingerprints) {
@@ -106,12 +97,17 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_large(ProcessState& process, S
         lost.push_back(owner->second);
       }
     }
+    if (flushed.error().code != Errc::not_durable) {
+      for (const auto& [key, owner] : unflushed) lost.push_back(owner);
+    }
     note_lost(process, lost, flushed.error().message);
     return {};
   });
   // What was lost before is named until it is put again, and is none of this flush's.
   if (noted) return lost.empty() ? Synced::all : Synced::not_all;
-  put_back();  // the files' store names them once more in the next flush
+  // The files' store names them once more in the next flush.
+  const std::lock_guard lock(process.lost_mutex);
+  process.unflushed_large.merge(unflushed);
   return std::unexpected(std::move(noted).error());
 }
 

@@ -168,7 +168,7 @@ class PackStoreImpl final : public PackStore {
   static Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   static Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
-  static Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
+  Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc

@@ -45,7 +45,12 @@ struct PackStoreImpl::Removing {
 Result<void> PackStoreImpl::append_removal(Writers::Claimed& claimed,
                                            const format::Record& removal) {
   LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
-  (void)claimed.writer->append(removal, {}, {});
+  const auto second = claimed.writer->append(removal, {}, {});
+  if (!second) {
+    log(LogLevel::warning,
+        options_.directory + ": " + removal.fingerprint.hex() +
+            ": removed; one copy of that could not be written: " + second.error().message);
+  }
   return {};
 }
 
