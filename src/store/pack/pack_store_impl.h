@@ -165,8 +165,8 @@ class PackStoreImpl final : public PackStore {
   struct Removing;
   Result<bool> remove_from(Shelf& shelf, const EntryName& name);
   Result<void> remove_until_gone(Shelf& shelf, Removing& removing);
-  static Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
-  static Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
+  Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
+  Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
   Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
