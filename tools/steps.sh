@@ -1,4 +1,4 @@
-# Visible steps with quiet insides. Sourced by quickstart and run-tests; `log_dir` must be set.
+# Visible steps with quiet insides. Sourced by quickstart, run-tests and tests/thorough; `log_dir` must be set.
 
 # step TITLE LOG COMMAND...: runs COMMAND with its output in $log_dir/LOG.log. On failure shows the
 # end of that file and ends the script.
@@ -30,4 +30,14 @@ build_preset() {
   local preset=$1
   shift
   cmake --preset "$preset" && cmake --build --preset "$preset" "$@"
+}
+
+# ctest_preset PRESET ARGUMENTS...: the tests' summary is worth seeing, also when all is well.
+ctest_preset() {
+  local preset=$1
+  shift
+  step "tests ($preset)" "test-$preset" ctest --preset "$preset" -j "$(nproc)" --no-tests=error "$@"
+  grep -E 'tests passed|Total Test time' "$log_dir/test-$preset.log" | sed 's/^ */   /'
+  # What a test could not do here, with the reason; it says so itself.
+  { grep -h '^SKIPPED' "build/$preset/Testing/Temporary/LastTest.log" || true; } | sed 's/^/   /'
 }
