@@ -1,4 +1,4 @@
-# Visible steps with quiet insides. Sourced by quickstart, run-tests and tests/thorough; `log_dir` must be set.
+# Visible steps with quiet insides. Sourced by quickstart and others; `log_dir` must be set.
 
 # step TITLE LOG COMMAND...: runs COMMAND with its output in $log_dir/LOG.log. On failure shows the
 # end of that file and ends the script.
