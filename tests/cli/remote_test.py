@@ -66,7 +66,7 @@ class RemoteTest(ProgramTest):
                              ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         conf = self.write("nginx/conf", f"""
             load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so; {user} daemon off;
-            worker_processes 1; pid {here}/pid; error_log {here}/errors;
+            master_process off; pid {here}/pid; error_log {here}/errors;
             events {{ worker_connections 64; }}
             http {{ access_log off; {temporary}
               server {{ listen 127.0.0.1:{port}; root {here}/data;

@@ -9,7 +9,7 @@ constexpr const char* modules = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.
 
 std::string configuration(const std::string& here, std::uint16_t port) {
   return "load_module " + std::string(modules) + ";\n" + (::geteuid() == 0 ? "user root;\n" : "") +
-         "daemon off; worker_processes 1; pid " + here + "/pid; error_log " + here + "/errors;\n" +
+         "daemon off; master_process off; pid " + here + "/pid; error_log " + here + "/errors;\n" +
          "events { worker_connections 64; }\n"
          "http { access_log off; client_max_body_size 100m; keepalive_requests 100000;\n"
          " client_body_temp_path " +

@@ -1,4 +1,5 @@
-// An nginx of a test's own, with folders that behave differently.
+// An nginx of a test's own, with folders that behave differently. One process: a worker would
+// outlive a master that is killed.
 #ifndef LARDER_TESTS_REMOTE_NGINX_SERVER_H_
 #define LARDER_TESTS_REMOTE_NGINX_SERVER_H_
 
