@@ -99,25 +99,6 @@ std::vector<bool> worth_failing(const std::vector<std::uint64_t>& sites) {
   return is_worth;
 }
 
-struct Case {
-  StoreKind kind;
-  Workload workload;
-};
-
-std::vector<Case> every_case() {
-  std::vector<Case> cases;
-  for (const StoreKind kind : {StoreKind::larder, StoreKind::vyre, StoreKind::pack}) {
-    for (Workload& workload : workloads_of(kind)) cases.push_back({kind, std::move(workload)});
-  }
-  return cases;
-}
-
-std::string name_of(const Case& tested) {
-  return tested.workload.name + std::string(kind_name(tested.kind));
-}
-
-void PrintTo(const Case& tested, std::ostream* to) { *to << name_of(tested); }
-
 class EveryAllocation : public ::testing::TestWithParam<Case> {
  protected:
   void fail_one(const Case& tested, int before, Repeat repeat) {

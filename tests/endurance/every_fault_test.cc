@@ -140,25 +140,6 @@ std::string name_of(const Fault& fault, const Operation& target) {
          (fault.only ? " of its kind" : "") + ": " + std::strerror(fault.os_error);
 }
 
-struct Case {
-  StoreKind kind;
-  Workload workload;
-};
-
-std::vector<Case> every_case() {
-  std::vector<Case> cases;
-  for (const StoreKind kind : {StoreKind::larder, StoreKind::vyre, StoreKind::pack}) {
-    for (Workload& workload : workloads_of(kind)) cases.push_back({kind, std::move(workload)});
-  }
-  return cases;
-}
-
-std::string name_of(const Case& tested) {
-  return tested.workload.name + std::string(kind_name(tested.kind));
-}
-
-void PrintTo(const Case& tested, std::ostream* to) { *to << name_of(tested); }
-
 class EveryFault : public ::testing::TestWithParam<Case> {
  protected:
   const Workload& workload() const { return GetParam().workload; }

@@ -345,4 +345,18 @@ std::vector<Workload> workloads_of(StoreKind kind) {
   return kind == StoreKind::pack ? joined(all, pack) : all;
 }
 
+std::vector<Case> every_case() {
+  std::vector<Case> cases;
+  for (const StoreKind kind : {StoreKind::larder, StoreKind::vyre, StoreKind::pack}) {
+    for (Workload& workload : workloads_of(kind)) cases.push_back({kind, std::move(workload)});
+  }
+  return cases;
+}
+
+std::string name_of(const Case& tested) {
+  return tested.workload.name + std::string(kind_name(tested.kind));
+}
+
+void PrintTo(const Case& tested, std::ostream* to) { *to << name_of(tested); }
+
 }  // namespace larder

@@ -2,6 +2,7 @@
 #ifndef LARDER_TESTS_ENDURANCE_FAULT_WORKLOADS_H_
 #define LARDER_TESTS_ENDURANCE_FAULT_WORKLOADS_H_
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,16 @@ struct Workload {
 };
 
 std::vector<Workload> workloads_of(StoreKind kind);
+
+// A workload over a kind of store, for tests that try each with each.
+struct Case {
+  StoreKind kind;
+  Workload workload;
+};
+
+std::vector<Case> every_case();
+std::string name_of(const Case& tested);
+void PrintTo(const Case& tested, std::ostream* to);
 
 }  // namespace larder
 

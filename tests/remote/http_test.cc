@@ -3,36 +3,15 @@
 
 #include <fstream>
 
-#include "larder/remote.h"
 #include "remote/webdav_listing.h"
-#include "tests/contract/store_contract.h"
 #include "tests/remote/hostile_server.h"
 #include "tests/remote/nginx_server.h"
+#include "tests/remote/remote_calls.h"
 
 namespace larder {
 namespace {
 
 using std::chrono::milliseconds;
-
-RemoteStoreOptions options_of(const std::string& url) {
-  RemoteStoreOptions options;
-  options.url = url;
-  options.breaker.failures = 100;
-  options.timeouts = {milliseconds(1000), milliseconds(1000), milliseconds(10'000)};
-  return options;
-}
-
-std::shared_ptr<RemoteStore> opened(const RemoteStoreOptions& options) {
-  auto store = open_remote_store(options);
-  EXPECT_TRUE(store) << store.error().message;
-  return store ? *store : nullptr;
-}
-
-std::string text_of(RemoteStore& store, std::uint32_t number) {
-  const auto found = store.get(numbered(number));
-  if (!found) return "error: " + found.error().message;
-  return *found ? std::string((*found)->text()) : "absent";
-}
 
 std::string put_error(RemoteStore& store, std::uint32_t number, std::string_view payload) {
   const auto stored = store.put(numbered(number), bytes_of(payload));

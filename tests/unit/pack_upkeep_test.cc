@@ -39,6 +39,37 @@ TEST_F(PackUpkeep, AnEvictionThatFailsTakesNothing) {
   EXPECT_EQ(content(store->get(numbered(1))), "the new value");
 }
 
+// It puts back what it had taken out of the index, unless somebody has put another value there.
+TEST_F(PackUpkeep, AnEvictionThatCannotWriteARemovalGivesWay) {
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(1), "the old value"), "ok");
+  }
+  const auto held = hold(segment_names().front());
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "the new value"), "ok");
+  ASSERT_TRUE(store->flush());
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(2), "beside it"), "ok");
+  std::atomic<bool> is_begun = false;
+  spoilt_.observe([&](const Operation& operation) {
+    const bool begins = operation.op == Op::create_file && operation.path.ends_with(".seg");
+    if (!begins || is_begun.exchange(true)) return;
+    ASSERT_EQ(put(*other, numbered(1), "the newest value"), "ok");
+    spoilt_.inject({.only = Op::create_file, .path_contains = ".seg"});
+  });
+  EXPECT_FALSE(store->prune({.max_entries = 0}));
+  spoilt_.observe({});
+  ASSERT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_EQ(content(store->get(numbered(1))), "the newest value");
+  std::size_t seen = 0;
+  ASSERT_TRUE(store->visit([&](const EntryInfo& entry) {
+    seen += entry.fingerprint == numbered(1);
+    return Visit::go_on;
+  }));
+  EXPECT_EQ(seen, 1u);
+}
+
 TEST_F(PackUpkeep, ARemovalThatIsHalfWrittenHolds) {
   auto store = open();
   ASSERT_EQ(put(*store, numbered(1), "removed"), "ok");
@@ -78,6 +109,19 @@ TEST_F(PackUpkeep, ALargeFileGoesAfterItsSegment) {
   ASSERT_TRUE(std::ranges::find(steps, "file") != steps.end());
   EXPECT_LT(at("segment"), at("file"));
   EXPECT_EQ(steps[static_cast<std::size_t>(at("segment")) + 1], "names");
+}
+
+// What its own store says of their size drifts with every process that is killed.
+TEST_F(PackUpkeep, MaintainCountsLargeFilesOneByOne) {
+  {
+    const auto store = open();
+    for (std::uint32_t i = 0; i < 40; ++i) ASSERT_EQ(put(*store, numbered(i), large(i)), "ok");
+  }
+  fs::remove(root() / "large" / ".larder-lock");
+  options_.budget.max_bytes = 6 * mib;
+  ASSERT_GT(disk_bytes(), 10 * mib);
+  ASSERT_TRUE(open()->maintain());
+  EXPECT_LE(disk_bytes(), 6 * mib);
 }
 
 // What leaves there is told by nobody.

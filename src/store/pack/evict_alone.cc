@@ -16,8 +16,6 @@ using format::Record;
 using format::RecordKind;
 using format::StateWord;
 
-bool never_other(std::uint64_t) noexcept { return false; }
-
 // Payload and recipe as they are stored; nullopt when they are damaged or gone.
 Result<std::optional<std::vector<std::byte>>> read_content(Shelf& shelf, const Location& location,
                                                            const Record& record) {

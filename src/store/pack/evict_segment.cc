@@ -18,8 +18,6 @@ using format::StateWord;
 
 constexpr std::uint64_t bytes_per_look = 512;  // what looking at an entry costs, in bytes copied
 
-bool always_other(std::uint64_t) noexcept { return true; }
-
 }  // namespace
 
 std::string path_of(const format::SegmentName& name) {
@@ -350,7 +348,7 @@ Result<void> SegmentEviction::drop(Item& item, const Step& step) {
   }
   auto left = item.needs_removal ? leave_tombstone(item) : Result<void>();
   if (!left) {
-    (void)shelf.index().publish(tag, 0, place_word(item), always_other);
+    (void)shelf.index().publish(tag, 0, place_word(item), never_other);
     return left;
   }
   has_removals_ = has_removals_ || item.needs_removal;

@@ -6,13 +6,9 @@
 #include "base/try.h"
 #include "store/pack/evict_alone.h"
 #include "store/pack/evict_older.h"
+#include "store/pack/evict_usage.h"
 
 namespace larder::pack_store {
-namespace {
-
-bool always_other(std::uint64_t) noexcept { return true; }
-
-}  // namespace
 
 std::optional<format::SegmentName> EntrySweep::take_hollow() {
   return std::exchange(hollow_, std::nullopt);

@@ -11,6 +11,11 @@
 
 namespace larder::pack_store {
 
+// Answers to IndexTable::IsOther for who need not read: who expects a place passes everything else
+// by; who puts back what he took out gives way to whatever stands there now.
+inline bool always_other(std::uint64_t) noexcept { return true; }
+inline bool never_other(std::uint64_t) noexcept { return false; }
+
 struct SegmentOnDisk {
   format::SegmentName name;
   std::uint64_t used_bytes = 0;  // without the blocks that its writer has allocated ahead

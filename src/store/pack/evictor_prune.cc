@@ -18,8 +18,6 @@ constexpr auto prune_wait = std::chrono::seconds(30);
 constexpr int prune_rounds = 4;  // each may leave a little more than was planned
 constexpr int clear_rounds = 3;  // removals that one leaves for the others are gone in the next
 
-bool always_other(std::uint64_t) noexcept { return true; }
-
 }  // namespace
 
 // Whether the segment could be written anew: nobody else holds it, and it did not fail to.

@@ -20,11 +20,6 @@ namespace {
 using format::StateWord;
 using store_directory::with_remedy;
 
-std::string name_of(const format::SegmentName& name) {
-  return name.good_until_place ? format::bad_segment_name(name.number, *name.good_until_place)
-                               : format::segment_name(name.number);
-}
-
 // Neither header is good for this store under this number.
 Result<Error> judge_headers(Directory& directory, const std::string& name) {
   LARDER_TRY(const auto file, directory.open_file(name, OpenMode::read));
@@ -59,7 +54,7 @@ void mend(Stray& stray, const std::function<Result<void>()>& take_out) {
 }  // namespace
 
 std::string PackStoreImpl::path_of_segment(const format::SegmentName& name) const {
-  return options_.directory + "/segments/" + name_of(name);
+  return options_.directory + "/segments/" + path_of(name);
 }
 
 // By what the folder said first: `each` may change it.
@@ -79,7 +74,7 @@ Result<void> PackStoreImpl::list_segments(
 // Why nothing in it can be read; nullopt when it can, or when it is being made or has gone.
 std::optional<Error> PackStoreImpl::trouble_with(Shelf& shelf, const format::SegmentName& name) {
   Directory& directory = shelf.segments_directory();
-  const std::string path = name_of(name);
+  const std::string path = path_of(name);
   const auto info = directory.info_at(path);
   if (!info && info.error().code == Errc::absent) return std::nullopt;
   if (!info) return with_remedy(info.error(), {});
@@ -116,7 +111,7 @@ Result<void> PackStoreImpl::forget_slots(Shelf& shelf, const std::vector<OddSlot
 Result<void> PackStoreImpl::remove_segment(Shelf& shelf, const format::SegmentName& name,
                                            const std::vector<OddSlot>& slots) {
   Directory& directory = shelf.segments_directory();
-  const std::string path = name_of(name);
+  const std::string path = path_of(name);
   LARDER_TRY(const auto file, directory.open_file(path, OpenMode::read_write));
   LARDER_TRY(const bool locked, file->try_lock(LockMode::exclusive, owner_lock_at, 1));
   const auto trouble = locked ? trouble_with(shelf, name) : std::nullopt;
