@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -116,6 +117,11 @@ class RemoteStore : public Store {
   // As get, with the recipe that came along: one question to the server, where get and inspect
   // would be two. Counted as a look-up.
   virtual Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) = 0;
+
+  // One fetch for each, in the same order, over Redis in one round trip for many. Counted as that
+  // many look-ups. out_of_memory when there is no memory for the answers themselves.
+  virtual Result<std::vector<Result<std::optional<RemoteEntry>>>> fetch_many(
+      std::span<const Fingerprint> fingerprints) = 0;
 
   virtual RemoteMetrics remote_metrics() const = 0;
 

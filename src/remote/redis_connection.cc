@@ -15,6 +15,9 @@ namespace larder::remote {
 namespace {
 
 constexpr std::uint64_t largest_short_reply = 4096;  // of commands that answer with a word
+// What hiredis reads with one call. After as much as that there is nearly always more; a read that
+// finds nothing all the same ends with the socket's own limit, which is that for silence.
+constexpr std::size_t most_at_a_time = 16 * 1024;
 
 timeval to_timeval(milliseconds time) noexcept {
   const auto ms = std::max<long long>(time.count(), 1);  // 0 would mean: for ever
@@ -122,7 +125,6 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::open(const RedisEndpoi
                               late ? "nobody answered in time; is the server up?"
                                    : "cannot be connected to; is the server up?");
   }
-  // Should a read ever be tried with nothing to read.
   redisSetTimeout(context, to_timeval(patience.silence));
   LARDER_CHECK_OK(connection->introduce(endpoint, patience));
   return connection;
@@ -142,9 +144,14 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
   return {};
 }
 
-Result<void> RedisConnection::send(Words words, const Patience& patience) {
-  const std::string command = command_of(words, 0);
-  return send_all({bytes_of(command)}, patience);
+void RedisConnection::append_command(std::string& commands, Words words) {
+  commands += command_of(words, 0);
+}
+
+Result<void> RedisConnection::send(std::string_view commands, std::size_t count,
+                                   const Patience& patience) {
+  expected_ += count;
+  return send_all({bytes_of(commands)}, patience);
 }
 
 Result<void> RedisConnection::send(Words words, Pieces last, const Patience& patience) {
@@ -154,12 +161,12 @@ Result<void> RedisConnection::send(Words words, Pieces last, const Patience& pat
   std::vector<std::span<const std::byte>> pieces = {bytes_of(command)};
   pieces.insert(pieces.end(), last.begin(), last.end());
   pieces.push_back(bytes_of("\r\n"));
+  ++expected_;
   return send_all(std::move(pieces), patience);
 }
 
 Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> pieces,
                                        const Patience& patience) {
-  ++expected_;
   std::span<std::span<const std::byte>> left(pieces);
   while (!left.empty()) {
     const milliseconds time = time_left(patience.deadline);
@@ -201,16 +208,24 @@ Result<void> RedisConnection::check_announced(std::uint64_t max_bytes) {
 
 Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience& patience) {
   const milliseconds left = time_left(patience.deadline);
-  const auto ready = os::wait_readable(context_->fd, std::min(patience.silence, left));
+  const auto ready = more_is_there_
+                         ? Result<os::Wait>(os::Wait::ready)
+                         : os::wait_readable(context_->fd, std::min(patience.silence, left));
   if (!ready) return broken(Errc::unreachable, "the connection was lost");
   // Where there is always something to read, nothing else would end it.
   if (*ready == os::Wait::timed_out || left.count() == 0) {
     return broken(Errc::timed_out, "did not answer in time; is it overloaded?");
   }
-  if (redisBufferRead(context_.get()) != REDIS_OK) {
-    return broken(Errc::unreachable, "the connection was cut; is the server up?");
-  }
   const redisReader& reader = *context_->reader;
+  const std::size_t before = reader.len;
+  errno = 0;
+  if (redisBufferRead(context_.get()) != REDIS_OK) {
+    const bool late = errno == EAGAIN || errno == EWOULDBLOCK;
+    return broken(late ? Errc::timed_out : Errc::unreachable,
+                  late ? "did not answer in time; is it overloaded?"
+                       : "the connection was cut; is the server up?");
+  }
+  more_is_there_ = reader.len - before == most_at_a_time;
   constexpr std::uint64_t framing = 64 * 1024;
   if (reader.len - reader.pos > max_bytes + framing) {
     return broken(Errc::too_large, "sends more than was asked for");
@@ -252,7 +267,8 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
 
 Result<RedisReply> RedisConnection::ask(Words words, std::uint64_t max_bytes,
                                         const Patience& patience) {
-  LARDER_CHECK_OK(send(words, patience));
+  const std::string command = command_of(words, 0);
+  LARDER_CHECK_OK(send(command, 1, patience));
   return receive(max_bytes, patience);
 }
 

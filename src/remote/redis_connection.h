@@ -54,7 +54,8 @@ class RedisConnection {
 
   // Several commands may be sent before their replies are read, in order; `last` is the last
   // argument of the command, in pieces.
-  Result<void> send(Words words, const Patience& patience);
+  static void append_command(std::string& commands, Words words);
+  Result<void> send(std::string_view commands, std::size_t count, const Patience& patience);
   Result<void> send(Words words, Pieces last, const Patience& patience);
 
   // A reply of at most `max_bytes`, and no error: an error of the server's comes as what
@@ -76,7 +77,8 @@ class RedisConnection {
   const std::string shown_;
   const std::unique_ptr<redisReplyObjectFunctions> functions_;  // of the reader of context_
   std::unique_ptr<redisContext, FreeRedis> context_;
-  std::size_t expected_ = 0;  // replies that have not been received yet
+  std::size_t expected_ = 0;    // replies that have not been received yet
+  bool more_is_there_ = false;  // the last read took as much as it could
   bool usable_ = true;
 };
 

@@ -28,6 +28,9 @@ class RedisTransport final : public Transport {
 
   Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
                                             const Patience& patience) override;
+  std::vector<Result<std::optional<ArtifactBuffer>>> get_many(std::span<const std::string> names,
+                                                              std::uint64_t max_bytes,
+                                                              const Patience& patience) override;
   Result<void> put(std::string_view name, Pieces pieces, const Patience& patience) override;
   Result<std::optional<std::uint64_t>> size(std::string_view name,
                                             const Patience& patience) override;
@@ -56,6 +59,12 @@ class RedisTransport final : public Transport {
     });
   }
 
+  using Answer = Result<std::optional<ArtifactBuffer>>;
+  Answer to_answer(const Result<RedisReply>& reply) const;
+  Result<std::vector<Answer>> pipeline(RedisConnection& connection,
+                                       std::span<const std::string> names, std::uint64_t max_bytes,
+                                       const Patience& patience) const;
+
   Result<long long> ask_number(RedisConnection::Words words, const Patience& patience);
   std::unexpected<Error> not_understood() const;
 
@@ -79,16 +88,53 @@ std::unexpected<Error> RedisTransport::not_understood() const {
                                           "it a Redis server?"});
 }
 
+RedisTransport::Answer RedisTransport::to_answer(const Result<RedisReply>& reply) const {
+  if (!reply) return std::unexpected(reply.error());
+  if ((*reply)->type == REDIS_REPLY_NIL) return std::nullopt;
+  if ((*reply)->type != REDIS_REPLY_STRING) return not_understood();
+  const std::string_view text = text_of(**reply);
+  LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(text.size()));
+  if (!text.empty()) std::memcpy(bytes.bytes().data(), text.data(), text.size());
+  return bytes;
+}
+
 Result<std::optional<ArtifactBuffer>> RedisTransport::get(std::string_view name,
                                                           std::uint64_t max_bytes,
                                                           const Patience& patience) {
   const std::string key = key_of(name);
-  LARDER_TRY(const RedisReply reply, ask({{"GET", key}}, max_bytes, patience));
-  if (reply->type == REDIS_REPLY_NIL) return std::nullopt;
-  if (reply->type != REDIS_REPLY_STRING) return not_understood();
-  LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(reply->len));
-  if (reply->len != 0) std::memcpy(bytes.bytes().data(), reply->str, reply->len);
-  return bytes;
+  return to_answer(ask({{"GET", key}}, max_bytes, patience));
+}
+
+// What is lost with a connection that broke on the way is asked for one by one.
+std::vector<Result<std::optional<ArtifactBuffer>>> RedisTransport::get_many(
+    std::span<const std::string> names, std::uint64_t max_bytes, const Patience& patience) {
+  auto answers = with_connection(patience, [&](RedisConnection& connection) {
+    return pipeline(connection, names, max_bytes, patience);
+  });
+  if (!answers) return std::vector<Answer>(names.size(), std::unexpected(answers.error()));
+  for (std::size_t i = answers->size(); i < names.size(); ++i) {
+    answers->push_back(get(names[i], max_bytes, patience));
+  }
+  return *std::move(answers);
+}
+
+// All questions first, then all answers: one round trip. An error here is that of the first.
+Result<std::vector<RedisTransport::Answer>> RedisTransport::pipeline(
+    RedisConnection& connection, std::span<const std::string> names, std::uint64_t max_bytes,
+    const Patience& patience) const {
+  std::string commands;
+  for (const std::string& name : names) {
+    RedisConnection::append_command(commands, {{"GET", key_of(name)}});
+  }
+  LARDER_CHECK_OK(connection.send(commands, names.size(), patience));
+  std::vector<Answer> answers;
+  while (answers.size() < names.size() && connection.usable()) {
+    answers.push_back(to_answer(connection.receive(max_bytes, patience)));
+  }
+  if (!connection.usable() && answers.size() == 1) {
+    if (answers[0].error().code != Errc::too_large) return std::unexpected(answers[0].error());
+  }
+  return answers;
 }
 
 Result<void> RedisTransport::put(std::string_view name, Pieces pieces, const Patience& patience) {
@@ -148,9 +194,11 @@ Result<std::vector<std::uint64_t>> RedisTransport::sizes_of(const std::vector<st
                                                             const Patience& patience) {
   return with_connection(
       patience, [&](RedisConnection& connection) -> Result<std::vector<std::uint64_t>> {
+        std::string commands;
         for (const std::string& key : keys) {
-          LARDER_CHECK_OK(connection.send({{"STRLEN", key}}, patience));
+          RedisConnection::append_command(commands, {{"STRLEN", key}});
         }
+        LARDER_CHECK_OK(connection.send(commands, keys.size(), patience));
         std::vector<std::uint64_t> sizes;
         for (std::size_t i = 0; i < keys.size(); ++i) {
           auto reply = connection.receive(largest_short_reply, patience);

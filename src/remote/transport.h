@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "larder/artifact.h"
 #include "larder/error.h"
@@ -63,6 +64,15 @@ class Transport {
   // The bytes; nullopt: no such object. What is over `max_bytes` is cut off while it arrives.
   virtual Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
                                                     const Patience& patience) = 0;
+
+  // One get for each name, in the same order; a failed one does not disturb the others. Who can
+  // asks for all of them before it waits for the first.
+  virtual std::vector<Result<std::optional<ArtifactBuffer>>> get_many(
+      std::span<const std::string> names, std::uint64_t max_bytes, const Patience& patience) {
+    std::vector<Result<std::optional<ArtifactBuffer>>> answers;
+    for (const std::string& name : names) answers.push_back(get(name, max_bytes, patience));
+    return answers;
+  }
 
   // Afterwards the object has these bytes, one piece after another. Others see the old object or
   // the new one. After an error it is one of the two.

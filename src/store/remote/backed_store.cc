@@ -54,13 +54,36 @@ Result<std::vector<Lookup>> BackedStore::get_many(std::span<const Fingerprint> f
     State& now = state_.get();
     auto found = options_.local->get_many(fingerprints);
     if (!found) return found;
-    for (std::size_t i = 0; i < found->size(); ++i) {
-      Lookup& answer = (*found)[i];
-      if (!answer || !*answer) answer = look_behind(now, fingerprints[i], std::move(answer));
-      answer = count(now, std::move(answer));
+    for (std::size_t tier = 0; tier < options_.tiers.size(); ++tier) {
+      ask_tier(now, tier, fingerprints, *found);
     }
+    for (Lookup& answer : *found) answer = count(now, std::move(answer));
     return found;
   });
+}
+
+// One question for everything that nobody had so far. Where a required tier fails, that is the
+// answer, unless a later tier has the entry.
+void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerprint> all,
+                           std::vector<Lookup>& found) {
+  const bool required = options_.tiers[tier].required == Required::yes;
+  std::vector<std::size_t> missing;
+  std::vector<Fingerprint> asked;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (found[i] && *found[i]) continue;
+    missing.push_back(i);
+    asked.push_back(all[i]);
+  }
+  const auto answers = options_.tiers[tier].store->fetch_many(asked);
+  if (!answers) return note(now, tier, &answers.error());
+  for (std::size_t k = 0; k < missing.size(); ++k) {
+    const auto& answer = (*answers)[k];
+    note(now, tier, answer ? nullptr : &answer.error());
+    if (!answer && required) found[missing[k]] = std::unexpected(answer.error());
+    if (!answer || !*answer) continue;
+    fill_back(now, asked[k], **answer, tier);
+    found[missing[k]] = (*answer)->payload;
+  }
 }
 
 Result<bool> BackedStore::contains(const Fingerprint& fingerprint) {

@@ -69,6 +69,8 @@ class BackedStore final : public Store {
   static Lookup count(State& now, Lookup found) noexcept;
   Lookup look_behind(State& now, const Fingerprint& fingerprint, Lookup local);
   Found search(State& now, const Fingerprint& fingerprint);
+  void ask_tier(State& now, std::size_t tier, std::span<const Fingerprint> all,
+                std::vector<Lookup>& found);
   void fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
                  std::size_t from);
   void note(State& now, std::size_t tier, const Error* error) const noexcept;

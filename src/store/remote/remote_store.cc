@@ -44,7 +44,7 @@ std::unexpected<Error> RemoteStoreImpl::not_asked() const {
                                           "`larder doctor` looks for the cause"});
 }
 
-void RemoteStoreImpl::count(State& now, const Result<std::optional<Fetched>>& found) noexcept {
+void RemoteStoreImpl::count(State& now, const Found& found) noexcept {
   if (found) {
     now.counters.count_lookup(*found ? &Metrics::hits : &Metrics::absent);
     if (*found) now.counters.add(&Metrics::hit_bytes, (*found)->entry.payload_bytes);
@@ -54,9 +54,8 @@ void RemoteStoreImpl::count(State& now, const Result<std::optional<Fetched>>& fo
   if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
 }
 
-// Counted. The one way in for whatever is handed out.
-Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::look_up(
-    State& now, const Fingerprint& fingerprint) {
+// Counted.
+RemoteStoreImpl::Found RemoteStoreImpl::look_up(State& now, const Fingerprint& fingerprint) {
   add(now.tally.lookups);
   if (!admit(now)) {
     now.counters.count_lookup(&Metrics::skipped);
@@ -67,41 +66,29 @@ Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::look_up(
   return found;
 }
 
-Result<std::optional<RemoteStoreImpl::Fetched>> RemoteStoreImpl::read(
-    State& now, const Attempts& attempts, const Fingerprint& fingerprint) {
+RemoteStoreImpl::Found RemoteStoreImpl::read(State& now, const Attempts& attempts,
+                                             const Fingerprint& fingerprint) {
   const std::string name = name_of(fingerprint);
-  LARDER_TRY(auto bytes, ask(now, attempts, [&](auto& transport, const auto& patience) {
-               return transport.get(name, largest_object(), patience);
-             }));
-  if (!bytes) return std::nullopt;
-  add(now.tally.bytes_in, bytes->bytes().size());
-  const format::DecodedEntry entry = format::decode_entry(layout, bytes->bytes(), fingerprint);
+  return verify(now, fingerprint, ask(now, attempts, [&](auto& transport, const auto& patience) {
+                  return transport.get(name, largest_object(), patience);
+                }));
+}
+
+// The one way in for bytes of a server's.
+RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fingerprint,
+                                               Received received) const {
+  if (!received) return std::unexpected(std::move(received).error());
+  if (!*received) return std::nullopt;
+  ArtifactBuffer& bytes = **received;
+  add(now.tally.bytes_in, bytes.bytes().size());
+  const format::DecodedEntry entry = format::decode_entry(layout, bytes.bytes(), fingerprint);
   if (entry.verdict != format::Verdict::good) {
     return std::unexpected(Error{.code = Errc::corrupt,
-                                 .message = options_.url + ": what is there as " + name +
+                                 .message = options_.url + ": what is there as " +
+                                            name_of(fingerprint) +
                                             " is not what was put; put it again"});
   }
-  return Fetched{*std::move(bytes), entry};
-}
-
-Result<std::optional<Artifact>> RemoteStoreImpl::get(const Fingerprint& fingerprint) {
-  return guarded([&]() -> Result<std::optional<Artifact>> {
-    LARDER_TRY(auto found, look_up(state_.get(), fingerprint));
-    if (!found) return std::nullopt;
-    return std::move(found->bytes).share(found->entry.payload_offset, found->entry.payload_bytes);
-  });
-}
-
-Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fingerprint) {
-  return guarded([&]() -> Result<std::optional<RemoteEntry>> {
-    LARDER_TRY(auto found, look_up(state_.get(), fingerprint));
-    if (!found) return std::nullopt;
-    const format::DecodedEntry& entry = found->entry;
-    RemoteEntry fetched;
-    if (format::recipe_is_good(found->bytes.bytes(), entry)) fetched.recipe = entry.recipe;
-    fetched.payload = std::move(found->bytes).share(entry.payload_offset, entry.payload_bytes);
-    return fetched;
-  });
+  return Fetched{std::move(bytes), entry};
 }
 
 Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& fingerprint) {

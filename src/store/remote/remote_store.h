@@ -45,6 +45,9 @@ class RemoteStoreImpl final : public RemoteStore {
 
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
   Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) override;
+  Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints) override;
+  Result<std::vector<Result<std::optional<RemoteEntry>>>> fetch_many(
+      std::span<const Fingerprint> fingerprints) override;
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
@@ -128,10 +131,19 @@ class RemoteStoreImpl final : public RemoteStore {
     ArtifactBuffer bytes;
     format::DecodedEntry entry;
   };
-  Result<std::optional<Fetched>> look_up(State& now, const Fingerprint& fingerprint);
-  Result<std::optional<Fetched>> read(State& now, const Attempts& attempts,
-                                      const Fingerprint& fingerprint);
-  static void count(State& now, const Result<std::optional<Fetched>>& found) noexcept;
+  using Found = Result<std::optional<Fetched>>;
+  using Received = Result<std::optional<ArtifactBuffer>>;
+  Found look_up(State& now, const Fingerprint& fingerprint);
+  std::vector<Found> look_up_many(State& now, std::span<const Fingerprint> fingerprints);
+  std::vector<Received> receive_many(State& now, std::span<const std::string> names);
+  Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
+  static Lookup to_artifact(Found found);
+  static Result<std::optional<RemoteEntry>> to_entry(Found found);
+  template <class Answer, class Make>
+  Result<std::vector<Answer>> in_batches(std::span<const Fingerprint> fingerprints,
+                                         const Make& make);
+  Found read(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
+  static void count(State& now, const Found& found) noexcept;
 
   bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;

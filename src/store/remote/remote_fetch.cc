@@ -1,0 +1,115 @@
+// Handing out what was looked up, one entry or many.
+#include <algorithm>
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/remote/remote_store.h"
+
+namespace larder {
+namespace {
+
+// So many answers are held before they are verified; each may be as large as the tier allows.
+constexpr std::size_t most_at_once = 64;
+
+}  // namespace
+
+Lookup RemoteStoreImpl::to_artifact(Found found) {
+  if (!found) return std::unexpected(std::move(found).error());
+  if (!*found) return std::nullopt;
+  const format::DecodedEntry& entry = (*found)->entry;
+  return std::move((*found)->bytes).share(entry.payload_offset, entry.payload_bytes);
+}
+
+Result<std::optional<RemoteEntry>> RemoteStoreImpl::to_entry(Found found) {
+  if (!found) return std::unexpected(std::move(found).error());
+  if (!*found) return std::nullopt;
+  RemoteEntry fetched;
+  const format::DecodedEntry& entry = (*found)->entry;
+  if (format::recipe_is_good((*found)->bytes.bytes(), entry)) fetched.recipe = entry.recipe;
+  fetched.payload = std::move((*found)->bytes).share(entry.payload_offset, entry.payload_bytes);
+  return fetched;
+}
+
+Lookup RemoteStoreImpl::get(const Fingerprint& fingerprint) {
+  return guarded([&] { return to_artifact(look_up(state_.get(), fingerprint)); });
+}
+
+Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fingerprint) {
+  return guarded([&] { return to_entry(look_up(state_.get(), fingerprint)); });
+}
+
+// What may pass is asked for again, and only that.
+std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
+    State& now, std::span<const std::string> names) {
+  const Attempts attempts(options_.timeouts);
+  auto received = now.transport->get_many(names, largest_object(), attempts.patience());
+  for (int tries = 1;; ++tries) {
+    std::vector<std::size_t> failed;
+    std::vector<std::string> again;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (received[i]) continue;
+      failed.push_back(i);
+      again.push_back(names[i]);
+    }
+    if (failed.empty()) {
+      tell_alive(now);
+      return received;
+    }
+    const Error& first = received[failed.front()].error();
+    if (!attempts.again(first, tries)) {
+      tell_breakers(now, first.code, For::reading);
+      return received;
+    }
+    now.tally.retries.fetch_add(1, std::memory_order_relaxed);
+    auto more = now.transport->get_many(again, largest_object(), attempts.patience());
+    for (std::size_t k = 0; k < failed.size(); ++k) received[failed[k]] = std::move(more[k]);
+  }
+}
+
+// Counted, each for itself.
+std::vector<RemoteStoreImpl::Found> RemoteStoreImpl::look_up_many(
+    State& now, std::span<const Fingerprint> fingerprints) {
+  now.tally.lookups.fetch_add(fingerprints.size(), std::memory_order_relaxed);
+  std::vector<Found> all;
+  if (!admit(now)) {
+    now.counters.add(&Metrics::skipped, fingerprints.size());
+    for (std::size_t i = 0; i < fingerprints.size(); ++i) all.emplace_back(not_asked());
+    return all;
+  }
+  std::vector<std::string> names;
+  for (const Fingerprint& fingerprint : fingerprints) names.push_back(name_of(fingerprint));
+  auto received = receive_many(now, names);
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    all.push_back(verify(now, fingerprints[i], std::move(received[i])));
+    count(now, all.back());
+  }
+  return all;
+}
+
+template <class Answer, class Make>
+Result<std::vector<Answer>> RemoteStoreImpl::in_batches(std::span<const Fingerprint> fingerprints,
+                                                        const Make& make) {
+  return guarded([&]() -> Result<std::vector<Answer>> {
+    std::vector<Answer> answers;
+    while (!fingerprints.empty()) {
+      const auto batch = fingerprints.first(std::min(fingerprints.size(), most_at_once));
+      for (Found& found : look_up_many(state_.get(), batch)) {
+        answers.push_back(make(std::move(found)));
+      }
+      fingerprints = fingerprints.subspan(batch.size());
+    }
+    return answers;
+  });
+}
+
+Result<std::vector<Lookup>> RemoteStoreImpl::get_many(std::span<const Fingerprint> fingerprints) {
+  return in_batches<Lookup>(fingerprints, to_artifact);
+}
+
+Result<std::vector<Result<std::optional<RemoteEntry>>>> RemoteStoreImpl::fetch_many(
+    std::span<const Fingerprint> fingerprints) {
+  return in_batches<Result<std::optional<RemoteEntry>>>(fingerprints, to_entry);
+}
+
+}  // namespace larder
