@@ -118,8 +118,9 @@ class RemoteStore : public Store {
   // would be two. Counted as a look-up.
   virtual Result<std::optional<RemoteEntry>> fetch(const Fingerprint& fingerprint) = 0;
 
-  // One fetch for each, in the same order, over Redis in one round trip for many. Counted as that
-  // many look-ups. out_of_memory when there is no memory for the answers themselves.
+  // One fetch for each, in the same order: over Redis in one round trip for many, over HTTP several
+  // at a time. Many share the time of one call. Counted as that many look-ups. out_of_memory when
+  // there is no memory for the answers themselves.
   virtual Result<std::vector<Result<std::optional<RemoteEntry>>>> fetch_many(
       std::span<const Fingerprint> fingerprints) = 0;
 

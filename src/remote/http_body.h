@@ -47,7 +47,7 @@ class UploadSource {
   void rewind() noexcept { piece_ = offset_ = 0; }
 
  private:
-  const Pieces pieces_;
+  Pieces pieces_;
   std::size_t piece_ = 0;
   std::size_t offset_ = 0;
 };
@@ -84,7 +84,7 @@ class DownloadSink {
   }
 
  private:
-  const std::uint64_t max_bytes_;
+  std::uint64_t max_bytes_;
   std::uint64_t filled_ = 0;
   std::optional<ArtifactBuffer> exact_;
   std::vector<std::byte> grown_;

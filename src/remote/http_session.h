@@ -1,4 +1,4 @@
-// Requests over HTTP, by libcurl: one at a time, over connections that are kept.
+// Requests over HTTP, by libcurl: several at a time, over connections that are kept.
 #ifndef LARDER_REMOTE_HTTP_SESSION_H_
 #define LARDER_REMOTE_HTTP_SESSION_H_
 
@@ -31,10 +31,11 @@ struct HttpEndpoint {
 
 struct HttpRequest {
   const char* method = "GET";
-  std::string url;
+  std::string url = {};
   std::vector<std::string> headers = {};
   std::optional<Pieces> body = {};
   std::uint64_t max_answer_bytes = 0;
+  std::span<const char* const> wanted_headers = {};
 };
 
 struct HttpAnswer {
@@ -42,11 +43,15 @@ struct HttpAnswer {
   // Of an answer of 2xx; whole.
   std::optional<ArtifactBuffer> body = {};
   std::optional<std::uint64_t> content_length = {};  // as it was announced
+  // Of an answer of 2xx: the wanted ones in their order, empty where there is none.
+  std::vector<std::string> headers = {};
 };
 
 // One thread at a time.
 class HttpSession {
  public:
+  static constexpr std::size_t most_parallel = 8;
+
   // Throws bad_alloc.
   static std::unique_ptr<HttpSession> make(const HttpEndpoint& endpoint);
   HttpSession() = default;
@@ -54,9 +59,16 @@ class HttpSession {
   HttpSession& operator=(const HttpSession&) = delete;
   virtual ~HttpSession() = default;
 
-  // The answer, whatever its status; redirections within the same host are followed, others are
-  // io_error. Errors as transport.h lists them.
-  virtual Result<HttpAnswer> perform(const HttpRequest& request, const Patience& patience) = 0;
+  // An answer to each request, whatever its status, in the same order; most_parallel are under way
+  // at a time. Redirections within the same host are followed, others are io_error. Once one
+  // request finds the server silent or gone, no further one is sent: they fail as it did. Errors as
+  // transport.h lists them.
+  virtual std::vector<Result<HttpAnswer>> perform_all(std::span<const HttpRequest> requests,
+                                                      const Patience& patience) = 0;
+
+  Result<HttpAnswer> perform(const HttpRequest& request, const Patience& patience) {
+    return std::move(perform_all({&request, 1}, patience).front());
+  }
 };
 
 }  // namespace larder::remote

@@ -51,6 +51,9 @@ class HttpTransport final : public Transport {
 
   Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
                                             const Patience& patience) override;
+  std::vector<Result<std::optional<ArtifactBuffer>>> get_many(std::span<const std::string> names,
+                                                              std::uint64_t max_bytes,
+                                                              const Patience& patience) override;
   Result<void> put(std::string_view name, Pieces pieces, const Patience& patience) override;
   Result<std::optional<std::uint64_t>> size(std::string_view name,
                                             const Patience& patience) override;
@@ -63,13 +66,23 @@ class HttpTransport final : public Transport {
     return endpoint_.base + "/" + std::string(name);
   }
 
-  Result<HttpAnswer> perform(const HttpRequest& request, const Patience& patience) {
+  std::vector<Result<HttpAnswer>> perform_all(std::span<const HttpRequest> requests,
+                                              const Patience& patience) {
     auto session = idle_.take();
     if (!session) session = HttpSession::make(endpoint_);
-    auto answer = session->perform(request, patience);
+    auto answers = session->perform_all(requests, patience);
     idle_.give_back(std::move(session));  // libcurl closes what is not fit to be used again
-    return answer;
+    return answers;
   }
+
+  Result<HttpAnswer> perform(const HttpRequest& request, const Patience& patience) {
+    return std::move(perform_all({&request, 1}, patience).front());
+  }
+
+  HttpRequest question(std::string_view name, std::uint64_t max_bytes) const {
+    return {.url = url_of(name), .max_answer_bytes = max_bytes};
+  }
+  Result<std::optional<ArtifactBuffer>> to_object(Result<HttpAnswer> answer) const;
 
   std::unexpected<Error> refused(long status) const;
   Result<void> make_collections(std::string_view name, const Patience& patience);
@@ -95,15 +108,29 @@ std::unexpected<Error> HttpTransport::refused(long status) const {
                  " (status " + std::to_string(status) + ")"});
 }
 
+Result<std::optional<ArtifactBuffer>> HttpTransport::to_object(Result<HttpAnswer> answer) const {
+  if (!answer) return std::unexpected(std::move(answer).error());
+  if (is_absent(answer->status)) return std::nullopt;
+  // 206 and the like would be a part, and 204 nothing at all.
+  if (answer->status != 200) return refused(answer->status);
+  return std::move(answer->body);
+}
+
 Result<std::optional<ArtifactBuffer>> HttpTransport::get(std::string_view name,
                                                          std::uint64_t max_bytes,
                                                          const Patience& patience) {
-  LARDER_TRY(HttpAnswer answer,
-             perform({.url = url_of(name), .max_answer_bytes = max_bytes}, patience));
-  if (is_absent(answer.status)) return std::nullopt;
-  // 206 and the like would be a part, and 204 nothing at all.
-  if (answer.status != 200) return refused(answer.status);
-  return std::move(answer.body);
+  return to_object(perform(question(name, max_bytes), patience));
+}
+
+std::vector<Result<std::optional<ArtifactBuffer>>> HttpTransport::get_many(
+    std::span<const std::string> names, std::uint64_t max_bytes, const Patience& patience) {
+  std::vector<HttpRequest> requests;
+  for (const std::string& name : names) requests.push_back(question(name, max_bytes));
+  std::vector<Result<std::optional<ArtifactBuffer>>> objects;
+  for (Result<HttpAnswer>& answer : perform_all(requests, patience)) {
+    objects.push_back(to_object(std::move(answer)));
+  }
+  return objects;
 }
 
 Result<void> HttpTransport::put(std::string_view name, Pieces pieces, const Patience& patience) {

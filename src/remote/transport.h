@@ -3,11 +3,12 @@
 //
 // Every call ends within its Patience. Errors:
 //   timed_out          the server was too slow; nothing is known about the object
-//   unreachable        nobody answers, the connection was cut, or the server is not ready: try
-//   again permission_denied  the server knows us and refuses, or does not know us too_large the
-//   object, or what the server takes for one, is over the limit no_space           the server is
-//   full unsupported        this server has no such operation io_error           the server said
-//   what the protocol does not allow
+//   unreachable        nobody answers, the connection was cut, or the server is not ready
+//   permission_denied  the server knows us and refuses, or does not know us
+//   too_large          the object, or what the server takes for one, is over the limit
+//   no_space           the server is full
+//   unsupported        this server has no such operation
+//   io_error           the server said what the protocol does not allow
 // No message has a secret in it, nor words of the server's: it may send back what it was sent.
 #ifndef LARDER_REMOTE_TRANSPORT_H_
 #define LARDER_REMOTE_TRANSPORT_H_

@@ -16,18 +16,22 @@
 
 namespace larder::remote {
 
-// What is asked next fails so, one failure for each question; shared between a test and its store.
+// What is asked next goes so, one outcome for each question; shared between a test and its store.
 class Trouble {
  public:
   void add(Errc code, int times = 1) {
     const std::scoped_lock lock(mutex_);
     for (int i = 0; i < times; ++i) codes_.push_back(code);
   }
+  void add_success() {
+    const std::scoped_lock lock(mutex_);
+    codes_.emplace_back();
+  }
   std::optional<Errc> next() {
     const std::scoped_lock lock(mutex_);
     ++asked_;
     if (codes_.empty()) return std::nullopt;
-    const Errc code = codes_.front();
+    const std::optional<Errc> code = codes_.front();
     codes_.pop_front();
     return code;
   }
@@ -38,7 +42,7 @@ class Trouble {
 
  private:
   mutable std::mutex mutex_;
-  std::deque<Errc> codes_;
+  std::deque<std::optional<Errc>> codes_;
   int asked_ = 0;
 };
 

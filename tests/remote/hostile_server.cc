@@ -46,7 +46,8 @@ void Peer::hang() {
   while (!ends_) ::usleep(tick_ms * 1000);
 }
 
-HostileServer::HostileServer(std::function<void(Peer&)> serve) : serve_(std::move(serve)) {
+HostileServer::HostileServer(std::function<void(Peer&)> serve, Serves serves)
+    : serve_(std::move(serve)), serves_(serves) {
   socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -54,7 +55,7 @@ HostileServer::HostileServer(std::function<void(Peer&)> serve) : serve_(std::mov
   socklen_t bytes = sizeof address;
   auto* where = reinterpret_cast<sockaddr*>(&address);
   EXPECT_EQ(::bind(socket_, where, bytes), 0);
-  EXPECT_EQ(::listen(socket_, 16), 0);
+  EXPECT_EQ(::listen(socket_, 64), 0);
   EXPECT_EQ(::getsockname(socket_, where, &bytes), 0);
   port_ = ntohs(address.sin_port);
   thread_ = std::jthread([this] { run(); });
@@ -63,7 +64,14 @@ HostileServer::HostileServer(std::function<void(Peer&)> serve) : serve_(std::mov
 HostileServer::~HostileServer() {
   ends_ = true;
   thread_.join();
+  peers_.clear();
   ::close(socket_);
+}
+
+void HostileServer::serve(int client) {
+  Peer peer(client, ends_);
+  serve_(peer);
+  ::close(client);
 }
 
 void HostileServer::run() {
@@ -72,9 +80,11 @@ void HostileServer::run() {
     const int client = ::accept(socket_, nullptr, nullptr);
     if (client < 0) continue;
     ++connections_;
-    Peer peer(client, ends_);
-    serve_(peer);
-    ::close(client);
+    if (serves_ == Serves::one_at_a_time) {
+      serve(client);
+    } else {
+      peers_.emplace_back([this, client] { serve(client); });
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 namespace larder {
 
@@ -28,10 +29,12 @@ class Peer {
   const std::atomic<bool>& ends_;
 };
 
-// Serves one connection after another on a port of 127.0.0.1; each is closed when `serve` returns.
+enum class Serves { one_at_a_time, all_at_once };
+
+// Serves connections on a port of 127.0.0.1; each is closed when `serve` returns.
 class HostileServer {
  public:
-  explicit HostileServer(std::function<void(Peer&)> serve);
+  explicit HostileServer(std::function<void(Peer&)> serve, Serves serves = Serves::one_at_a_time);
   HostileServer(const HostileServer&) = delete;
   HostileServer& operator=(const HostileServer&) = delete;
   ~HostileServer();
@@ -41,13 +44,16 @@ class HostileServer {
 
  private:
   void run();
+  void serve(int client);
 
   const std::function<void(Peer&)> serve_;
+  const Serves serves_;
   int socket_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> ends_ = false;
   std::atomic<int> connections_ = 0;
   std::jthread thread_;
+  std::vector<std::jthread> peers_;  // of all_at_once
 };
 
 }  // namespace larder

@@ -1,7 +1,9 @@
 // HTTP and WebDAV, against a real nginx and against servers that misbehave.
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 
 #include "remote/webdav_listing.h"
 #include "tests/remote/hostile_server.h"
@@ -108,6 +110,107 @@ TEST_F(Nginx, ARedirectionIsFollowedWithinTheHostOnly) {
   const auto elsewhere = opened(options_of(server_->url("http", "elsewhere")))->get(numbered(1));
   ASSERT_FALSE(elsewhere);
   EXPECT_EQ(elsewhere.error().code, Errc::io_error);
+}
+
+TEST_F(Nginx, ManyAreFetchedTogetherAndToldApart) {
+  if (!server_) return;
+  RemoteStoreOptions options = options_of(server_->url("http", "put"));
+  options.max_entry_bytes = 100'000;
+  const auto store = opened(options);
+  std::vector<Fingerprint> asked;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    asked.push_back(numbered(i));
+    if (i % 3 == 0) continue;
+    ASSERT_TRUE(store->put(numbered(i), bytes_of(payload_of(i * 100, 1))));
+  }
+  const auto file_of = [&](std::uint32_t number) {
+    const std::string hex = numbered(number).hex();
+    return server_->data() / "put" / hex.substr(0, 2) / (hex + ".art");
+  };
+  std::ofstream(file_of(10)) << "garbage";
+  std::filesystem::resize_file(file_of(20), 300'000);
+  const auto before = store->remote_metrics();
+  const auto found = store->get_many(asked).value();
+  ASSERT_EQ(found.size(), asked.size());
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    if (i == 10 || i == 20) {
+      ASSERT_FALSE(found[i]) << i;
+      EXPECT_EQ(found[i].error().code, i == 10 ? Errc::corrupt : Errc::too_large);
+      continue;
+    }
+    ASSERT_TRUE(found[i]) << i << found[i].error().message;
+    EXPECT_EQ(found[i]->has_value(), i % 3 != 0) << i;
+    EXPECT_TRUE(!*found[i] || (**found[i]).text() == payload_of(i * 100, 1)) << i;
+  }
+  const RemoteMetrics told = store->remote_metrics().since(before);
+  EXPECT_EQ(told.lookups, 200u);
+  EXPECT_EQ(told.corrupt, 1u);
+  EXPECT_EQ(told.skipped, 1u);
+  EXPECT_EQ(told.absent, 67u);
+  EXPECT_TRUE(told.balanced());
+}
+
+TEST_F(Nginx, EachOfManyIsFollowedToWhereItWasMoved) {
+  if (!server_) return;
+  const auto store = opened(options_of(server_->url("http", "put")));
+  const auto moved = opened(options_of(server_->url("http", "moved")));
+  std::vector<Fingerprint> asked;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    asked.push_back(numbered(i));
+    ASSERT_TRUE(store->put(numbered(i), bytes_of(std::to_string(i))));
+  }
+  const auto found = moved->get_many(asked).value();
+  for (std::uint32_t i = 0; i < 20; ++i) EXPECT_EQ((**found[i]).text(), std::to_string(i));
+}
+
+std::vector<Fingerprint> first_numbers(std::uint32_t count) {
+  std::vector<Fingerprint> fingerprints;
+  for (std::uint32_t i = 0; i < count; ++i) fingerprints.push_back(numbered(i));
+  return fingerprints;
+}
+
+// The server answers nobody before eight have asked.
+TEST(HttpBatch, EightAreUnderWayAtATimeAndNoMore) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int waiting = 0, most = 0;
+  const auto serve = [&](Peer& peer) {
+    while (!peer.read().empty()) {
+      std::unique_lock lock(mutex);
+      most = std::max(most, ++waiting);
+      changed.notify_all();
+      changed.wait_for(lock, milliseconds(5000), [&] { return most >= 8; });
+      --waiting;
+      lock.unlock();
+      peer.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    }
+  };
+  const HostileServer server(serve, Serves::all_at_once);
+  const auto store = opened(options_of("http://127.0.0.1:" + std::to_string(server.port())));
+  const auto answers = store->get_many(first_numbers(40)).value();
+  for (const Lookup& found : answers) {
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_FALSE(*found);
+  }
+  const std::scoped_lock lock(mutex);
+  EXPECT_EQ(most, 8);
+}
+
+TEST(HttpBatch, ASilentServerIsAskedNothingMore) {
+  const HostileServer server([](Peer& peer) { peer.hang(); }, Serves::all_at_once);
+  RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(50), milliseconds(10'000)};
+  options.breaker.failures = 1;
+  const auto store = opened(options);
+  const auto answers = store->get_many(first_numbers(64)).value();
+  for (const Lookup& found : answers) {
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, Errc::timed_out);
+  }
+  EXPECT_LE(server.connections(), 8 * 3) << "eight of them, in three attempts";
+  EXPECT_EQ(store->remote_metrics().timeouts, 64u);
+  EXPECT_EQ(store->remote_metrics().breaker_openings, 1u);
+  EXPECT_TRUE(store->remote_metrics().balanced());
 }
 
 // What a server that misbehaves says to a GET, and what it is taken for.

@@ -144,6 +144,47 @@ TEST_F(RemoteStoreTest, WhatPassesIsTriedAgain) {
   EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
 }
 
+TEST_F(RemoteStoreTest, OfManyWhatPassesIsTriedAgainAndNothingElse) {
+  for (std::uint32_t i = 1; i <= 3; ++i) put(i, "x");
+  trouble_->add(Errc::not_ours);
+  trouble_->add(Errc::unreachable);
+  const int asked = trouble_->asked();
+  const std::vector<Fingerprint> all = {numbered(1), numbered(2), numbered(3)};
+  const auto found = store().get_many(all).value();
+  ASSERT_FALSE(found[0]);
+  EXPECT_EQ(found[0].error().code, Errc::not_ours);
+  EXPECT_TRUE(found[1] && *found[1]);
+  EXPECT_TRUE(found[2] && *found[2]);
+  EXPECT_EQ(trouble_->asked(), asked + 4);
+  EXPECT_EQ(store().remote_metrics().retries, 1u);
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+}
+
+TEST_F(RemoteStoreTest, OfManyEachMayHaveToBeTriedAgainInTurn) {
+  std::vector<Fingerprint> all;
+  for (std::uint32_t i = 1; i <= 5; ++i) put(i, "x");
+  for (std::uint32_t i = 1; i <= 5; ++i) all.push_back(numbered(i));
+  for (int failures = 4; failures > 0; --failures) {  // each round brings the last one of it
+    trouble_->add(Errc::unreachable, failures);
+    trouble_->add_success();
+  }
+  const auto answers = store().get_many(all).value();
+  for (const Lookup& found : answers) EXPECT_TRUE(found && *found);
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+}
+
+TEST_F(RemoteStoreTest, OneSilenceAmongManyOpensTheBreaker) {
+  for (std::uint32_t i = 1; i <= 2; ++i) put(i, "x");
+  const std::vector<Fingerprint> all = {numbered(1), numbered(2)};
+  trouble_->add(Errc::not_ours);
+  trouble_->add(Errc::unreachable, Attempts::most);
+  const auto found = store().get_many(all).value();
+  EXPECT_EQ(found[1].error().code, Errc::unreachable);
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  EXPECT_EQ(store().get_many(all).value()[0].error().code, Errc::unreachable);
+  EXPECT_EQ(store().remote_metrics().skipped, 3u) << "not_ours, and two that were not asked for";
+}
+
 TEST_F(RemoteStoreTest, WhatStaysIsNotTriedAgain) {
   put(1, "x");
   const int before = trouble_->asked();

@@ -8,6 +8,11 @@
 
 namespace larder {
 
+// Whether the same question may be answered a moment later.
+constexpr bool may_pass(Errc code) noexcept {
+  return code == Errc::unreachable || code == Errc::timed_out;
+}
+
 // Belongs to one call, whatever number of questions it asks the server.
 class Attempts {
  public:

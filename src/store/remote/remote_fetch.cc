@@ -12,6 +12,18 @@ namespace {
 // So many answers are held before they are verified; each may be as large as the tier allows.
 constexpr std::size_t most_at_once = 64;
 
+bool is_silence(const Result<std::optional<ArtifactBuffer>>& received) noexcept {
+  return !received && may_pass(received.error().code);
+}
+
+std::vector<std::size_t> silent_ones(std::span<const Result<std::optional<ArtifactBuffer>>> all) {
+  std::vector<std::size_t> silent;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (is_silence(all[i])) silent.push_back(i);
+  }
+  return silent;
+}
+
 }  // namespace
 
 Lookup RemoteStoreImpl::to_artifact(Found found) {
@@ -39,32 +51,35 @@ Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fin
   return guarded([&] { return to_entry(look_up(state_.get(), fingerprint)); });
 }
 
-// What may pass is asked for again, and only that.
+// What may pass is asked for again, and only that; a round that brought something was none in vain.
 std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
     State& now, std::span<const std::string> names) {
   const Attempts attempts(options_.timeouts);
   auto received = now.transport->get_many(names, largest_object(), attempts.patience());
+  std::size_t asked = names.size();
   for (int tries = 1;; ++tries) {
-    std::vector<std::size_t> failed;
-    std::vector<std::string> again;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (received[i]) continue;
-      failed.push_back(i);
-      again.push_back(names[i]);
-    }
-    if (failed.empty()) {
-      tell_alive(now);
-      return received;
-    }
-    const Error& first = received[failed.front()].error();
-    if (!attempts.again(first, tries)) {
-      tell_breakers(now, first.code, For::reading);
+    const auto failed = silent_ones(received);
+    if (failed.size() < asked) tries = 1;
+    if (failed.empty() || !attempts.again(received[failed.front()].error(), tries)) {
+      tell_of_many(now, received);
       return received;
     }
     now.tally.retries.fetch_add(1, std::memory_order_relaxed);
+    std::vector<std::string> again;
+    for (const std::size_t i : failed) again.push_back(names[i]);
     auto more = now.transport->get_many(again, largest_object(), attempts.patience());
     for (std::size_t k = 0; k < failed.size(); ++k) received[failed[k]] = std::move(more[k]);
+    asked = failed.size();
   }
+}
+
+// Silence weighs more than what else went wrong: it is the server's, not an entry's.
+void RemoteStoreImpl::tell_of_many(State& now, std::span<const Received> received) const {
+  const auto has_error = [](const Received& each) { return !each.has_value(); };
+  auto worst = std::ranges::find_if(received, is_silence);
+  if (worst == received.end()) worst = std::ranges::find_if(received, has_error);
+  if (worst == received.end()) return tell_alive(now);
+  tell_breakers(now, worst->error().code, For::reading);
 }
 
 // Counted, each for itself.

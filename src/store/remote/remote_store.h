@@ -136,6 +136,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Found look_up(State& now, const Fingerprint& fingerprint);
   std::vector<Found> look_up_many(State& now, std::span<const Fingerprint> fingerprints);
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
+  void tell_of_many(State& now, std::span<const Received> received) const;
   Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
   static Lookup to_artifact(Found found);
   static Result<std::optional<RemoteEntry>> to_entry(Found found);
