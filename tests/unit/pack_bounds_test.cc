@@ -1,12 +1,22 @@
 // What a pack store may cost its host at most: descriptors, the time of a put beside its own
 // upkeep, entries on a full disk, and a count that has gone wrong.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
+#include <atomic>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
 #include <vector>
 
+#include "format/pack_index.h"
 #include "tests/unit/pack_store_fixture.h"
+#include "tests/unit/small_disk.h"
 
 namespace larder {
 namespace {
@@ -168,6 +178,212 @@ TEST_F(PackDescriptors, WhatIsReadMoreThanOnceStaysOpen) {
   });
   for (int round = 0; round < 100; ++round) EXPECT_NE(content(store->get(numbered(0))), "absent");
   EXPECT_LE(opened, 1u);
+}
+
+class PackBesideUpkeep : public PackStoreFixture {
+ protected:
+  PackBesideUpkeep() {
+    options_.budget = {.max_bytes = 6 * mib};
+    options_.file_system = &paused_;
+  }
+
+  // Whether `use` comes to an end while a prune of the same store is under way.
+  bool ends_beside_a_prune(PackStore& store, const std::function<void()>& use) {
+    std::promise<void> begun;
+    std::promise<void> may_end;
+    std::atomic<bool> is_paused = false;
+    paused_.observe([&](const Operation& operation) {
+      if (operation.op != Op::list || is_paused.exchange(true)) return;
+      begun.set_value();
+      may_end.get_future().wait();
+    });
+    auto pruned = std::async(std::launch::async, [&] { (void)store.prune({}, DryRun::no); });
+    begun.get_future().wait();
+    auto used = std::async(std::launch::async, use);
+    const bool ends = used.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    may_end.set_value();
+    used.wait();
+    pruned.wait();
+    paused_.observe({});
+    return ends;
+  }
+
+  testing::FaultFileSystem paused_{posix_file_system()};
+};
+
+TEST_F(PackBesideUpkeep, APutOfAFullStoreGoesOnBesideAPrune) {
+  const auto store = open();
+  fill(*store, 0, 1300);
+  EXPECT_TRUE(ends_beside_a_prune(*store, [&] { fill(*store, 2000, 2700); }));
+  EXPECT_EQ(count_present(*store, 2690, 2700), 10u);
+}
+
+TEST_F(PackBesideUpkeep, APutOnAFullDiskGoesOnBesideAPrune) {
+  const auto store = open();
+  fill(*store, 0, 300);
+  std::string said;
+  EXPECT_TRUE(ends_beside_a_prune(*store, [&] {
+    paused_.inject({.only = Op::write_at,
+                    .path_contains = ".seg",
+                    .repeat = testing::Repeat::for_ever,
+                    .os_error = ENOSPC});
+    said = put(*store, numbered(5000), payload_of(4096, 5000));
+    paused_.clear_faults();
+  }));
+  EXPECT_NE(said.find("the disk is full"), std::string::npos) << said;
+}
+
+class PackCount : public PackStoreFixture {
+ protected:
+  void say(std::uint64_t entries) {
+    const int file = ::open((root() / "state").c_str(), O_RDWR | O_CLOEXEC);
+    const std::uint64_t at =
+        format::state_words_at + 8 * static_cast<std::uint64_t>(format::StateWord::entries);
+    ASSERT_EQ(::pwrite(file, &entries, sizeof(entries), static_cast<off_t>(at)), 8);
+    ::close(file);
+  }
+};
+
+TEST_F(PackCount, OneBelowZeroCostsNoEntry) {
+  options_.budget = {.max_bytes = 60 * mib, .max_entries = 1000};
+  const auto store = open();
+  fill(*store, 0, 10);
+  say(~std::uint64_t{0} - 9);
+  fill(*store, 10, 16);
+  EXPECT_EQ(count_present(*store, 0, 16), 16u);
+  EXPECT_EQ(store->metrics().entries, 16u);
+}
+
+// On a disk of its own, with as many entries of 100 kB as it holds.
+class CrowdedDisk {
+ public:
+  CrowdedDisk(std::string path, Budget budget) : path_(std::move(path)) {
+    options_ = {.directory = path_ + "/store",
+                .budget = budget,
+                .on_evict = [this](const Eviction&) { ++evicted_; }};
+    store_ = open_pack_store(options_).value();
+  }
+
+  void fill(std::uint32_t until) {
+    while (stored_ < until && put(stored_)) ++stored_;
+    (void)store_->flush();
+  }
+
+  void fill_with_ballast() const {
+    std::ofstream file(path_ + "/ballast", std::ios::binary);
+    const std::string block(4096, 'b');
+    while (file << block << std::flush) {
+    }
+  }
+
+  bool put(std::uint32_t number, std::size_t size = 100'000) {
+    return store_->put(numbered(number), bytes_of(payload_of(size, number))).has_value();
+  }
+
+  // A process that has read all of it, and does nothing more.
+  pid_t start_idle_reader() {
+    store_.reset();
+    int ends[2] = {};
+    if (::pipe(ends) != 0) return -1;
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto store = open_pack_store({.directory = options_.directory}).value();
+      for (std::uint32_t i = 0; i < stored_; ++i) (void)store->get(numbered(i));
+      (void)!::write(ends[1], "x", 1);
+      for (;;) ::pause();
+    }
+    char said = 0;
+    (void)!::read(ends[0], &said, 1);
+    store_ = open_pack_store(options_).value();
+    return child;
+  }
+
+  static void end(pid_t child) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+
+  PackStore& store() { return *store_; }
+  std::uint32_t stored() const { return stored_; }
+  std::size_t evicted() const { return evicted_; }
+
+ private:
+  std::string path_;
+  PackStoreOptions options_;
+  std::shared_ptr<PackStore> store_;
+  std::uint32_t stored_ = 0;
+  std::size_t evicted_ = 0;
+};
+
+// A segment holds ten of them.
+std::string put_beside_an_idle_reader(const std::string& path) {
+  CrowdedDisk disk(path, {});
+  disk.fill(590);
+  disk.fill_with_ballast();
+  const pid_t reader = disk.start_idle_reader();
+  for (std::uint32_t i = 0; i < 100; ++i) (void)disk.put(9000 + i);
+  const std::size_t evicted = disk.evicted();
+  CrowdedDisk::end(reader);
+  if (evicted > 30) return std::to_string(evicted) + " left for nothing";
+  // What has left is free now.
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    if (!disk.put(20'000 + i)) return "no room for put " + std::to_string(i);
+  }
+  return disk.evicted() > evicted ? "" : "never full again";
+}
+
+TEST(PackCrowdedDisk, WhatAnIdleReaderKeepsIsNotEvictedForNothing) {
+  EXPECT_EQ(on_small_disk(64 * mib, put_beside_an_idle_reader), "");
+}
+
+std::string put_in_a_visit(const std::string& path) {
+  CrowdedDisk disk(path, {});
+  disk.fill(590);
+  disk.fill_with_ballast();
+  bool is_first = true;
+  const auto visited = disk.store().visit([&](const EntryInfo&) {
+    for (std::uint32_t i = 0; is_first && i < 30; ++i) (void)disk.put(9000 + i);
+    is_first = false;
+    return Visit::go_on;
+  });
+  if (!visited) return visited.error().message;
+  if (disk.evicted() > 20) return std::to_string(disk.evicted()) + " left for nothing";
+  return disk.put(9999) ? "" : "no room after the visit";
+}
+
+TEST(PackCrowdedDisk, WhatAVisitKeepsIsNotEvictedForNothing) {
+  EXPECT_EQ(on_small_disk(64 * mib, put_in_a_visit), "");
+}
+
+std::string keep_free_beside_an_idle_reader(const std::string& path) {
+  CrowdedDisk disk(path, {.min_free_bytes = 16 * mib});
+  disk.fill(460);
+  const pid_t reader = disk.start_idle_reader();
+  const std::size_t before = disk.evicted();
+  for (std::uint32_t i = 0; i < 100; ++i) (void)disk.put(9000 + i);
+  CrowdedDisk::end(reader);
+  const std::size_t evicted = disk.evicted() - before;
+  return evicted > 30 ? std::to_string(evicted) + " left for nothing" : "";
+}
+
+TEST(PackCrowdedDisk, FreeSpaceThatAnIdleReaderKeepsCostsFewEntries) {
+  EXPECT_EQ(on_small_disk(64 * mib, keep_free_beside_an_idle_reader), "");
+}
+
+// Each has a file of its own.
+std::string fill_with_large_ones(const std::string& path) {
+  CrowdedDisk disk(path, {});
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const std::size_t before = disk.evicted();
+    if (!disk.put(i, 300'000)) return "put " + std::to_string(i);
+    const std::size_t evicted = disk.evicted() - before;
+    if (evicted > 12) return std::to_string(evicted) + " left for one put";
+  }
+  return disk.evicted() > 0 ? "" : "never full";
+}
+
+TEST(PackCrowdedDisk, LargeOnesLeaveOneAfterAnother) {
+  EXPECT_EQ(on_small_disk(64 * mib, fill_with_large_ones), "");
 }
 
 }  // namespace

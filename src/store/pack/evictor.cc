@@ -2,6 +2,7 @@
 #include "store/pack/evictor.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/try.h"
 
@@ -22,8 +23,14 @@ constexpr std::uint64_t largest_step = 4u << 20;
 constexpr std::uint64_t step_factor = 16;              // so that eviction outruns the puts
 constexpr std::uint64_t looks_of_sweep = 4096;         // of one put: some hundred microseconds
 constexpr std::uint64_t entries_fraction = 256;        // of the budget: how many leave at once
-constexpr auto patience = std::chrono::seconds(1);     // with another process's step
-constexpr auto haste = std::chrono::milliseconds(10);  // the same, of a put
+constexpr auto haste = std::chrono::milliseconds(10);  // of a put, with other people's steps
+// The same for lack of room: twice, for this process's and for another's.
+constexpr auto patience = std::chrono::milliseconds(250);
+// Other threads' look-ups may hold for a moment what has left.
+constexpr int looks_for_room = 10;
+constexpr auto pause_for_room = std::chrono::milliseconds(1);
+constexpr std::uint64_t least_refused = 64;  // calls for room; each time twice as many
+constexpr std::uint64_t most_refused = 1u << 16;
 
 std::uint64_t account_step_of(const Budget& budget) noexcept {
   if (!budget.max_bytes) return largest_account_step;
@@ -56,8 +63,9 @@ bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
   const std::uint64_t unaccounted =
       unaccounted_.fetch_add(put_bytes, std::memory_order_relaxed) + put_bytes;
   if (parts_.budget.max_age_s && is_time_for_age()) is_age_due_ = true;
+  const bool is_miscounted = parts_.budget.max_entries && entries_are_unknown();
   return is_busy_.load(std::memory_order_relaxed) || unaccounted >= account_step_ ||
-         entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
+         is_miscounted || entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
 }
 
 // Once in a sixteenth of the greatest age, not at every put.
@@ -75,6 +83,7 @@ void Evictor::account() {
   parts_.shelf.state().word(StateWord::segment_bytes).fetch_add(put);
   if (put_since_measured_) *put_since_measured_ += put;
   put_since_refusals_ += put;
+  put_since_in_vain_ += put;
 }
 
 // What kept segments from leaving may be over: somebody has flushed, or a disk can be read again.
@@ -118,8 +127,16 @@ std::uint64_t Evictor::bytes_over() const {
   return used - std::min(used, limit);
 }
 
+// More than fit into the index there cannot be: killed processes, or a damaged `state`, have
+// brought the count below zero. Nothing leaves because of it until it is counted anew.
+bool Evictor::entries_are_unknown() const noexcept {
+  const IndexTable* const table = parts_.shelf.index().table_at_hand();
+  const std::uint64_t entries = parts_.shelf.state().word(StateWord::entries).load();
+  return table == nullptr || entries > table->slots();
+}
+
 std::uint64_t Evictor::entries_over() const noexcept {
-  if (!parts_.budget.max_entries) return 0;
+  if (!parts_.budget.max_entries || entries_are_unknown()) return 0;
   const std::uint64_t entries = parts_.shelf.state().word(StateWord::entries).load();
   return entries - std::min(entries, *parts_.budget.max_entries);
 }
@@ -141,7 +158,7 @@ std::optional<EvictionReason> Evictor::reason_to_evict() {
   if (bytes_over() > 0) return EvictionReason::bytes;
   if (parts_.budget.min_free_bytes) {
     const auto space = parts_.shelf.root().space();
-    if (space && space->free_bytes < *parts_.budget.min_free_bytes) {
+    if (space && space->free_bytes < *parts_.budget.min_free_bytes && !is_in_vain()) {
       return EvictionReason::free_space;
     }
   }
@@ -152,12 +169,19 @@ std::optional<EvictionReason> Evictor::reason_to_evict() {
 Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   auto word = parts_.shelf.state().word(StateWord::segment_bytes);
   const std::uint64_t carried = current_->carried_bytes();
+  const std::uint64_t expected = current_->disk_bytes();
+  const bool is_for_room = parts_.budget.min_free_bytes && calls_to_refuse_ == 0;
+  const std::uint64_t free_before = is_for_room ? free_bytes() : 0;
   auto done = current_->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
   word.fetch_add(current_->carried_bytes() - carried);
   if (!done) refused_.insert(current_->number());
   is_own_failure_ = !done && current_->is_own_failure(done.error());
   if (done && *done) lower(word, current_->used_bytes());
   if (!done || *done) current_.reset();
+  if (is_for_room && done && *done) {
+    const std::uint64_t free_now = wait_for_more_than(free_before, caller);
+    if (free_now <= free_before) note_in_vain(free_now, expected);
+  }
   return done;
 }
 
@@ -182,6 +206,7 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
     LARDER_CHECK_OK(measure(LargeFiles::as_kept));
     if (parts_.budget.max_entries) recount();
   }
+  if (parts_.budget.max_entries && entries_are_unknown()) recount();
   LARDER_CHECK_OK(sweep(looks_of_sweep, caller));
   if (!current_) {
     LARDER_TRY(const bool picked, pick({.tolerated_bytes = parts_.segment_bytes}, caller));
@@ -223,11 +248,8 @@ std::uint64_t Evictor::tolerated_bytes() const noexcept {
 Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
   const Pace pace = bytes_over() > parts_.segment_bytes ? Pace::urgent : Pace::at_leisure;
   std::unique_lock lock(mutex_, std::defer_lock);
-  if (pace == Pace::urgent) {
-    lock.lock();
-  } else if (!lock.try_lock()) {
-    return {};
-  }
+  const bool is_my_turn = pace == Pace::urgent ? lock.try_lock_for(haste) : lock.try_lock();
+  if (!is_my_turn) return {};
   const std::uint64_t tolerated = tolerated_bytes();
   bool must_finish = false;
   // Half of what leaves may be carried.
@@ -247,34 +269,92 @@ Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
   return outcome;
 }
 
+// 0 when nobody says.
+std::uint64_t Evictor::free_bytes() const {
+  const auto space = parts_.shelf.root().space();
+  return space ? space->free_bytes : 0;
+}
+
+// What has left is on the disk until the last reader has closed it. Returns what is free then.
+std::uint64_t Evictor::wait_for_more_than(std::uint64_t free_before, Caller& caller) {
+  std::uint64_t free_now = free_before;
+  for (int look = 0; look < looks_for_room && free_now <= free_before; ++look) {
+    if (look > 0) std::this_thread::sleep_for(pause_for_room);
+    caller.rest();
+    free_now = free_bytes();
+  }
+  return free_now;
+}
+
+// Somebody else may also have taken what it gave back: so it is tried again, but ever more rarely.
+void Evictor::note_in_vain(std::uint64_t free_now, std::uint64_t expected) {
+  calls_to_refuse_ = std::clamp(2 * next_calls_to_refuse_, least_refused, most_refused);
+  next_calls_to_refuse_ = calls_to_refuse_;
+  free_when_worth_it_ = free_now + std::max<std::uint64_t>(expected / 2, 1);
+  put_since_in_vain_ = 0;
+}
+
+// Counts the call. No more when a segment's worth of puts has had room, or half of what should have
+// come back has.
+bool Evictor::is_in_vain() {
+  if (calls_to_refuse_ == 0) return false;
+  const bool has_changed =
+      put_since_in_vain_ >= parts_.segment_bytes || free_bytes() >= free_when_worth_it_;
+  calls_to_refuse_ = has_changed ? 0 : calls_to_refuse_ - 1;
+  if (has_changed) next_calls_to_refuse_ = 0;
+  return !has_changed;
+}
+
 // What cannot leave now is passed over: any other segment will do.
-std::uint64_t Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller) {
-  std::uint64_t freed = 0;
+Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller) {
+  Freed freed;
   for (const SegmentOnDisk& segment : in_order(disk)) {
-    if (freed >= bytes) break;
+    if (freed.bytes >= bytes || freed.is_in_vain) break;
     const auto begun = begin(segment.name, rules_of_budget(EvictionReason::bytes, segment));
     if (!begun || !*begun) continue;
-    const std::uint64_t gain = current_->disk_bytes();
-    if (finish_current(caller)) freed += gain;
+    const std::uint64_t expected = current_->disk_bytes();
+    const std::uint64_t free_before = free_bytes();
+    if (!finish_current(caller)) continue;
+    const std::uint64_t free_now = wait_for_more_than(free_before, caller);
+    freed.segments += 1;
+    freed.bytes += free_now - std::min(free_now, free_before);
+    freed.is_in_vain = free_now <= free_before;
+    if (freed.is_in_vain && calls_to_refuse_ == 0) note_in_vain(free_now, expected);
   }
+  if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;
   return freed;
 }
 
+// Else the loss of all of it would be for nothing.
+Result<bool> Evictor::has_so_much(std::uint64_t bytes) {
+  for (const LargeFiles large : {LargeFiles::as_kept, LargeFiles::one_by_one}) {
+    LARDER_TRY(const OnDisk disk, measure(large));
+    std::uint64_t attainable = free_bytes() + disk.large_bytes;
+    for (const SegmentOnDisk& segment : disk.segments) attainable += segment.disk_bytes;
+    if (attainable >= bytes) return true;
+  }
+  return false;
+}
+
 Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_, patience);
+  if (!lock) {
+    return std::unexpected(
+        Error{.code = Errc::timed_out, .message = "another thread of this process evicts"});
+  }
   LARDER_TRY(const auto held, wait_for_turn(patience));
+  if (is_in_vain()) return false;
   (void)finish_current(caller);
-  LARDER_TRY(const OnDisk disk, measure(LargeFiles::as_kept));
-  LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());
-  std::uint64_t attainable = space.free_bytes;
-  for (const SegmentOnDisk& segment : disk.segments) attainable += segment.disk_bytes;
-  if (attainable < bytes) return false;  // the loss of all of it would be for nothing
-  std::uint64_t freed = free_from(disk, bytes, caller);
-  if (freed == 0) {
+  LARDER_TRY(const bool is_enough, has_so_much(bytes));
+  if (!is_enough) return false;
+  LARDER_TRY(OnDisk disk, measure(LargeFiles::as_kept));
+  Freed freed = free_from(disk, bytes, caller);
+  if (freed.segments == 0) {
     LARDER_TRY(const bool released, release_own(caller, Release::sealed_and_synced));
+    LARDER_TRY(disk, measure(LargeFiles::as_kept));
     if (released) freed = free_from(disk, bytes, caller);
   }
-  return freed > 0;
+  return freed.segments > 0;
 }
 
 void Evictor::close() {

@@ -15,6 +15,7 @@
 #define LARDER_STORE_PACK_EVICTOR_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -70,7 +71,9 @@ class Evictor {
   // after processes that were killed.
   Result<void> maintain(Caller& caller);
 
-  // Evicts whole segments until about `bytes` are free; whether any was.
+  // Evicts whole segments until about `bytes` more are free; whether any left. What leaves and
+  // gives nothing back, because somebody reads it, ends that: then nothing leaves for room until
+  // there is more of it, or many a call was refused. timed_out when others evict for too long.
   Result<bool> make_room(std::uint64_t bytes, Caller& caller);
 
   // Evicts until `budget` holds; what stays in a segment is written anew.
@@ -108,6 +111,7 @@ class Evictor {
   std::uint64_t index_bytes() const;
   std::uint64_t bytes_over() const;
   std::uint64_t tolerated_bytes() const noexcept;
+  bool entries_are_unknown() const noexcept;
   std::uint64_t entries_over() const noexcept;
   std::uint64_t entries_to_let_go() const noexcept;
   void recount();
@@ -141,7 +145,18 @@ class Evictor {
   Result<bool> step(std::uint64_t put_bytes, Caller& caller);
   Result<bool> advance(std::uint64_t bytes, Caller& caller);
   Result<void> finish_current(Caller& caller);
-  std::uint64_t free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
+
+  struct Freed {
+    std::uint64_t bytes = 0;
+    std::size_t segments = 0;
+    bool is_in_vain = false;
+  };
+  Freed free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
+  Result<bool> has_so_much(std::uint64_t bytes);
+  std::uint64_t free_bytes() const;
+  std::uint64_t wait_for_more_than(std::uint64_t free_before, Caller& caller);
+  void note_in_vain(std::uint64_t free_now, std::uint64_t expected);
+  bool is_in_vain();
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
@@ -176,7 +191,7 @@ class Evictor {
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
   std::atomic<bool> is_age_due_ = false;
 
-  std::mutex mutex_;  // the rest is guarded by it
+  std::timed_mutex mutex_;  // the rest is guarded by it
   std::optional<std::uint64_t> put_since_measured_;
   std::unique_ptr<SegmentEviction> current_;
   EntrySweep sweep_;
@@ -185,6 +200,11 @@ class Evictor {
   bool is_own_failure_ = false;      // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
   std::uint64_t carry_credit_ = 0;
+  // While evictions for room are in vain.
+  std::uint64_t calls_to_refuse_ = 0;
+  std::uint64_t next_calls_to_refuse_ = 0;  // 0 when the last one was not in vain
+  std::uint64_t free_when_worth_it_ = 0;
+  std::uint64_t put_since_in_vain_ = 0;
   std::map<std::uint32_t, Content> contents_;
 };
 
