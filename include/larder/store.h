@@ -137,8 +137,8 @@ class Store {
   virtual Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) = 0;
 
   // Copies the verified payload to the front of `into` and returns its length. too_large when it
-  // does not fit: `into` is then untouched. Other errors as get; `into` is unspecified after
-  // corrupt.
+  // does not fit, other errors as get. What is behind the payload, or in all of `into` when no
+  // length is returned, is unspecified: bytes go there before they are verified.
   virtual Result<std::optional<std::size_t>> get_into(const Fingerprint& fingerprint,
                                                       std::span<std::byte> into);
 

@@ -233,6 +233,27 @@ TEST_F(PackBesideUpkeep, APutOnAFullDiskGoesOnBesideAPrune) {
   EXPECT_NE(said.find("the disk is full"), std::string::npos) << said;
 }
 
+// It leads to a file of its own, which may take most of the budget.
+TEST_F(PackBesideUpkeep, ALargePutMakesWayBeforeItIsWritten) {
+  options_.budget = {.max_bytes = 64 * mib};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 600; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(100'000, i)), "ok");
+  }
+  ASSERT_TRUE(store->flush());
+  std::uint64_t most = 0;
+  paused_.observe([&](const Operation&) { most = std::max(most, disk_bytes()); });
+  const std::string large = payload_of(50 * mib, 1);
+  EXPECT_EQ(put(*store, numbered(1'000'000), large), "ok");
+  // The same once more needs no room.
+  const auto evictions = store->metrics().evictions;
+  EXPECT_EQ(put(*store, numbered(1'000'000), large), "ok");
+  paused_.observe({});
+  EXPECT_LE(most, 67 * mib);
+  EXPECT_EQ(store->metrics().evictions, evictions);
+  EXPECT_EQ(content(store->get(numbered(1'000'000))), large);
+}
+
 class PackCount : public PackStoreFixture {
  protected:
   void say(std::uint64_t entries) {
@@ -371,11 +392,11 @@ TEST(PackCrowdedDisk, FreeSpaceThatAnIdleReaderKeepsCostsFewEntries) {
 }
 
 // Each has a file of its own.
-std::string fill_with_large_ones(const std::string& path) {
+std::string fill_with_large_ones(const std::string& path, std::size_t size, std::uint32_t puts) {
   CrowdedDisk disk(path, {});
-  for (std::uint32_t i = 0; i < 300; ++i) {
+  for (std::uint32_t i = 0; i < puts; ++i) {
     const std::size_t before = disk.evicted();
-    if (!disk.put(i, 300'000)) return "put " + std::to_string(i);
+    if (!disk.put(i, size)) return "put " + std::to_string(i);
     const std::size_t evicted = disk.evicted() - before;
     if (evicted > 12) return std::to_string(evicted) + " left for one put";
   }
@@ -383,7 +404,10 @@ std::string fill_with_large_ones(const std::string& path) {
 }
 
 TEST(PackCrowdedDisk, LargeOnesLeaveOneAfterAnother) {
-  EXPECT_EQ(on_small_disk(64 * mib, fill_with_large_ones), "");
+  const auto fill_small = [](const auto& path) { return fill_with_large_ones(path, 300'000, 300); };
+  EXPECT_EQ(on_small_disk(64 * mib, fill_small), "");
+  const auto fill_big = [](const auto& path) { return fill_with_large_ones(path, 9'000'000, 30); };
+  EXPECT_EQ(on_small_disk(64 * mib, fill_big), "");
 }
 
 }  // namespace

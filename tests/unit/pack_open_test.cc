@@ -190,6 +190,35 @@ TEST_F(ReadOnly, BesideAWriter) {
   EXPECT_EQ(text_of(*reader, numbered(10)), "newer");
 }
 
+// It has made an index of its own; the next writer makes one for all.
+TEST_F(ReadOnly, AfterAnUncleanEndItSeesWhatIsPutLater) {
+  for (const auto& lose : {+[](PackDirectory&) {}, +[](PackDirectory& d) { d.forget_index(); },
+                           +[](PackDirectory& d) { d.forget_state(); }}) {
+    put_and_die(9);
+    lose(directory_);
+    PackStoreOptions reading = directory_.options;
+    reading.access = Access::read_only;
+    const auto reader = open_pack_store(reading).value();
+    EXPECT_EQ(text_of(*reader, numbered(9)), "x");
+    const auto writer = directory_.open();
+    ASSERT_TRUE(writer->put(numbered(10), bytes_of("newer")));
+    EXPECT_EQ(text_of(*reader, numbered(10)), "newer");
+    EXPECT_EQ(writer->remove(numbered(9)), true);
+    EXPECT_EQ(text_of(*reader, numbered(9)), "absent");
+    EXPECT_EQ(writer->remove(numbered(10)), true);
+  }
+}
+
+TEST_F(ReadOnly, OfAStoreWithoutSegmentsItSeesWhatIsPutLater) {
+  fs::remove_all(directory_.root() / "segments");
+  PackStoreOptions reading = directory_.options;
+  reading.access = Access::read_only;
+  const auto reader = open_pack_store(reading).value();
+  EXPECT_EQ(text_of(*reader, numbered(1)), "absent");
+  ASSERT_TRUE(directory_.open()->put(numbered(1), bytes_of("newer")));
+  EXPECT_EQ(text_of(*reader, numbered(1)), "newer");
+}
+
 TEST_F(ReadOnly, OfDamagedEntries) {
   flip_bit(directory_.segment(0), 8 * (records_of(directory_.segment(0))[1].offset + 200));
   expected_[1] = "error: corrupt";

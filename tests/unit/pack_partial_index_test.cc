@@ -68,6 +68,19 @@ class PackPartialIndex : public PackStoreFixture {
   }
 };
 
+TEST_F(PackPartialIndex, ClearSaysThatItCannotSeeAll) {
+  const auto other = open();
+  fill(*other);
+  fail_a_rebuild();
+  const auto cleared = other->clear();
+  ASSERT_FALSE(cleared);
+  EXPECT_NE(cleared.error().message.find("open the store once more"), std::string::npos);
+  EXPECT_TRUE(open()->clear());
+  EXPECT_EQ(count_there(*other), 0u);
+  EXPECT_TRUE(other->flush());
+  EXPECT_EQ(count_there(*open()), 0u);
+}
+
 TEST_F(PackPartialIndex, NothingLeavesForBeingMissingThere) {
   const auto other = open();
   fill(*other);

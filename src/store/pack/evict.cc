@@ -42,12 +42,15 @@ void PackStoreImpl::tell(const Evictor::Caller& evicted) {
 Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes,
                                     ReadEpochs::Guard& guard) {
   if (shelf.writers().is_behind()) LARDER_CHECK_OK(sync_shelf(state(), shelf));
-  if (!shelf.evictor().is_due(put_bytes)) return {};
+  if (shelf.evictor().is_due(put_bytes)) evict_for(shelf, put_bytes, guard);
+  return {};
+}
+
+void PackStoreImpl::evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard) {
   Evictor::Caller evicting = caller(shelf, guard);
   const auto kept = guarded([&] { return shelf.evictor().keep_budget(put_bytes, evicting); });
   tell(evicting);
   if (!kept) log(LogLevel::warning, options_.directory + ": eviction: " + kept.error().message);
-  return {};
 }
 
 bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard) {

@@ -52,8 +52,10 @@ SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_dis
                                  std::shared_ptr<Segment> segment)
     : parts_(parts), on_disk_(on_disk), rules_(std::move(rules)), segment_(std::move(segment)) {}
 
-// The kernel drops the lock with the file, should it come to that.
+// Given up, its copies stay: what they are copies of must not leave as if it were the only one. The
+// kernel drops the lock with the file, should it come to that.
 SegmentEviction::~SegmentEviction() {
+  if (carried_bytes_ > 0 && phase_ != Phase::gone) parts_.shelf.note_forgotten();
   best_effort([this] { (void)segment_->file()->unlock(owner_lock_at, 1); });
 }
 
@@ -228,7 +230,8 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
 // Whether an older record of its fingerprint could come back when this one is gone.
 Result<bool> SegmentEviction::may_uncover(const Item& item) const {
   if (item.entry.removed) return true;
-  if (!item.entry.supersedes || item.fate == Fate::carry) return false;
+  const bool has_older = item.entry.supersedes || parts_.shelf.has_forgotten();
+  if (!has_older || item.fate == Fate::carry) return false;
   if (item.fate == Fate::drop) return true;
   LARDER_TRY(const auto place, find_place(parts_.shelf, item.entry.slot_tag));
   return !place;
@@ -276,10 +279,12 @@ Result<void> SegmentEviction::leave_tombstone(const Item& item) {
 // A put may be under way with a sequence below that of a tombstone: it looks at the epoch when it
 // is published, and writes again. See remove.cc.
 Result<void> SegmentEviction::leave_tombstones() {
-  const auto supersedes = [](const Item& item) {
-    return item.entry.supersedes && !item.entry.removed && item.fate != Fate::carry;
+  const bool may_be_copied = parts_.shelf.has_forgotten();
+  const auto has_older = [may_be_copied](const Item& item) {
+    const bool is_alone = !item.entry.supersedes && !may_be_copied;
+    return !is_alone && !item.entry.removed && item.fate != Fate::carry;
   };
-  if (std::ranges::any_of(items_, supersedes)) {
+  if (std::ranges::any_of(items_, has_older)) {
     parts_.shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   }
   OlderRecords::Sequences newest;

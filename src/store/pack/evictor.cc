@@ -50,6 +50,7 @@ Evictor::Evictor(const Parts& parts)
       account_step_(account_step_of(parts.budget)),
       carriers_(parts.carriers),
       older_(parts.shelf, carriers_),
+      reserved_(std::make_shared<std::atomic<std::uint64_t>>(0)),
       sweep_({.shelf = parts.shelf, .file_system = parts.file_system, .carriers = carriers_}) {}
 
 SegmentEviction::Parts Evictor::parts_for_segment() {
@@ -66,6 +67,11 @@ bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
   const bool is_miscounted = parts_.budget.max_entries && entries_are_unknown();
   return is_busy_.load(std::memory_order_relaxed) || unaccounted >= account_step_ ||
          is_miscounted || entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
+}
+
+std::optional<Evictor::Reserved> Evictor::reserve(std::uint64_t bytes) {
+  if (!parts_.budget.max_bytes) return std::nullopt;
+  return Reserved(reserved_, bytes);
 }
 
 // Once in a sixteenth of the greatest age, not at every put.
@@ -122,7 +128,7 @@ std::uint64_t Evictor::used_bytes() const noexcept {
 }
 
 std::uint64_t Evictor::bytes_over() const {
-  const std::uint64_t used = used_bytes();
+  const std::uint64_t used = used_bytes() + reserved_->load(std::memory_order_relaxed);
   const std::uint64_t limit = parts_.budget.max_bytes.value_or(used);
   return used - std::min(used, limit);
 }

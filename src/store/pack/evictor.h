@@ -24,6 +24,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "store/pack/evict_alone.h"
@@ -58,6 +59,34 @@ class Evictor {
     std::vector<Gone> gone = {};
     std::vector<Error> refused = {};  // why segments stay that should have left
   };
+
+  // Counts as used while it lives.
+  class Reserved {
+   public:
+    Reserved() = default;
+    Reserved(std::shared_ptr<std::atomic<std::uint64_t>> sum, std::uint64_t bytes)
+        : sum_(std::move(sum)), bytes_(bytes) {
+      *sum_ += bytes_;
+    }
+    Reserved(Reserved&& other) noexcept
+        : sum_(std::exchange(other.sum_, nullptr)), bytes_(other.bytes_) {}
+    Reserved& operator=(Reserved&& other) noexcept {
+      std::swap(sum_, other.sum_);
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~Reserved() {
+      if (sum_) *sum_ -= bytes_;
+    }
+
+   private:
+    std::shared_ptr<std::atomic<std::uint64_t>> sum_;
+    std::uint64_t bytes_ = 0;
+  };
+
+  // For something large, before it is written: then what has to leave for it, leaves first. See
+  // keep_budget. nullopt without a budget of bytes.
+  std::optional<Reserved> reserve(std::uint64_t bytes);
 
   // Counts a put; whether there is something to do after it. A few nanoseconds.
   bool is_due(std::uint64_t put_bytes) noexcept;
@@ -170,6 +199,7 @@ class Evictor {
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
   void trim_all();
+  void number_anew();
 
   // evictor_maintain.cc
   Result<void> keep_up(Caller& caller);
@@ -187,6 +217,7 @@ class Evictor {
   OlderRecords older_;
 
   std::atomic<std::uint64_t> unaccounted_ = 0;
+  const std::shared_ptr<std::atomic<std::uint64_t>> reserved_;  // outlives this where puts go on
   std::atomic<bool> is_busy_ = true;  // at first, to look once
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
   std::atomic<bool> is_age_due_ = false;

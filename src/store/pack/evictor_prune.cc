@@ -180,7 +180,8 @@ Result<void> Evictor::clear_segments(Caller& caller) {
 
 Result<PruneReport> Evictor::clear(Caller& caller) {
   const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), prune_wait));
+  // What a partial index lacks would be back when the next one is made.
+  LARDER_TRY(const auto held, wait_for_turn(prune_wait));
   current_.reset();
   refused_.clear();
   const std::size_t gone_before = caller.gone.size();
@@ -189,7 +190,23 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   LARDER_CHECK_OK(withdraw_left(all, caller));
   // Those of what is put meanwhile stay.
   sweep_unused_large(caller);
-  return finish_report(gone_before, caller);
+  LARDER_TRY(const PruneReport report, finish_report(gone_before, caller));
+  number_anew();
+  return report;
+}
+
+// Where nothing is left and numbers run short. Whoever has an old segment open finds that it is
+// gone before he looks anything up in a new one of that number.
+void Evictor::number_anew() {
+  auto next = parts_.shelf.state().word(StateWord::next_segment);
+  std::uint64_t seen = next.load();
+  if (seen < format::max_segment_number / 2) return;
+  bool is_empty = true;
+  const auto listed = parts_.shelf.segments_directory().list([&](std::string_view name) {
+    is_empty = is_empty && !format::parse_segment_name(name);
+    return is_empty;
+  });
+  if (listed && is_empty) next.compare_exchange_strong(seen, 0);
 }
 
 }  // namespace larder::pack_store

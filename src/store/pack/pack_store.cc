@@ -63,6 +63,7 @@ PackStoreImpl::~PackStoreImpl() {
 Result<void> PackStoreImpl::open() {
   return guarded([&]() -> Result<void> {
     LARDER_CHECK_OK(check_before_making(file_system_, options_.directory));
+    const auto guard = state().epochs.enter();
     const bool makes_it =
         options_.access == Access::read_write && options_.create == Create::at_open;
     LARDER_TRY(Shelf* const shelf, makes_it ? shelf_for_writing() : shelf_for_reading());
@@ -95,9 +96,13 @@ Result<Shelf*> PackStoreImpl::take_shelf(ProcessState& process, StoreDirectory::
   return process.owned_shelf.get();
 }
 
+// With a guard of the epochs held.
 Result<Shelf*> PackStoreImpl::shelf_for_reading() {
   ProcessState& process = state();
-  if (Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst)) return shelf;
+  if (Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst)) {
+    if (!shelf->is_outdated()) return shelf;
+    leave_shelf(*shelf);
+  }
   const std::lock_guard lock(process.shelf_mutex);
   if (process.owned_shelf) return process.owned_shelf.get();
   LARDER_TRY(auto root, process.directory.reader_root());
@@ -164,7 +169,10 @@ Result<Metrics> PackStoreImpl::statistics() {
   return guarded([&]() -> Result<Metrics> {
     LARDER_TRY(const format::Statistics kept, store_directory::read_statistics(statistics_place()));
     Metrics sum = kept.counters;
-    LARDER_CHECK_OK(shelf_for_reading());
+    {
+      const auto guard = state().epochs.enter();
+      LARDER_CHECK_OK(shelf_for_reading());
+    }
     const Metrics now = metrics();
     sum.bytes = now.bytes;
     sum.entries = now.entries;

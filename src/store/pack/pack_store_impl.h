@@ -153,7 +153,8 @@ class PackStoreImpl final : public PackStore {
   Result<void> write_until_published(Writing& writing);
   void count_put(const Writing& writing);
   Result<Done> put_large_once(Shelf& shelf, Writing& writing);
-  Result<Done> put_once(Shelf& shelf, Writing& writing);
+  void make_way(Shelf& shelf, Writing& writing, ReadEpochs::Guard& guard);
+  Result<Done> put_once(Shelf& shelf, Writing& writing, ReadEpochs::Guard& guard);
   Result<Done> examine(Shelf& shelf, Writing& writing);
   Result<bool> holds_same(Shelf& shelf, Writing& writing, Found& found);
   static Result<bool> may_rely_on(Shelf& shelf, const Fingerprint& fingerprint, const Found& found);
@@ -232,6 +233,7 @@ class PackStoreImpl final : public PackStore {
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
+  void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);
 

@@ -117,7 +117,7 @@ Result<Candidate> PackStoreImpl::read_artifact(Shelf& shelf, const EntryName& na
 // that what others have unlinked is closed here too.
 bool PackStoreImpl::is_not_in_index(const ProcessState& process, const Fingerprint& fingerprint) {
   Shelf* const shelf = process.shelf.load(std::memory_order_seq_cst);
-  if (shelf == nullptr) return false;
+  if (shelf == nullptr || shelf->is_outdated()) return false;
   shelf->drop_gone_segments();
   const IndexTable* const table = shelf->index().table_at_hand();
   return table != nullptr && std::ranges::none_of(shelf->keys(), [&](const DerivedKey& key) {
@@ -208,7 +208,7 @@ Result<Candidate> PackStoreImpl::read_into(Shelf& shelf, const EntryName& name, 
   std::array<std::byte, format::pack_unit_bytes> end;
   const std::uint64_t behind_header = found.location.hit_bytes() - record_header_bytes;
   const std::size_t certain = behind_header <= end.size() ? 0 : behind_header - end.size();
-  // What may turn out to be too small stays untouched.
+  // Compressed, it may still turn out to be too small.
   const std::size_t direct = behind_header <= into.size() ? certain : 0;
   const std::array<std::span<std::byte>, 3> pieces{header, into.first(direct), end};
   LARDER_TRY(const std::size_t count,

@@ -34,6 +34,7 @@ struct Entry {
   std::uint64_t sequence = 0;
   std::uint64_t word = 0;
   bool removed = false;
+  bool supersedes = false;
 };
 
 bool is_none(const Error& error) noexcept {
@@ -173,7 +174,8 @@ class Rebuild {
     found_.push_back({.slot_tag = entry.slot_tag,
                       .sequence = entry.sequence,
                       .word = location.word(),
-                      .removed = entry.removed});
+                      .removed = entry.removed,
+                      .supersedes = entry.supersedes});
   }
 
   // One for each tag, in their order: the inserts then go through the table from front to back.
@@ -190,8 +192,18 @@ class Rebuild {
              std::tie(b.slot_tag, a.sequence, a.removed, a.word);
     });
     drop_forged_removals();
+    note_copies();
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
+  }
+
+  // Of who was killed while he evicted: the newest record does not say that there is an older one.
+  void note_copies() {
+    const auto hides = [](const Entry& newest, const Entry& other) {
+      return newest.slot_tag == other.slot_tag && !newest.removed && !newest.supersedes &&
+             !other.removed;
+    };
+    if (std::ranges::adjacent_find(found_, hides) != found_.end()) result_.has_copies = true;
   }
 
   // Those that would count: the newest of an entry that has something older.

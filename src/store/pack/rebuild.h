@@ -32,6 +32,7 @@ struct Rebuilt {
   // Whose records no trailer proves to be on the disk.
   std::vector<format::SegmentName> unproven = {};
   bool is_complete = true;  // false: some part of the disk could not be read
+  bool has_copies = false;  // of records that do not say that there is an older one
 };
 
 enum class IndexPlace {

@@ -27,10 +27,6 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 
-// On `state`.
-constexpr std::uint64_t presence_at = 1ull << 41;
-constexpr std::uint64_t door_at = presence_at + 1;
-
 constexpr auto door_wait = std::chrono::seconds(10);  // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
 
@@ -347,39 +343,13 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   // A session that never ends: the next who is alone reads the segments again.
   if (alone) state_->word(StateWord::open_sessions).store(0);
   if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
-  if (alone) state_->word(StateWord::forgotten).store(rebuilt.is_complete ? 0 : 1);
+  if (alone) state_->word(StateWord::forgotten).store(0);
+  if (!rebuilt.is_complete || rebuilt.has_copies) note_forgotten();
   if (!alone) return;
   for (std::size_t i = 0; i < format::state_hints; ++i) {
     const std::uint64_t number = rebuilt.next_segment - 1 - i;
     state_->hint(i).store(number < rebuilt.next_segment ? number + 1 : 0);
   }
-}
-
-// Writes nothing: where the shared index is not to be had, or may be stale and nobody is here to
-// keep it, this process makes one in its own memory.
-Result<void> Shelf::enter_read_only() {
-  if (!segments_directory_) return index_->start_private(0);
-  LARDER_TRY(const bool is_shared, share_index());
-  if (is_shared) return {};
-  LARDER_CHECK_OK(rebuild_index(IndexPlace::in_private_memory));
-  return {};
-}
-
-// Holds presence only when the index is what the segments say: others take it for that.
-Result<bool> Shelf::share_index() {
-  if (state_->file() == nullptr) return false;
-  LARDER_TRY(const std::string type, root().file_system_type());
-  // A mapping of a lower layer stays behind when the file is copied up.
-  if (type == "overlay") return false;
-  LARDER_TRY(const bool at_door, pass_door(LockMode::shared));
-  if (!at_door) return false;
-  LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
-  bool is_shared = (others || state_->is_clean()) && index_->open_current();
-  if (is_shared) {
-    LARDER_TRY(is_shared, state_->file()->try_lock(LockMode::shared, presence_at, 1));
-  }
-  LARDER_CHECK_OK(state_->file()->unlock(door_at, 1));
-  return is_shared;
 }
 
 Result<void> Shelf::prepare_to_change() {

@@ -74,6 +74,10 @@ class Shelf {
     if (!has_forgotten()) state_->word(format::StateWord::forgotten).store(1);
   }
 
+  // Whether this has made an index of its own, and now there may be a shared one: the store is to be
+  // opened anew. Only of one that was opened read-only.
+  bool is_outdated() { return has_own_index_ && may_share_index(); }
+
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
 
@@ -117,6 +121,10 @@ class Shelf {
   store_directory::LockFile& locks() noexcept { return *parts_.locks; }
 
  private:
+  // Locks on `state`.
+  static constexpr std::uint64_t presence_at = 1ull << 41;
+  static constexpr std::uint64_t door_at = presence_at + 1;
+
   explicit Shelf(const Parts& parts);
 
   Result<void> open_directories();
@@ -134,6 +142,7 @@ class Shelf {
   Result<bool> pass_door(LockMode mode);
   Result<bool> come_in();
   Result<bool> share_index();
+  bool may_share_index();
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);
@@ -162,6 +171,8 @@ class Shelf {
   std::vector<format::SegmentName> unproven_;
   std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
+  bool has_own_index_ = false;
+  std::uint64_t own_since_generation_ = 0;
   std::mutex change_mutex_;
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
   std::atomic<std::uint64_t> gone_seen_ = 0;

@@ -1,6 +1,7 @@
 // put. The order of every step is told in pack_store_impl.h.
 #include <algorithm>
 #include <chrono>
+#include <utility>
 #include <vector>
 
 #include "base/guarded.h"
@@ -37,6 +38,10 @@ struct PackStoreImpl::Writing {
   std::uint64_t removal_epoch = 0;  // when that was seen
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
   bool must_write = false;    // the same bytes, but under a sequence that came too early
+
+  bool has_made_room = false;  // on a full disk, once
+  bool has_made_way = false;   // within the budget, before something large is written
+  std::optional<Evictor::Reserved> reserved = {};
 
   bool is_large() const noexcept { return record.kind == format::RecordKind::large; }
   std::uint64_t disk_bytes() const noexcept {
@@ -165,11 +170,23 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing&
   return append_and_publish(shelf, writing);
 }
 
-Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing) {
+// A large one may be as large as the budget: what leaves for it, leaves before it is written.
+void PackStoreImpl::make_way(Shelf& shelf, Writing& writing, ReadEpochs::Guard& guard) {
+  writing.has_made_way = true;
+  writing.reserved = shelf.evictor().reserve(writing.disk_bytes());
+  if (writing.reserved) evict_for(shelf, writing.disk_bytes(), guard);
+}
+
+Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writing,
+                                                    ReadEpochs::Guard& guard) {
   LARDER_TRY(const Done there, examine(shelf, writing));
   if (there == Done::yes) return writing.is_large() ? rely_on_large(shelf, writing) : there;
   LARDER_CHECK_OK(shelf.prepare_to_change());
   if (!writing.is_large()) return append_and_publish(shelf, writing);
+  if (!writing.has_made_way) {
+    make_way(shelf, writing, guard);
+    return Done::no;  // what was examined may have left
+  }
   auto done = put_large_once(shelf, writing);
   if (!done) drop_large(shelf, writing.record);
   return done;
@@ -192,8 +209,9 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
     shelf->drop_gone_segments();
-    auto done = put_once(*shelf, writing);
-    if (!done && done.error().code == Errc::no_space && attempt == 0 &&
+    auto done = put_once(*shelf, writing, guard);
+    const bool is_full = !done && done.error().code == Errc::no_space;
+    if (is_full && !std::exchange(writing.has_made_room, true) &&
         make_room(*shelf, writing.disk_bytes(), guard)) {
       continue;
     }
@@ -204,6 +222,7 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     LARDER_CHECK_OK(retire_older_keys(*shelf, writing.record.fingerprint));
     count_put(writing);
     if (writing.is_unchanged) return {};
+    writing.reserved.reset();
     return keep_up(*shelf, writing.disk_bytes(), guard);
   }
   return std::unexpected(contended(writing.record.fingerprint));

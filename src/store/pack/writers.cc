@@ -135,7 +135,11 @@ Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
       leave_hint(header.identity.number);
       return std::shared_ptr<SegmentWriter>(*std::move(made));
     }
-    if (made.error().code != Errc::exists) return std::unexpected(std::move(made).error());
+    if (made.error().code == Errc::exists) continue;
+    // On a full disk each put would use up a number.
+    std::uint64_t next = number + 1;
+    parts_.state.word(StateWord::next_segment).compare_exchange_strong(next, number);
+    return std::unexpected(std::move(made).error());
   }
   return std::unexpected(
       Error{.code = Errc::no_space, .message = "no segment number is left; clear the store"});

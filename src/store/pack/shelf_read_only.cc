@@ -1,0 +1,49 @@
+// A store that is opened read-only: the shared index where somebody keeps it, else one of its own.
+#include "base/try.h"
+#include "store/pack/names.h"
+#include "store/pack/rebuild.h"
+#include "store/pack/shelf.h"
+
+namespace larder::pack_store {
+
+// Writes nothing: where the shared index is not to be had, or may be stale and nobody is here to
+// keep it, this process makes one in its own memory.
+Result<void> Shelf::enter_read_only() {
+  if (!segments_directory_) {
+    has_own_index_ = true;
+    return index_->start_private(0);
+  }
+  LARDER_TRY(const bool is_shared, share_index());
+  if (is_shared) return {};
+  has_own_index_ = true;
+  own_since_generation_ = state_->generation();
+  LARDER_CHECK_OK(rebuild_index(IndexPlace::in_private_memory));
+  return {};
+}
+
+// Whoever comes to write makes a new index, as he finds no better one than this process did.
+bool Shelf::may_share_index() {
+  if (segments_directory_ && state_->file() != nullptr) {
+    return state_->generation() != own_since_generation_;
+  }
+  return root().info_at(segments_name) && root().info_at(state_name);
+}
+
+// Holds presence only when the index is what the segments say: others take it for that.
+Result<bool> Shelf::share_index() {
+  if (state_->file() == nullptr) return false;
+  LARDER_TRY(const std::string type, root().file_system_type());
+  // A mapping of a lower layer stays behind when the file is copied up.
+  if (type == "overlay") return false;
+  LARDER_TRY(const bool at_door, pass_door(LockMode::shared));
+  if (!at_door) return false;
+  LARDER_TRY(const bool others, state_->file()->is_locked(presence_at, 1));
+  bool is_shared = (others || state_->is_clean()) && index_->open_current();
+  if (is_shared) {
+    LARDER_TRY(is_shared, state_->file()->try_lock(LockMode::shared, presence_at, 1));
+  }
+  LARDER_CHECK_OK(state_->file()->unlock(door_at, 1));
+  return is_shared;
+}
+
+}  // namespace larder::pack_store
