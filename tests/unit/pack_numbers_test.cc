@@ -14,8 +14,8 @@ class PackNumbers : public PackStoreFixture {
  protected:
   void give_out_until(std::uint64_t number) const {
     const int file = ::open((root() / "state").c_str(), O_RDWR | O_CLOEXEC);
-    const auto at = format::state_words_at +
-                    8 * static_cast<std::size_t>(format::StateWord::next_segment);
+    const auto at =
+        format::state_words_at + 8 * static_cast<std::size_t>(format::StateWord::next_segment);
     ASSERT_EQ(::pwrite(file, &number, sizeof(number), static_cast<off_t>(at)), 8);
     ::close(file);
   }

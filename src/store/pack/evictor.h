@@ -218,7 +218,7 @@ class Evictor {
 
   std::atomic<std::uint64_t> unaccounted_ = 0;
   const std::shared_ptr<std::atomic<std::uint64_t>> reserved_;  // outlives this where puts go on
-  std::atomic<bool> is_busy_ = true;  // at first, to look once
+  std::atomic<bool> is_busy_ = true;                            // at first, to look once
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
   std::atomic<bool> is_age_due_ = false;
 

@@ -74,8 +74,8 @@ class Shelf {
     if (!has_forgotten()) state_->word(format::StateWord::forgotten).store(1);
   }
 
-  // Whether this has made an index of its own, and now there may be a shared one: the store is to be
-  // opened anew. Only of one that was opened read-only.
+  // Whether this has made an index of its own, and now there may be a shared one: the store is to
+  // be opened anew. Only of one that was opened read-only.
   bool is_outdated() { return has_own_index_ && may_share_index(); }
 
   // Closes what is open of segments that others have unlinked, when there are any.
