@@ -38,6 +38,10 @@ bool is_for_lanes(std::size_t bytes) noexcept {
 }
 #endif
 
+// BLAKE3 1.3.1 keeps what the processor can do in a plain variable, and asks at its first call: two
+// threads' first calls would race. So that one is made here, before there are threads.
+[[maybe_unused]] const Digest of_nothing = Hasher().finish();
+
 }  // namespace
 
 Hasher::Hasher() noexcept {

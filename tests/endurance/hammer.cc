@@ -373,6 +373,7 @@ std::size_t threads() { return count_files("/proc/self/task"); }
 
 void hammer_in_this_process(Ledger& ledger, const Yard& yard, std::uint64_t operations,
                             std::uint64_t seed) {
+  std::jthread([] {}).join();  // ThreadSanitizer starts one of its own with the first
   const std::size_t descriptors_before = descriptors();
   const std::size_t threads_before = threads();
   for (int opening = 0; opening < openings; ++opening) {
