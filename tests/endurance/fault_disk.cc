@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 
 PackStoreOptions pack_options(const FileStoreOptions& options) {
   return {.directory = options.directory,
+          .keys = options.keys,
           .access = options.access,
           .create = options.create,
           .budget = options.budget,

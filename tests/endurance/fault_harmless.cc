@@ -37,6 +37,8 @@ const std::vector<Harmless> of_files = {
     {Op::file_info, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
     {Op::read_at, 0, "FlushAfterReplace", "", "what cannot be read is replaced"},
     {Op::info_at, 0, "Remove", "", "a first look; the one under the lock decides"},
+    {Op::info_at, 0, "PutRotated", "", "a first look; the one under the lock decides"},
+    {Op::open_file, EACCES, "PutRotated", ".art", "what may not be read is nobody's"},
     {Op::open_file, EACCES, "Remove", ".art", "what may not be read is nobody's, and is removed"},
 
     // The bytes in use are a few KiB low until the next scan.
@@ -61,6 +63,8 @@ const std::vector<Harmless> of_packs = {
      "the first call that needs it opens it again"},
     {Op::open_subdirectory, 0, "PutEvicts", "/large",
      "the next measure of the disk opens it again"},
+    {Op::open_subdirectory, 0, "PutRotated", "/large",
+     "the first call that needs it opens it again"},
     {Op::open_subdirectory, 0, "Sweep", "/large", "the first call that needs it opens it again"},
     {Op::open_subdirectory, 0, "Close", "/large", "the first call that needs it opens it again"},
 
@@ -95,6 +99,7 @@ const std::vector<Harmless> of_packs = {
     {Op::create_file, ENOSPC, "Put", "/segments/", "the put makes room and tries once more"},
     {Op::reserve, ENOSPC, "", "/segments/", "the put makes room and tries once more"},
     {Op::write_at, ENOSPC, "Open", "/segments/", "the put makes room and tries once more"},
+    {Op::write_at, ENOSPC, "PutBeside", "/segments/", "the put makes room and tries once more"},
     {Op::info_at, 0, "", "/store/", "its size is counted with the store's"},
 
     {Op::try_lock, 0, "Close", "/state", "then the next open makes the index anew"},
@@ -137,6 +142,37 @@ const std::vector<Harmless> of_packs = {
     {Op::read_at, 0, "EvictByPrune", "/segments/", "what is not planned for stays"},
     {Op::file_info, 0, "EvictByPrune", "/state", "it is asked again before a segment goes"},
     {Op::directory_info, 0, "EvictByPrune", "/segments", "it is asked again before a segment goes"},
+
+    // Entries of two keys, which leave one by one out of segments that stay.
+    {Op::open_file, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},
+    {Op::file_info, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},
+    {Op::is_locked, 0, "PruneBeside", "/segments/", "what somebody may be writing stays"},
+    {Op::sync_directory, 0, "PruneBeside", "/segments", "the flush that follows syncs it again"},
+    {Op::open_file, 0, "PruneBeside", "/large/", "its file is unused space"},
+    {Op::open_subdirectory, 0, "PruneBeside", "/large/", "its file is unused space"},
+    {Op::read_at, 0, "PruneBeside", "/large/", "its file is unused space"},
+    {Op::remove_file, 0, "PruneBeside", "/large/", "its file is unused space"},
+    {Op::sync_directory, 0, "PruneBeside", "/large/", "its file is unused space"},
+    {Op::file_info, 0, "PruneBeside", "/.larder-lock", "its file is unused space"},
+    {Op::try_lock, 0, "PruneBeside", "/.larder-lock", "its file is unused space"},
+
+    // It says itself that what cannot be written anew now stays, and the next call tries again.
+    {Op::create_file, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::random_name, 0, "Maintain", "", "what cannot be written anew stays"},
+    {Op::open_file, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::file_info, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::file_info, 0, "Maintain", "/state", "what cannot be written anew stays"},
+    {Op::directory_info, 0, "Maintain", "/segments", "what cannot be written anew stays"},
+    {Op::read_at, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::reserve, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::write_at, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::try_lock, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::sync_data, 0, "Maintain", "/segments/", "what cannot be written anew stays"},
+    {Op::sync_directory, 0, "Maintain", "/segments", "what cannot be written anew stays"},
+    {Op::remove_file, 0, "Maintain", "/segments/", "what cannot be removed stays"},
+    {Op::open_subdirectory, 0, "Maintain", "/large", "files that nothing leads to are swept later"},
+    {Op::file_info, 0, "Maintain", "/.larder-lock", "files that nothing leads to are swept later"},
+    {Op::try_lock, 0, "Maintain", "/.larder-lock", "files that nothing leads to are swept later"},
 
     {Op::directory_info, 0, "PutOwnFile", "/large/", "its size is counted with the store's"},
     {Op::file_info, 0, "RemoveOwnFile", "/.larder-lock", "its file is unused space"},

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "tests/unit/keyed_fixture.h"
+
 namespace larder {
 namespace {
 
@@ -176,6 +178,18 @@ void killed(FaultWorld& world) {
   world.close_as_killed();
 }
 
+// What is dead in a segment is more than what lives in it.
+void replaced_and_removed(FaultWorld& world) {
+  world.options.budget = small_segments;
+  three_durable(world);
+  world.put(1, quarter_segment);
+  world.put(1, "another");
+  world.remove(3);
+  world.flush();
+  world.close();
+  world.open();
+}
+
 const std::vector<Workload> pack = {
     {"OpenUnclean", killed,
      [](FaultWorld& world) {
@@ -313,6 +327,12 @@ const std::vector<Workload> pack = {
        world.get(4);
        world.put(5, "five");
      }},
+    {"Maintain", replaced_and_removed,
+     [](FaultWorld& world) {
+       world.maintain();
+       world.flush();
+       world.get(2);
+     }},
     {"Close",
      [](FaultWorld& world) {
        three_durable(world);
@@ -333,6 +353,109 @@ const std::vector<Workload> pack = {
      }},
 };
 
+void with_a_key(FaultWorld& world) { world.options.keys = keys_of({1}); }
+
+void three_beside_stranger(FaultWorld& world) {
+  with_a_key(world);
+  three_durable(world);
+  world.put_by_stranger(4, "a stranger's");
+}
+
+// The key that these are written with is the older one afterwards.
+void three_of_older_key(FaultWorld& world) {
+  with_a_key(world);
+  three_on_disk(world);
+  world.options.keys = keys_of({3, 1});
+  world.open();
+}
+
+const std::vector<Workload> keyed = {
+    {"PutBesideStranger", three_beside_stranger,
+     [](FaultWorld& world) {
+       world.put(1, "another");
+       world.put(4, "ours");
+       world.flush();
+       world.get(4);
+     }},
+    {"GetBesideStranger", three_beside_stranger,
+     [](FaultWorld& world) {
+       world.get(1);
+       world.get(4);
+       world.look_around(4);
+     }},
+    {"RemoveBesideStranger", three_beside_stranger,
+     [](FaultWorld& world) {
+       world.remove(1);
+       world.remove(4);
+       world.get(4);
+     }},
+    {"PutRotated", three_of_older_key,
+     [](FaultWorld& world) {
+       world.put(1, "payload 1");
+       world.put(2, "another");
+       world.remove(3);
+       world.flush();
+       world.get(1);
+     }},
+};
+
+// One fingerprint has small entries, another one large ones, of two keys.
+void twins(FaultWorld& world) {
+  with_a_key(world);
+  world.options.budget = small_segments;
+  three_durable(world);
+  world.put(4, own_file);
+  world.flush();
+  world.put_by_stranger(1, "a stranger's");
+  world.put_by_stranger(4, own_file + "a stranger's");
+}
+
+void full_budget_of_two_keys(FaultWorld& world) {
+  with_a_key(world);
+  world.put_by_stranger(1, quarter_segment);
+  full_budget(world);
+}
+
+const std::vector<Workload> keyed_pack = {
+    {"OpenUncleanOfTwoKeys",
+     [](FaultWorld& world) {
+       twins(world);
+       world.remove(2);
+       world.close_as_killed();
+     },
+     [](FaultWorld& world) {
+       world.open();
+       world.get(1);
+       world.get(2);
+     }},
+    {"PutOwnFileBesideStranger", twins,
+     [](FaultWorld& world) {
+       world.put(4, own_file + "2");
+       world.flush();
+       world.get(4);
+     }},
+    {"RemoveOwnFileBesideStranger", twins, [](FaultWorld& world) { world.remove(4); }},
+    {"PruneBesideStranger", twins,
+     [](FaultWorld& world) {
+       world.prune({.max_entries = 2});
+       world.flush();
+     }},
+    {"PutEvictsSegmentOfTwoKeys", full_budget_of_two_keys,
+     [](FaultWorld& world) {
+       for (int entry = 9; entry <= 11; ++entry) world.put(entry, quarter_segment);
+     }},
+    {"MaintainBesideStranger",
+     [](FaultWorld& world) {
+       with_a_key(world);
+       world.put_by_stranger(1, "a stranger's");
+       replaced_and_removed(world);
+     },
+     [](FaultWorld& world) {
+       world.maintain();
+       world.flush();
+     }},
+};
+
 std::vector<Workload> joined(std::vector<Workload> first, const std::vector<Workload>& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
@@ -342,7 +465,12 @@ std::vector<Workload> joined(std::vector<Workload> first, const std::vector<Work
 
 std::vector<Workload> workloads_of(StoreKind kind) {
   const std::vector<Workload> all = joined(common, evicting);
-  return kind == StoreKind::pack ? joined(all, pack) : all;
+  switch (kind) {
+    case StoreKind::vyre: return all;  // which has no room for a key
+    case StoreKind::larder: return joined(all, keyed);
+    case StoreKind::pack: break;
+  }
+  return joined(joined(joined(all, keyed), pack), keyed_pack);
 }
 
 std::vector<Case> every_case() {

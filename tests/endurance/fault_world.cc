@@ -6,6 +6,8 @@
 #include <array>
 #include <functional>
 
+#include "tests/unit/keyed_fixture.h"
+
 namespace larder {
 namespace {
 
@@ -28,6 +30,9 @@ std::string brief(std::string_view text) {
 }
 
 constexpr std::uint8_t shards = 3;  // so that entries share folders
+constexpr int first_of_stranger = 1000;
+
+Keys keys_of_stranger() { return keys_of({99}); }
 
 // Between the two: the store's. Nested the other way round: what the store calls back.
 class Between {
@@ -59,6 +64,9 @@ FaultWorld::FaultWorld(StoreKind kind) : kind_(kind) {
     for (auto& [number, entry] : entries_) {
       if (key(number) != eviction.fingerprint) continue;
       entry = {.may_hold = std::move(entry.may_hold), .evicted = true};
+    }
+    for (auto& [number, entry] : strangers_) {
+      if (key(number) == eviction.fingerprint) entry.may_be_gone = true;
     }
   };
   options.file_system = &faults;
@@ -105,6 +113,7 @@ void FaultWorld::put(int entry, std::string_view payload) {
   if (!store_) return;
   Entry& model = entries_[entry];
   model.evicted = false;
+  if (kind_ != StoreKind::pack && strangers_.contains(entry)) strangers_[entry].may_be_gone = true;
   const auto done =
       watched([&] { return store_->put(key(entry), bytes_of(payload), {.recipe = "recipe"}); });
   note("put", outcome(done));
@@ -207,6 +216,11 @@ void FaultWorld::remove(int entry) {
   model.standing.clear();
   model.unflushed.clear();
   if (removed) model.may_hold.clear();
+  // What nobody may read is anybody's to remove.
+  const bool has_one_file = kind_ != StoreKind::pack && strangers_.contains(entry);
+  if (!has_one_file || !removed || !*removed) return;
+  expect(!faults.injected().empty(), "a stranger's entry was removed");
+  strangers_[entry].may_be_gone = true;
 }
 
 void FaultWorld::flush() {
@@ -240,6 +254,13 @@ void FaultWorld::clear() {
   const auto report = watched([&] { return store_->clear(); });
   note("clear", outcome(report));
   if (report) note("evicted", std::to_string(report->evicted_entries));
+}
+
+void FaultWorld::maintain() {
+  const auto pack = std::dynamic_pointer_cast<PackStore>(store_);
+  if (!pack) return;
+  const auto report = watched([&] { return pack->maintain(); });
+  note("maintain", outcome(report));
 }
 
 void FaultWorld::lease(int entry) {
@@ -305,8 +326,17 @@ void FaultWorld::put_by_another(int entry, std::string_view payload) {
   entries_[entry] = {.may_hold = {text}, .standing = {text}};
 }
 
+void FaultWorld::put_by_stranger(int entry, std::string_view payload) {
+  const auto stranger = open_soundly(options.directory, keys_of_stranger());
+  if (!stranger) return;
+  expect(stranger->put(key(entry), bytes_of(payload)).has_value(), "a stranger's put failed");
+  expect(stranger->flush().has_value(), "a stranger's flush failed");
+  expect(stranger->get(key(entry)).has_value(), "a stranger's get failed");
+  strangers_[entry] = {.payload = brief(payload)};
+}
+
 Store& FaultWorld::another() {
-  if (!another_) another_ = open_soundly(options.directory);
+  if (!another_) another_ = open_soundly(options.directory, options.keys);
   return *another_;
 }
 
@@ -361,8 +391,9 @@ void FaultWorld::check_store_works(Store& store, int spare_entry) {
   expect(store.metrics().balanced(), "look-ups without an outcome");
 }
 
-std::shared_ptr<Store> FaultWorld::open_soundly(const fs::path& at) {
+std::shared_ptr<Store> FaultWorld::open_soundly(const fs::path& at, const Keys& keys) {
   FileStoreOptions sound = options;
+  sound.keys = keys;
   sound.directory = at.string();
   sound.file_system = nullptr;
   sound.budget = {};
@@ -373,6 +404,21 @@ std::shared_ptr<Store> FaultWorld::open_soundly(const fs::path& at) {
   if (spoilt == Spoilt::what_was_written && !opened) return nullptr;
   expect(opened.has_value(), "cannot be opened: " + (opened ? "" : opened.error().message));
   return opened.value_or(nullptr);
+}
+
+// As he finds it, when he comes again.
+void FaultWorld::check_strangers(const fs::path& at) {
+  if (strangers_.empty()) return;
+  const auto store = open_soundly(at, keys_of_stranger());
+  if (!store) return;
+  for (const auto& [number, entry] : strangers_) {
+    const auto found = store->get(key(number));
+    const bool is_there = found && *found;
+    const std::string name = "a stranger's entry " + std::to_string(number);
+    if (is_there) expect(brief((*found)->text()) == entry.payload, name + " has wrong bytes");
+    if (is_there || entry.may_be_gone || spoilt != Spoilt::nothing) continue;
+    expect(left_untold(first_of_stranger + number), name + " is lost");
+  }
 }
 
 void FaultWorld::check_all(Store& store, std::set<std::string> Entry::* must_be_there) {
@@ -394,7 +440,8 @@ void FaultWorld::check_after_a_kill() {
   copy_store(options.directory, killed);
   flush();
   some_unread_ = false;
-  if (const auto store = open_soundly(killed)) check_all(*store, &Entry::standing);
+  if (const auto store = open_soundly(killed, options.keys)) check_all(*store, &Entry::standing);
+  check_strangers(killed);
 }
 
 void FaultWorld::check_aftermath(AfterAKill after_a_kill) {
@@ -412,7 +459,8 @@ void FaultWorld::check_aftermath(AfterAKill after_a_kill) {
 void FaultWorld::check_with_a_sound_system() {
   constexpr int spare_of_new = 101;
   some_unread_ = false;
-  const auto store = open_soundly(options.directory);
+  check_strangers(options.directory);
+  const auto store = open_soundly(options.directory, options.keys);
   if (!store) return;
   check_all(*store, &Entry::durable);
   check_store_works(*store, spare_of_new);

@@ -3,7 +3,8 @@
 // Every call goes by a model that knows which bytes an entry may hold, and which entries a flush
 // has called durable. What breaks a promise is noted in violations(); what a caller could have
 // noticed (results, metrics, log lines) in record(), so that a fault which leaves no trace in it
-// was hidden from everybody.
+// was hidden from everybody. What a stranger with another key has put is none of this store's, and
+// must be there for him afterwards, but for what was evicted.
 #ifndef LARDER_TESTS_ENDURANCE_FAULT_WORLD_H_
 #define LARDER_TESTS_ENDURANCE_FAULT_WORLD_H_
 
@@ -60,6 +61,7 @@ class FaultWorld {
   void flush();
   void prune(const Budget& budget, DryRun dry_run = DryRun::no);
   void clear();
+  void maintain();  // of a pack store alone
   void lease(int entry);
   void keep_statistics();
   void look_around(int entry);  // inspect, visit, contains
@@ -71,6 +73,9 @@ class FaultWorld {
   void fill(int entries, std::string_view payload = {});     // of which nothing is remembered
   void put_by_another(int entry, std::string_view payload);  // by a store beside this one
   void fill_by_another(int entries);
+  // By a process with another key, which flushes, reads it once, and is gone. In a pack it stands
+  // beside what this store has under that name; in a file store nothing of it may stand there.
+  void put_by_stranger(int entry, std::string_view payload);
   void close_as_killed();  // leaves on disk what a kill would have left
 
   // What a caller could have noticed so far, metrics and log lines included.
@@ -94,6 +99,10 @@ class FaultWorld {
     bool mended = false;                  // or perhaps not: a put over it failed
     bool evicted = false;                 // since the last put began
   };
+  struct StrangersEntry {
+    std::string payload = {};
+    bool may_be_gone = false;  // evicted, or in the way of a put to a file store
+  };
 
   static Fingerprint key(int entry);
   std::filesystem::path path_of(int entry) const;
@@ -103,11 +112,12 @@ class FaultWorld {
   void expect(bool truth, const std::string& what);
   bool left_untold(int entry);
   void judge_get(int entry, const Result<std::optional<Artifact>>& found);
+  void check_strangers(const std::filesystem::path& at);
   void check_all(Store& store, std::set<std::string> Entry::* must_be_there);
   void check_store_works(Store& store, int spare_entry);
   void check_after_a_kill();
   void check_with_a_sound_system();
-  std::shared_ptr<Store> open_soundly(const std::filesystem::path& at);
+  std::shared_ptr<Store> open_soundly(const std::filesystem::path& at, const Keys& keys);
   void fill_store(Store& store, int entries, std::string_view payload);
   Store& another();
 
@@ -117,7 +127,8 @@ class FaultWorld {
   std::shared_ptr<Store> another_;
   std::map<int, Entry> entries_;
   std::map<int, std::set<std::string>> ever_;  // put under that name
-  bool some_unread_ = false;                   // by the store's own log
+  std::map<int, StrangersEntry> strangers_;
+  bool some_unread_ = false;  // by the store's own log
   std::multiset<std::string> evicted_;
   std::uint64_t evictions_told_ = 0;
   std::uint64_t evictions_counted_ = 0;

@@ -64,7 +64,7 @@ class Rebuild {
     const std::uint64_t removals = removal_epoch();
     LARDER_CHECK_OK(parts_.index.start_anew(0));
     LARDER_CHECK_OK(read_all());
-    keep_newest();
+    LARDER_CHECK_OK(keep_newest());
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     if (removal_epoch() != removals) LARDER_CHECK_OK(take_back_removed());
     parts_.state.word(StateWord::partial_index).store(0);
@@ -73,7 +73,7 @@ class Rebuild {
 
   Result<Rebuilt> run_alone() {
     LARDER_CHECK_OK(read_all());
-    keep_newest();
+    LARDER_CHECK_OK(keep_newest());
     if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(found_.size()));
     if (place_ == IndexPlace::in_private_memory) {
       LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
@@ -91,12 +91,12 @@ class Rebuild {
     found_.clear();
     seen_.clear();
     LARDER_CHECK_OK(read_all());
-    sort_by_age();
+    LARDER_CHECK_OK(sort_by_age());
     for (const Entry& newest : found_) {
       if (!newest.removed) continue;
       LARDER_TRY(const std::optional<std::uint64_t> there, entry_there(newest.slot_tag));
       if (!there) continue;
-      const auto sequence = sequence_at(*there);
+      LARDER_TRY(const auto sequence, sequence_at(*there));
       if (!sequence || *sequence >= newest.sequence) continue;
       LARDER_TRY(const Published withdrawn,
                  parts_.index.withdraw(newest.slot_tag, *there, Index::Lock::is_held));
@@ -179,22 +179,24 @@ class Rebuild {
   }
 
   // One for each tag, in their order: the inserts then go through the table from front to back.
-  void keep_newest() {
-    sort_by_age();
+  Result<void> keep_newest() {
+    LARDER_CHECK_OK(sort_by_age());
     std::erase_if(found_, [](const Entry& newest) { return newest.removed; });
+    return {};
   }
 
   // Copies of a record have its sequence, and so has the removal that an eviction leaves of it:
   // that counts. Of two copies the later one.
-  void sort_by_age() {
+  Result<void> sort_by_age() {
     std::ranges::sort(found_, [](const Entry& a, const Entry& b) {
       return std::tie(a.slot_tag, b.sequence, b.removed, b.word) <
              std::tie(b.slot_tag, a.sequence, a.removed, a.word);
     });
-    drop_forged_removals();
+    LARDER_CHECK_OK(drop_forged_removals());
     note_copies();
     const auto older = std::ranges::unique(found_, {}, &Entry::slot_tag);
     found_.erase(older.begin(), older.end());
+    return {};
   }
 
   // Of who was killed while he evicted: the newest record does not say that there is an older one.
@@ -207,22 +209,28 @@ class Rebuild {
   }
 
   // Those that would count: the newest of an entry that has something older.
-  void drop_forged_removals() {
-    if (parts_.keys.front().id == 0) return;
+  Result<void> drop_forged_removals() {
+    if (parts_.keys.front().id == 0) return {};
     std::vector<Entry> believed;
     believed.reserve(found_.size());
     for (std::size_t i = 0; i < found_.size(); ++i) {
       const Entry& entry = found_[i];
       const bool is_newest = believed.empty() || believed.back().slot_tag != entry.slot_tag;
       const bool has_older = i + 1 < found_.size() && found_[i + 1].slot_tag == entry.slot_tag;
-      const bool is_forged = entry.removed && is_newest && has_older && !removal_is_good(entry);
+      const bool may_be_forged = entry.removed && is_newest && has_older;
+      bool is_forged = false;
+      if (may_be_forged) {
+        LARDER_TRY(const bool is_good, removal_is_good(entry));
+        is_forged = !is_good;
+      }
       if (!is_forged) believed.push_back(entry);
     }
     found_ = std::move(believed);
+    return {};
   }
 
-  bool removal_is_good(const Entry& entry) {
-    const auto record = record_at(entry.word);
+  Result<bool> removal_is_good(const Entry& entry) {
+    LARDER_TRY(const auto record, record_at(entry.word));
     return record && record->kind == format::RecordKind::removed &&
            record->sequence == entry.sequence &&
            parts_.hash(record->fingerprint, record->key_id) == entry.slot_tag &&
@@ -248,7 +256,7 @@ class Rebuild {
         expected = 0;
         continue;
       }
-      const auto sequence = sequence_at(*there);
+      LARDER_TRY(const auto sequence, sequence_at(*there));
       if (!sequence || *sequence >= newest.sequence) return {};
       expected = *there;
     }
@@ -273,26 +281,30 @@ class Rebuild {
     return std::nullopt;
   }
 
-  // nullopt when it cannot be found out.
-  std::optional<std::uint64_t> sequence_at(std::uint64_t word) {
-    const auto record = record_at(word);
+  // nullopt: no good record stands there, or its sector is lost.
+  Result<std::optional<std::uint64_t>> sequence_at(std::uint64_t word) {
+    LARDER_TRY(const auto record, record_at(word));
     return record ? std::optional(record->sequence) : std::nullopt;
   }
 
-  std::optional<format::Record> record_at(std::uint64_t word) {
+  Result<std::optional<format::Record>> record_at(std::uint64_t word) {
     const format::Location location = format::Location::of(word);
     std::shared_ptr<Segment> keep;
     const auto segment = parts_.segments.find(location.segment, keep);
-    if (!segment) return std::nullopt;
+    if (!segment) return nothing_but(forgive(segment.error()));
     std::array<std::byte, format::record_header_bytes> header;
     const auto count = (*segment)->file()->read_at(header, location.offset_bytes());
+    if (!count) return nothing_but(forgive(count.error()));
     format::Record record;
-    if (!count || *count < header.size() ||
-        format::decode_record(header, (*segment)->key(), location.place, record) !=
-            format::RecordVerdict::good) {
-      return std::nullopt;
-    }
-    return record;
+    const bool is_good = *count == header.size() &&
+                         format::decode_record(header, (*segment)->key(), location.place, record) ==
+                             format::RecordVerdict::good;
+    return is_good ? std::optional(record) : std::nullopt;
+  }
+
+  static Result<std::optional<format::Record>> nothing_but(Result<void> forgiven) {
+    if (!forgiven) return std::unexpected(std::move(forgiven).error());
+    return std::nullopt;
   }
 
   const RebuildParts& parts_;

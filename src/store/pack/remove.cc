@@ -139,7 +139,14 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
     LARDER_TRY(IndexTable* const table, shelf.index().table());
     if (!table->has_entry(shelf.tag_of(fingerprint, key.id))) continue;
     LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
-    if (synced == Synced::not_all) return {};  // the next flush names what is lost
+    if (synced == Synced::not_all) {
+      // What else is lost, the next flush names.
+      if (!is_lost(fingerprint)) return {};
+      return std::unexpected(Error{.code = Errc::io_error,
+                                   .message = options_.directory + ": " + fingerprint.hex() +
+                                              ": put, and lost by the disk; an entry of an older "
+                                              "key is still there: look at the system's log"});
+    }
     Removing removing{.name = name_of(fingerprint, key), .now_s = file_system_.now_s()};
     LARDER_CHECK_OK(remove_until_gone(shelf, removing));
   }
