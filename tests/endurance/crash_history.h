@@ -68,6 +68,13 @@ class Promises {
   std::array<std::array<std::optional<ValueSet>, key_count>, process_count> since_;
 };
 
+// Of each process its own where each has a key of its own; else all are in the first.
+struct PromisesOfAll {
+  std::array<Promises, process_count> of;
+
+  std::uint64_t hash() const { return of[0].hash() * 1'000'003 + of[1].hash(); }
+};
+
 }  // namespace larder
 
 #endif  // LARDER_TESTS_ENDURANCE_CRASH_HISTORY_H_

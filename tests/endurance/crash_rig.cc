@@ -5,6 +5,7 @@
 #include <span>
 
 #include "larder/testing/fault_file_system.h"
+#include "tests/unit/keyed_fixture.h"
 
 namespace larder {
 namespace {
@@ -35,9 +36,15 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-Result<std::shared_ptr<Store>> open(StoreKind kind, FileSystem& file_system,
+Keys keys_of_process(KeyRing keys, std::size_t process) {
+  if (keys == KeyRing::none) return {};
+  return keys_of({static_cast<std::uint8_t>(1 + process)});
+}
+
+Result<std::shared_ptr<Store>> open(StoreKind kind, FileSystem& file_system, Keys keys,
                                     EvictionListener on_evict = {}) {
   return opener_of(kind, {.directory = "/store",
+                          .keys = std::move(keys),
                           .budget = {.max_bytes = budget_bytes},
                           .flush_threads = 1,
                           .on_evict = std::move(on_evict),
@@ -76,13 +83,19 @@ std::string check(Store& store, const Promises& promises) {
   return {};
 }
 
+// Who has put both entries, when there is anything.
+std::size_t writers_of_base(StoreKind kind, KeyRing keys) {
+  return keys == KeyRing::one_each && kind == StoreKind::pack ? process_count : 1;
+}
+
 // Two processes on one disk.
 class Processes {
  public:
-  Processes(StoreKind kind, MemoryFileSystem& disk) : kind_(kind), faults_(disk) {}
+  Processes(StoreKind kind, KeyRing keys, MemoryFileSystem& disk)
+      : kind_(kind), keys_(keys), faults_(disk) {}
 
   testing::FaultFileSystem& faults() { return faults_; }
-  const Promises& promises() const { return promises_; }
+  const PromisesOfAll& promises() const { return promises_; }
 
   // With what the evictions of this step made possible while they were under way.
   void perform(const Step& step) {
@@ -90,15 +103,16 @@ class Processes {
     auto& store = stores_[step.process];
     if (step.act == Act::close) {
       store.reset();
-      promises_.closed(step.process);
-      return;
+      return promises_of(step.process).closed(step.process);
     }
     if (!store) {
-      store = require("open", open(kind_, faults_, [this](const Eviction& eviction) {
-                        for (std::size_t key = 0; key < key_count; ++key) {
-                          if (eviction.fingerprint == fingerprint_of(key)) evicted_[key] = true;
-                        }
-                      }));
+      const auto on_evict = [this](const Eviction& eviction) {
+        for (std::size_t key = 0; key < key_count; ++key) {
+          if (eviction.fingerprint == fingerprint_of(key)) evicted_[key] = true;
+        }
+      };
+      const Keys keys = keys_of_process(keys_, step.process);
+      store = require("open", open(kind_, faults_, keys, on_evict));
     }
     if (store) perform(*store, step);
   }
@@ -106,10 +120,10 @@ class Processes {
   // Before the step ends.
   void begin(const Step& step) {
     switch (step.act) {
-      case Act::put_1_first: return promises_.may_put(0, Value::first);
-      case Act::put_1_second: return promises_.may_put(0, Value::second);
-      case Act::put_2_first: return promises_.may_put(1, Value::first);
-      case Act::remove_1: return promises_.may_leave(0);
+      case Act::put_1_first: return begin_put(step.process, 0, Value::first);
+      case Act::put_1_second: return begin_put(step.process, 0, Value::second);
+      case Act::put_2_first: return begin_put(step.process, 1, Value::first);
+      case Act::remove_1: return promises_of(step.process).may_leave(0);
       default: return;
     }
   }
@@ -119,11 +133,13 @@ class Processes {
 
   // What a base holds.
   void vouch() {
-    for (std::size_t key = 0; key < key_count; ++key) {
-      promises_.may_put(key, Value::first);
-      promises_.put(0, key, Value::first);
+    for (std::size_t process = 0; process < writers_of_base(kind_, keys_); ++process) {
+      for (std::size_t key = 0; key < key_count; ++key) {
+        promises_of(process).may_put(key, Value::first);
+        promises_of(process).put(process, key, Value::first);
+      }
+      promises_of(process).flushed(process);
     }
-    promises_.flushed(0);
   }
 
  private:
@@ -137,9 +153,20 @@ class Processes {
     if (!result) failure_ = std::string(what) + ": " + result.error().message;
   }
 
+  Promises& promises_of(std::size_t process) {
+    return promises_.of[keys_ == KeyRing::none ? 0 : process];
+  }
+
+  // In a file store there is one file for a name, whoever puts it.
+  void begin_put(std::size_t process, std::size_t key, Value value) {
+    promises_of(process).may_put(key, value);
+    const bool is_in_the_way = keys_ == KeyRing::one_each && kind_ != StoreKind::pack;
+    if (is_in_the_way) promises_of(1 - process).may_leave(key);
+  }
+
   void put_and_promise(Store& store, std::size_t process, std::size_t key, Value value) {
     require("put", put(store, key, value));
-    promises_.put(process, key, value);
+    promises_of(process).put(process, key, value);
   }
 
   void perform(Store& store, const Step& step) {
@@ -149,12 +176,12 @@ class Processes {
       case Act::put_2_first: return put_and_promise(store, step.process, 1, Value::first);
       case Act::flush: {
         require("flush", store.flush());
-        return promises_.flushed(step.process);
+        return promises_of(step.process).flushed(step.process);
       }
       case Act::evict: return evict(store);
       case Act::remove_1: {
-        if (require("remove", store.remove(fingerprint_of(0)))) promises_.removed(0);
-        return;
+        const bool removed = require("remove", store.remove(fingerprint_of(0)));
+        return removed ? promises_of(step.process).removed(0) : void();
       }
       case Act::close: return;
     }
@@ -167,15 +194,17 @@ class Processes {
     require("prune", store.prune({.max_entries = left}));
     if (pack != nullptr) require("maintain", pack->maintain());
     for (std::size_t key = 0; key < key_count; ++key) {
-      if (evicted_[key]) promises_.may_leave(key);
+      if (!evicted_[key]) continue;
+      for (Promises& promises : promises_.of) promises.may_leave(key);
     }
   }
 
   const StoreKind kind_;
+  const KeyRing keys_;
   testing::FaultFileSystem faults_;
   std::array<std::shared_ptr<Store>, process_count> stores_;
   std::array<bool, key_count> evicted_{};
-  Promises promises_;
+  PromisesOfAll promises_;
   std::string failure_;
 };
 
@@ -190,26 +219,29 @@ std::string_view base_name(Base base) noexcept {
   return "killed store";
 }
 
-CrashRig::CrashRig(StoreKind kind) : kind_(kind) {
+CrashRig::CrashRig(StoreKind kind, KeyRing keys) : kind_(kind), keys_(keys) {
   for (const Base base : bases) bases_.push_back(make_base(base));
 }
 
 CrashPoint CrashRig::make_base(Base base) {
   MemoryFileSystem disk;
   if (base == Base::nothing) return disk.crash_point();
-  auto store = open(kind_, disk).value();
-  for (std::size_t key = 0; key < key_count; ++key) {
-    if (!put(*store, key, Value::first)) violations_.emplace_back("a base cannot be made");
+  std::vector<std::shared_ptr<Store>> stores;
+  for (std::size_t process = 0; process < writers_of_base(kind_, keys_); ++process) {
+    stores.push_back(open(kind_, disk, keys_of_process(keys_, process)).value());
+    for (std::size_t key = 0; key < key_count; ++key) {
+      if (!put(*stores.back(), key, Value::first)) violations_.emplace_back("no base: a put");
+    }
+    if (!stores.back()->flush()) violations_.emplace_back("no base: a flush");
   }
-  if (!store->flush()) violations_.emplace_back("a base cannot be flushed");
-  if (base == Base::closed) store.reset();
+  if (base == Base::closed) stores.clear();
   return disk.crash_point();
 }
 
 // Of the last step; those before it belong to shorter histories.
 std::vector<CrashRig::Moment> CrashRig::moments_of(Base base, const History& history) {
   const auto disk = bases_[static_cast<std::size_t>(base)].open(1, 100);
-  Processes processes(kind_, *disk);
+  Processes processes(kind_, keys_, *disk);
   if (base != Base::nothing) processes.vouch();
   std::vector<Moment> moments;
   for (std::size_t i = 0; i < history.size(); ++i) {
@@ -228,7 +260,9 @@ std::vector<CrashRig::Moment> CrashRig::moments_of(Base base, const History& his
     if (!is_last) continue;
     for (std::size_t key = 0; key < key_count; ++key) {
       if (!processes.was_evicted(key)) continue;
-      for (Moment& moment : moments) moment.promises.may_leave(key);
+      for (Moment& moment : moments) {
+        for (Promises& promises : moment.promises.of) promises.may_leave(key);
+      }
     }
     moments.push_back(
         {.point = disk->crash_point(), .operation = "the end", .promises = processes.promises()});
@@ -270,14 +304,29 @@ void CrashRig::explore(const std::string& where, const Moment& moment,
   if (explored.states == options.most_states) ++figures_.capped;
 }
 
-// Empty when all is well. Half of the stores are closed before the second power cut.
-std::string CrashRig::look(MemoryFileSystem& found, const Promises& promises) {
+// What the second process finds, with its key.
+std::string CrashRig::check_others(MemoryFileSystem& found, const PromisesOfAll& promises) {
+  if (keys_ == KeyRing::none) return {};
+  const auto store = open(kind_, found, keys_of_process(keys_, 1));
+  if (!store) return "cannot be opened with the other key: " + store.error().message;
+  const std::string violation = check(**store, promises.of[1]);
+  return violation.empty() ? violation : "with the other key " + violation;
+}
+
+// Empty when all is well. Half of the stores are closed before the second power cut; half of them
+// are recovered by the second process, where each has a key.
+std::string CrashRig::look(MemoryFileSystem& found, const PromisesOfAll& promises) {
   const bool is_closed = ++looks_ % 2 == 0;
+  const bool others_first = looks_ % 4 < 2;
   std::unique_ptr<MemoryFileSystem> again;
   {
-    const auto store = open(kind_, found);
+    std::string violation = others_first ? check_others(found, promises) : "";
+    if (!violation.empty()) return violation;
+    const auto store = open(kind_, found, keys_of_process(keys_, 0));
     if (!store) return "cannot be opened: " + store.error().message;
-    if (std::string violation = check(**store, promises); !violation.empty()) return violation;
+    violation = check(**store, promises.of[0]);
+    if (violation.empty() && !others_first) violation = check_others(found, promises);
+    if (!violation.empty()) return violation;
     if (const auto stored = put(**store, spare_key, Value::first); !stored) {
       return "a put fails: " + stored.error().message;
     }
@@ -291,9 +340,10 @@ std::string CrashRig::look(MemoryFileSystem& found, const Promises& promises) {
   if (is_closed) again = found.crash_clone(0, 0);
   const std::string when =
       is_closed ? " after a close and a second power cut" : " after a second power cut";
-  const auto store = open(kind_, *again);
+  const auto store = open(kind_, *again, keys_of_process(keys_, 0));
   if (!store) return "cannot be opened" + when + ": " + store.error().message;
-  std::string violation = check(**store, promises);
+  std::string violation = check(**store, promises.of[0]);
+  if (violation.empty()) violation = check_others(*again, promises);
   if (violation.empty() && get(**store, spare_key) != Value::first) {
     violation = "what was flushed is lost";
   }

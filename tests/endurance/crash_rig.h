@@ -28,6 +28,10 @@ enum class Base {
 inline constexpr std::array<Base, 3> bases{Base::nothing, Base::closed, Base::killed};
 std::string_view base_name(Base base) noexcept;
 
+// Of the two processes: none, or one for each. Then what one has put is no entry to the other, who
+// takes it away by an eviction alone, or in a file store by a put under that name.
+enum class KeyRing { none, one_each };
+
 struct CrashFigures {
   std::uint64_t histories = 0;
   std::uint64_t moments = 0;  // at which power may go, and that differ
@@ -38,7 +42,7 @@ struct CrashFigures {
 
 class CrashRig {
  public:
-  explicit CrashRig(StoreKind kind);
+  explicit CrashRig(StoreKind kind, KeyRing keys = KeyRing::none);
 
   void run(Base base, const History& history, const testing::ExploreOptions& options);
 
@@ -49,16 +53,18 @@ class CrashRig {
   struct Moment {
     testing::CrashPoint point;
     std::string operation;  // that comes next
-    Promises promises;
+    PromisesOfAll promises;
   };
 
   testing::CrashPoint make_base(Base base);
   std::vector<Moment> moments_of(Base base, const History& history);
   void explore(const std::string& where, const Moment& moment,
                const testing::ExploreOptions& options);
-  std::string look(testing::MemoryFileSystem& found, const Promises& promises);
+  std::string check_others(testing::MemoryFileSystem& found, const PromisesOfAll& promises);
+  std::string look(testing::MemoryFileSystem& found, const PromisesOfAll& promises);
 
   const StoreKind kind_;
+  const KeyRing keys_;
   std::vector<testing::CrashPoint> bases_;
   std::unordered_set<std::uint64_t> seen_;  // moments, with their promises
   std::uint64_t looks_ = 0;
