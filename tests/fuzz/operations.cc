@@ -1,7 +1,7 @@
 // Sequences of calls to a store on disk, held against a std::map's worth of knowledge (model.h).
 //
 //   byte: bits 0 to 1 = kind, 2 to 3 = budget, 4 = compression, 5 = the second one only reads, 6 =
-//   with a key;
+//   with a key, 7 = with two, of which each of the two stores writes with another one;
 //   then operations: a byte (bit 7 = the second store, the rest: which), and what each one takes
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/store_world.h"
@@ -26,6 +26,7 @@ StoreChoice choice_of(std::uint8_t how) {
                                          StoreChoice::Kind::file, StoreChoice::Kind::vyre};
   choice.kind = kinds[how & 3];
   choice.has_key = (how & 64) != 0;
+  choice.is_rotating = (how & 128) != 0;
   switch (how >> 2 & 3) {
     case 0: break;
     case 1: choice.budget = {.max_bytes = 64 * MiB}; break;

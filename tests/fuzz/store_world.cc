@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <string_view>
 
@@ -38,13 +39,13 @@ std::vector<fs::path> files_below(const fs::path& directory) {
   return files;
 }
 
-Keys keys_of(std::uint8_t seed) {
-  Keys::Secret secret;
-  secret.fill(seed);
-  return Keys::from_secrets(std::span(&secret, 1)).value();
+Keys keys_of(std::initializer_list<std::uint8_t> seeds) {
+  std::vector<Keys::Secret> secrets;
+  for (const std::uint8_t seed : seeds) secrets.emplace_back().fill(seed);
+  return Keys::from_secrets(secrets).value();
 }
 
-constexpr std::string_view strangers_payload = "a stranger's";
+Keys keys_of_stranger() { return keys_of({9}); }
 
 }  // namespace
 
@@ -55,13 +56,17 @@ StoreWorld::~StoreWorld() {
   fs::remove_all(directory_);
 }
 
-Keys StoreWorld::own_keys() const {
-  const bool has_room = choice_.kind != StoreChoice::Kind::vyre;
-  return choice_.has_key && has_room ? keys_of(1) : Keys();
+Keys StoreWorld::own_keys(std::size_t which) const {
+  if (choice_.kind == StoreChoice::Kind::vyre || !choice_.has_key) return {};
+  if (!choice_.is_rotating) return keys_of({1});
+  return which == 0 ? keys_of({1, 2}) : keys_of({2, 1});
 }
 
 Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys) {
-  const auto on_evict = [this](const Eviction& eviction) { model_.evicted(eviction.fingerprint); };
+  const auto on_evict = [this](const Eviction& eviction) {
+    model_.evicted(eviction.fingerprint);
+    strangers_.evicted(eviction.fingerprint);
+  };
   if (choice_.kind == StoreChoice::Kind::pack) {
     return open_pack_store({.directory = (directory_ / "store").string(),
                             .keys = keys,
@@ -84,9 +89,10 @@ bool StoreWorld::turn_to(std::size_t which) {
   current_ = which;
   if (stores_[current_]) return true;
   // The first one makes the directory.
-  if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write, own_keys()))
+  const Keys keys = own_keys(which);
+  if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write, keys))
     return false;
-  auto opened = open(which == 1 ? choice_.second_access : Access::read_write, own_keys());
+  auto opened = open(which == 1 ? choice_.second_access : Access::read_write, keys);
   require(opened.has_value() || !model_.is_certain());
   stores_[current_] = opened.value_or(nullptr);
   return stores_[current_] != nullptr;
@@ -102,14 +108,18 @@ bool StoreWorld::anybody_open() const {
   return std::ranges::any_of(stores_, [](const auto& store) { return store != nullptr; });
 }
 
-void StoreWorld::judge(std::size_t number, const Result<std::optional<Artifact>>& found) {
-  if (!found) return model_.check_error(number, found.error());
-  if (!*found) return model_.check_absent(number);
-  model_.check_found(number, (*found)->text());
+void StoreWorld::judge(const Model& model, std::size_t number, const Lookup& found) {
+  if (!found) return model.check_error(number, found.error());
+  if (!*found) return model.check_absent(number);
+  model.check_found(number, (*found)->text());
 }
+
+void StoreWorld::judge(std::size_t number, const Lookup& found) { judge(model_, number, found); }
 
 void StoreWorld::put(std::size_t number, const std::string& payload) {
   model_.begin_put(number);
+  const bool has_one_file = choice_.kind != StoreChoice::Kind::pack;
+  if (has_one_file) strangers_.remove_failed(number);
   const auto done = store().put(Model::key(number), bytes_of(payload), {.recipe = "a recipe"});
   if (done) return model_.put(number, payload);
   const Errc code = done.error().code;
@@ -202,6 +212,9 @@ void StoreWorld::clear() {
   if (!may_write()) return require(!done && done.error().code == Errc::read_only);
   require(done || !model_.is_certain());
   if (done && model_.is_certain()) model_.cleared();
+  for (std::size_t number = 0; done && number < key_count; ++number) {
+    strangers_.remove_failed(number);
+  }
 }
 
 void StoreWorld::maintain() {
@@ -229,22 +242,19 @@ void StoreWorld::visit() {
 }
 
 void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
-  const bool is_pack = choice_.kind == StoreChoice::Kind::pack;
   if (choice_.kind == StoreChoice::Kind::vyre || !fs::exists(directory_ / "store")) return;
-  const auto stranger = open(Access::read_write, keys_of(2));
+  const auto stranger = open(Access::read_write, keys_of_stranger());
   if (!stranger) return require(!model_.is_certain());
   Store& store = **stranger;
   const Fingerprint fingerprint = Model::key(number);
   switch (what % 6) {
-    case 0: {
-      const auto found = store.get(fingerprint);
-      return require(!found || !*found || (*found)->text() == strangers_payload);
+    case 0: return judge(strangers_, number, store.get(fingerprint));
+    case 1: return put_by_stranger(store, number, what);
+    case 2: {
+      const auto removed = store.remove(fingerprint);
+      require(removed || !model_.is_certain());
+      return removed ? strangers_.removed(number) : strangers_.remove_failed(number);
     }
-    case 1:
-      // There is one file for a fingerprint.
-      if (is_pack) (void)store.put(fingerprint, bytes_of(strangers_payload));
-      return;
-    case 2: return require(store.remove(fingerprint) || !model_.is_certain());
     case 3:
       (void)store.visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
       return;
@@ -252,6 +262,17 @@ void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
     default:
       if (const auto pack = std::dynamic_pointer_cast<PackStore>(*stranger)) (void)pack->maintain();
   }
+}
+
+// Beside ours; in a file store, where there is one file for a fingerprint, in the place of ours.
+void StoreWorld::put_by_stranger(Store& stranger, std::size_t number, unsigned what) {
+  const std::string payload = what < 8 ? "a stranger's" : std::string(300'000, 's');
+  strangers_.begin_put(number);
+  const auto done = stranger.put(Model::key(number), bytes_of(payload), {.recipe = "a recipe"});
+  if (choice_.kind != StoreChoice::Kind::pack) {
+    done ? model_.removed(number) : model_.remove_failed(number);
+  }
+  done ? strangers_.put(number, payload) : strangers_.put_failed(number, payload);
 }
 
 std::vector<fs::path> StoreWorld::files_of_artifacts() const {
@@ -275,6 +296,7 @@ void StoreWorld::spoil(std::uint8_t file, std::uint32_t at, std::uint8_t by) {
   stream.close();
   require(stream.good());
   model_.spoilt();
+  strangers_.spoilt();
 }
 
 std::string StoreWorld::first_file_of_artifacts() const {
@@ -294,6 +316,16 @@ void StoreWorld::check_all() {
     for (std::size_t number = 0; number < key_count; ++number) get(number);
     visit();
     require(store().metrics().balanced());
+  }
+  check_stranger();
+}
+
+void StoreWorld::check_stranger() {
+  if (choice_.kind == StoreChoice::Kind::vyre) return;
+  const auto stranger = open(Access::read_only, keys_of_stranger());
+  if (!stranger) return require(!model_.is_certain());
+  for (std::size_t number = 0; number < key_count; ++number) {
+    judge(strangers_, number, (*stranger)->get(Model::key(number)));
   }
 }
 

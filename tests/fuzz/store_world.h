@@ -20,7 +20,8 @@ struct StoreChoice {
   Budget budget = {};
   Compression compression = Compression::none;
   Access second_access = Access::read_write;
-  bool has_key = false;  // not in the vyre layout
+  bool has_key = false;      // not in the vyre layout
+  bool is_rotating = false;  // two keys, of which the two write with different ones
 };
 
 class StoreWorld {
@@ -50,7 +51,8 @@ class StoreWorld {
   void visit();
 
   // Somebody with another key comes, does what he may, and goes: he finds only what is his, and
-  // takes nothing away but by a budget.
+  // takes nothing away but by a budget, and in a file store by a put. Nor does anybody take away
+  // what is his.
   void let_stranger_work(std::size_t number, unsigned what);
 
   // Changes one byte of one file: of any when nobody has the store open, else of those that hold
@@ -68,15 +70,19 @@ class StoreWorld {
   bool may_write() const;
   bool anybody_open() const;
   std::vector<std::filesystem::path> files_of_artifacts() const;
-  Keys own_keys() const;
+  Keys own_keys(std::size_t which) const;
+  void put_by_stranger(Store& stranger, std::size_t number, unsigned what);
+  void check_stranger();
   Result<std::shared_ptr<Store>> open(Access access, const Keys& keys);
-  void judge(std::size_t number, const Result<std::optional<Artifact>>& found);
+  static void judge(const Model& model, std::size_t number, const Lookup& found);
+  void judge(std::size_t number, const Lookup& found);
 
   const StoreChoice choice_;
   std::filesystem::path directory_;
   std::array<std::shared_ptr<Store>, 2> stores_;
   std::size_t current_ = 0;
   Model model_;
+  Model strangers_;
 };
 
 }  // namespace larder::fuzz
