@@ -141,10 +141,18 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
 }
 
 // What an attribute says is shown only where it is known to be no secret.
-constexpr std::string_view shown_attributes[] = {
-    "password-file", "bearer-token-file", "bearer-token-env", "ca-file",
-    "database",      "endpoint",          "region",           "style",
-    "profile",       "credentials-file"};
+constexpr std::string_view shown_attributes[] = {"password-file",
+                                                 "bearer-token-file",
+                                                 "bearer-token-env",
+                                                 "ca-file",
+                                                 "database",
+                                                 "endpoint",
+                                                 "region",
+                                                 "style",
+                                                 "profile",
+                                                 "credentials-file",
+                                                 "source-provenance",
+                                                 "device-compatibility"};
 
 int to_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
@@ -187,6 +195,7 @@ Result<RemoteSetting> read_url(std::string_view word) {
   RemoteSetting setting;
   setting.store.url = word;
   setting.shown = url->shown();
+  if (url->is_only_read()) setting.store.access = Access::read_only;
   return setting;
 }
 

@@ -27,6 +27,10 @@ struct HttpEndpoint {
   std::string aws_session_token = {};
   std::string bucket_url = {};  // where listings are asked for
   std::string key_prefix = {};  // of all keys, with its last slash; `base` has it already
+
+  // What the caller demands of every artifact of a server of the `vyre` layout.
+  std::string source_provenance = {};
+  std::string device_compatibility = {};
 };
 
 struct HttpRequest {

@@ -42,6 +42,17 @@ constexpr bool is_success(long status) noexcept { return status >= 200 && status
 constexpr bool may_lack_folder(long status) noexcept {
   return status == 403 || status == 404 || status == 409 || status == 500;
 }
+// In the order in which is_as_demanded looks at them.
+constexpr const char* vyre_headers[] = {"x-vyre-cache-fingerprint",
+                                        "x-vyre-cache-source-provenance",
+                                        "x-vyre-cache-device-compatibility"};
+
+// "a/b/<hex>.bin" is of the fingerprint <hex>.
+constexpr std::string_view stem_of(std::string_view name) noexcept {
+  name.remove_prefix(name.rfind('/') + 1);
+  return name.substr(0, name.find('.'));
+}
+
 constexpr bool is_absent(long status) noexcept { return status == 404 || status == 410; }
 
 class HttpTransport final : public Transport {
@@ -80,9 +91,13 @@ class HttpTransport final : public Transport {
   }
 
   HttpRequest question(std::string_view name, std::uint64_t max_bytes) const {
-    return {.url = url_of(name), .max_answer_bytes = max_bytes};
+    HttpRequest request{.url = url_of(name), .max_answer_bytes = max_bytes};
+    if (dialect_ == Dialect::vyre) request.wanted_headers = vyre_headers;
+    return request;
   }
-  Result<std::optional<ArtifactBuffer>> to_object(Result<HttpAnswer> answer) const;
+  Result<std::optional<ArtifactBuffer>> to_object(std::string_view name,
+                                                  Result<HttpAnswer> answer) const;
+  bool is_as_demanded(std::string_view name, const HttpAnswer& answer) const;
 
   std::unexpected<Error> refused(long status) const;
   Result<void> make_collections(std::string_view name, const Patience& patience);
@@ -108,18 +123,32 @@ std::unexpected<Error> HttpTransport::refused(long status) const {
                  " (status " + std::to_string(status) + ")"});
 }
 
-Result<std::optional<ArtifactBuffer>> HttpTransport::to_object(Result<HttpAnswer> answer) const {
+bool HttpTransport::is_as_demanded(std::string_view name, const HttpAnswer& answer) const {
+  if (dialect_ != Dialect::vyre) return true;
+  const std::string_view demanded[] = {stem_of(name), endpoint_.source_provenance,
+                                       endpoint_.device_compatibility};
+  return std::ranges::equal(answer.headers, demanded);
+}
+
+Result<std::optional<ArtifactBuffer>> HttpTransport::to_object(std::string_view name,
+                                                               Result<HttpAnswer> answer) const {
   if (!answer) return std::unexpected(std::move(answer).error());
   if (is_absent(answer->status)) return std::nullopt;
   // 206 and the like would be a part, and 204 nothing at all.
   if (answer->status != 200) return refused(answer->status);
+  if (!is_as_demanded(name, *answer)) {
+    return std::unexpected(Error{.code = Errc::not_ours,
+                                 .message = endpoint_.shown + ": " + std::string(name) +
+                                            " is not said to be for the fingerprint, source and "
+                                            "device that were demanded; compile"});
+  }
   return std::move(answer->body);
 }
 
 Result<std::optional<ArtifactBuffer>> HttpTransport::get(std::string_view name,
                                                          std::uint64_t max_bytes,
                                                          const Patience& patience) {
-  return to_object(perform(question(name, max_bytes), patience));
+  return to_object(name, perform(question(name, max_bytes), patience));
 }
 
 std::vector<Result<std::optional<ArtifactBuffer>>> HttpTransport::get_many(
@@ -127,8 +156,9 @@ std::vector<Result<std::optional<ArtifactBuffer>>> HttpTransport::get_many(
   std::vector<HttpRequest> requests;
   for (const std::string& name : names) requests.push_back(question(name, max_bytes));
   std::vector<Result<std::optional<ArtifactBuffer>>> objects;
-  for (Result<HttpAnswer>& answer : perform_all(requests, patience)) {
-    objects.push_back(to_object(std::move(answer)));
+  auto answers = perform_all(requests, patience);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    objects.push_back(to_object(names[i], std::move(answers[i])));
   }
   return objects;
 }
@@ -241,7 +271,7 @@ Result<void> HttpTransport::list_keys(std::string_view prefix, const ObjectVisit
 
 Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
                                  const Patience& patience) {
-  if (dialect_ == Dialect::http) {
+  if (dialect_ == Dialect::http || dialect_ == Dialect::vyre) {
     return std::unexpected(Error{.code = Errc::unsupported,
                                  .message = endpoint_.shown +
                                             ": plain HTTP has no listing; use webdav:// where the "

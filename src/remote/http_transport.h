@@ -13,6 +13,7 @@ enum class Dialect {
   http,    // GET, HEAD, PUT and DELETE; the server makes folders by itself; no listing
   webdav,  // MKCOL where a PUT finds no folder; listings by PROPFIND
   s3,      // signed; listings by ListObjectsV2; DELETE does not tell whether there was anything
+  vyre,    // GET, and three headers that say of an object what the endpoint demands; no listing
 };
 
 std::unique_ptr<Transport> make_http_transport(const HttpEndpoint& endpoint, Dialect dialect);

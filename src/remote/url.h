@@ -24,6 +24,9 @@ struct Url {
 
   // Whether nothing leaves this machine on the way there.
   bool is_local() const noexcept;
+
+  // Whether nobody writes to such a server.
+  bool is_only_read() const noexcept { return scheme.starts_with("vyre+"); }
 };
 
 // invalid_argument says what is wrong; a password that stands in it is not repeated.

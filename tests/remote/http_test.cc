@@ -5,6 +5,7 @@
 #include <fstream>
 #include <mutex>
 
+#include "base/digest.h"
 #include "remote/webdav_listing.h"
 #include "tests/remote/hostile_server.h"
 #include "tests/remote/nginx_server.h"
@@ -304,6 +305,79 @@ INSTANTIATE_TEST_SUITE_P(
                           "0\r\n\r\n"),
                      Errc::io_error}),
     [](const testing::TestParamInfo<Misbehaviour>& tested) { return tested.param.name; });
+
+// A server of the vyre layout: what it says of the bytes, and whether they are good.
+struct VyreAnswer {
+  const char* name;
+  std::string fingerprint;
+  const char* provenance;
+  std::string device;
+  bool is_damaged;
+  std::optional<Errc> code;
+};
+
+class VyreTier : public testing::TestWithParam<VyreAnswer> {
+ protected:
+  static std::string answer() {
+    std::string body = "kernel";
+    const Digest digest = blake3(body);
+    body.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+    if (GetParam().is_damaged) body[2] = 'X';
+    std::string text = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                       "\r\nX-Vyre-Cache-Fingerprint: " + GetParam().fingerprint;
+    text += std::string("\r\nX-VYRE-cache-source-provenance: ") + GetParam().provenance;
+    if (!GetParam().device.empty()) {
+      text += "\r\nx-vyre-cache-device-compatibility:" + GetParam().device;
+    }
+    return text + "\r\n\r\n" + body;
+  }
+};
+
+TEST_P(VyreTier, IsBelievedWhenItSaysWhatWasDemanded) {
+  std::mutex mutex;
+  std::string asked;
+  const HostileServer server([&](Peer& peer) {
+    const std::string request = peer.read();
+    const std::scoped_lock lock(mutex);
+    asked = request;
+    peer.say(answer());
+  });
+  RemoteStoreOptions options =
+      options_of("vyre+http://127.0.0.1:" + std::to_string(server.port()) + "/base");
+  options.attributes = {{"source-provenance", "git 1234"}, {"device-compatibility", "gfx1100"}};
+  const auto store = opened(options);
+  const auto found = store->get(numbered(1));
+  if (GetParam().code) {
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, GetParam().code) << found.error().message;
+  } else {
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->text(), "kernel");
+  }
+  const std::scoped_lock lock(mutex);
+  EXPECT_TRUE(asked.starts_with("GET /base/" + numbered(1).hex() + ".bin HTTP")) << asked;
+  EXPECT_EQ(put_error(*store, 1, "x"), "read_only");
+  EXPECT_TRUE(store->remote_metrics().balanced());
+}
+
+const std::string asked_for = numbered(1).hex();
+INSTANTIATE_TEST_SUITE_P(
+    Answers, VyreTier,
+    testing::Values(
+        VyreAnswer{"Good", asked_for, "git 1234", " gfx1100 ", false, {}},
+        VyreAnswer{"Damaged", asked_for, "git 1234", "gfx1100", true, Errc::corrupt},
+        VyreAnswer{"OtherFingerprint", numbered(2).hex(), "git 1234", "gfx1100", false,
+                   Errc::not_ours},
+        VyreAnswer{"OtherSource", asked_for, "git 1235", "gfx1100", false, Errc::not_ours},
+        VyreAnswer{"OtherDevice", asked_for, "git 1234", "gfx1101", false, Errc::not_ours},
+        VyreAnswer{"NoDevice", asked_for, "git 1234", "", false, Errc::not_ours},
+        VyreAnswer{"TwoDevices", asked_for, "git 1234",
+                   "gfx1100\r\nx-vyre-cache-device-compatibility: gfx1101", false, Errc::not_ours}),
+    [](const testing::TestParamInfo<VyreAnswer>& tested) { return tested.param.name; });
+
+TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
+  EXPECT_FALSE(open_remote_store(options_of("vyre+http://127.0.0.1:1")));
+}
 
 TEST(HostileUpload, AServerThatReadsNothingIsLate) {
   const HostileServer server([](Peer& peer) { peer.hang(); });

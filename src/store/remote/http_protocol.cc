@@ -38,14 +38,20 @@ Result<void> read_secrets(remote::HttpEndpoint& endpoint, Attributes& attributes
   return {};
 }
 
-Result<MakeTransport> open_with(const remote::Url& url, std::string scheme, Dialect dialect,
-                                Attributes& attributes) {
+Result<remote::HttpEndpoint> endpoint_of(const remote::Url& url, std::string scheme,
+                                         Attributes& attributes) {
   if (url.host.empty()) return wrong("there is no host; write " + url.scheme + "://host/path");
   remote::Url base = url;
   base.scheme = std::move(scheme);
   remote::HttpEndpoint endpoint{.base = base.shown(), .user = url.user, .shown = url.shown()};
   LARDER_CHECK_OK(read_secrets(endpoint, attributes));
   if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);
+  return endpoint;
+}
+
+Result<MakeTransport> open_with(const remote::Url& url, std::string scheme, Dialect dialect,
+                                Attributes& attributes) {
+  LARDER_TRY(auto endpoint, endpoint_of(url, std::move(scheme), attributes));
   return MakeTransport([endpoint, dialect] { return make_http_transport(endpoint, dialect); });
 }
 
@@ -57,6 +63,18 @@ Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attribut
 
 Result<MakeTransport> webdav_protocol(const remote::Url& url, Attributes& attributes) {
   return open_with(url, url.scheme == "webdavs" ? "https" : "http", Dialect::webdav, attributes);
+}
+
+// vyre+http://host/path @source-provenance=TEXT @device-compatibility=TEXT
+Result<MakeTransport> vyre_protocol(const remote::Url& url, Attributes& attributes) {
+  const std::string scheme = url.scheme.substr(std::string_view("vyre+").size());
+  LARDER_TRY(auto endpoint, endpoint_of(url, scheme, attributes));
+  endpoint.source_provenance = attributes.take("source-provenance").value_or("");
+  endpoint.device_compatibility = attributes.take("device-compatibility").value_or("");
+  if (endpoint.source_provenance.empty() || endpoint.device_compatibility.empty()) {
+    return wrong("say what is demanded, with @source-provenance and @device-compatibility");
+  }
+  return MakeTransport([endpoint] { return make_http_transport(endpoint, Dialect::vyre); });
 }
 
 }  // namespace larder

@@ -28,6 +28,8 @@ constexpr Protocol protocols[] = {
     {"http", Wire::readable, http_protocol},
     {"https", Wire::encrypted, http_protocol},
     {"s3", Wire::encrypted, s3_protocol},
+    {"vyre+http", Wire::readable, vyre_protocol},
+    {"vyre+https", Wire::encrypted, vyre_protocol},
     {"webdav", Wire::readable, webdav_protocol},
     {"webdavs", Wire::encrypted, webdav_protocol},
 };
@@ -116,7 +118,9 @@ Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions&
     if (!make) return wrong(make.error().code, url.shown(), make.error().message);
     RemoteStoreOptions shown = options;
     shown.url = url.shown();
-    return std::make_shared<RemoteStoreImpl>(shown, *std::move(make));
+    if (!url.is_only_read()) return std::make_shared<RemoteStoreImpl>(shown, *std::move(make));
+    shown.access = Access::read_only;
+    return std::make_shared<RemoteStoreImpl>(shown, *std::move(make), FileLayout::vyre);
   });
 }
 

@@ -15,6 +15,7 @@ Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attribu
 Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes);
+Result<MakeTransport> vyre_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> webdav_protocol(const remote::Url& url, Attributes& attributes);
 
 }  // namespace larder

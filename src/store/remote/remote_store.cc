@@ -10,8 +10,6 @@
 namespace larder {
 namespace {
 
-constexpr FileLayout layout = FileLayout::larder;
-
 std::string prefix_of(const std::string& name_space) {
   return name_space.empty() ? std::string() : name_space + "/";
 }
@@ -22,19 +20,21 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept
 
 }  // namespace
 
-RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make)
+RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make,
+                                 FileLayout layout)
     : options_(options),
+      layout_(layout),
       prefix_(prefix_of(options.name_space)),
       file_(options.file_system == nullptr ? posix_file_system() : *options.file_system,
             options.state_directory, format::tier_state_name(options.url, options.name_space)),
       state_([this, make = std::move(make)] { return make_state(make); }) {}
 
 std::string RemoteStoreImpl::name_of(const Fingerprint& fingerprint) const {
-  return prefix_ + format::entry_path(layout, fingerprint);
+  return prefix_ + format::entry_path(layout_, fingerprint);
 }
 
 std::uint64_t RemoteStoreImpl::largest_object() const noexcept {
-  return format::largest_file(layout, options_.max_entry_bytes);
+  return format::largest_file(layout_, options_.max_entry_bytes);
 }
 
 std::unexpected<Error> RemoteStoreImpl::not_asked() const {
@@ -81,7 +81,7 @@ RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fi
   if (!*received) return std::nullopt;
   ArtifactBuffer& bytes = **received;
   add(now.tally.bytes_in, bytes.bytes().size());
-  const format::DecodedEntry entry = format::decode_entry(layout, bytes.bytes(), fingerprint);
+  const format::DecodedEntry entry = format::decode_entry(layout_, bytes.bytes(), fingerprint);
   if (entry.verdict != format::Verdict::good) {
     return std::unexpected(Error{.code = Errc::corrupt,
                                  .message = options_.url + ": what is there as " +
@@ -108,7 +108,7 @@ Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& 
     return EntryDetails{.info = {.fingerprint = fingerprint,
                                  .payload_bytes = payload.size(),
                                  .disk_bytes = bytes.size()},
-                        .layout = "larder 1",
+                        .layout = layout_ == FileLayout::larder ? "larder 1" : "vyre",
                         .location = options_.url + "/" + name_of(fingerprint),
                         .codec = "none",
                         .recipe = std::string(entry.recipe),

@@ -40,7 +40,9 @@ using MakeTransport = std::function<std::unique_ptr<remote::Transport>()>;
 
 class RemoteStoreImpl final : public RemoteStore {
  public:
-  RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make);
+  // In the vyre layout there is no room for a fingerprint: it has to be read only.
+  RemoteStoreImpl(const RemoteStoreOptions& options, MakeTransport make,
+                  FileLayout layout = FileLayout::larder);
   ~RemoteStoreImpl() override;  // adds to the kept metrics
 
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
@@ -159,6 +161,7 @@ class RemoteStoreImpl final : public RemoteStore {
                             DryRun dry_run);
 
   const RemoteStoreOptions options_;
+  const FileLayout layout_;
   const std::string prefix_;  // of every name
   const TierFile file_;
   const os::ForkAware<State> state_;
