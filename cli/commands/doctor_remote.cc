@@ -35,7 +35,9 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
 }
 
 Check check_remote(const RemoteSetting& setting, bool writes) {
-  auto opened = open_remote_store(setting.store);
+  RemoteStoreOptions options = setting.store;
+  options.remember_absent = {};  // each question is the server's to answer
+  auto opened = open_remote_store(options);
   if (!opened) return failed(opened.error());
   RemoteStore& store = **opened;
   const Fingerprint fingerprint = random_fingerprint();

@@ -93,6 +93,9 @@ struct RemoteStoreOptions {
   RemoteTimeouts timeouts = {};
   RemoteBreaker breaker = {};
   std::uint64_t max_entry_bytes = default_max_remote_entry_bytes;  // of payloads; 1 GiB at most
+  // How long an entry that the server said it does not have is taken for absent without asking
+  // again; put here, it is not. 8192 are remembered at most. Zero: it is asked each time.
+  std::chrono::milliseconds remember_absent = {};
   bool plaintext = false;  // allow an unencrypted connection to a host that is not this one
 
   // The directory of the store that the tier stands behind, where processes tell each other that

@@ -117,6 +117,10 @@ constexpr Property properties[] = {
      [](const Word& word, RemoteSetting& setting) {
        return read_time(word, setting.store.timeouts.request);
      }},
+    {"remember-absent",
+     [](const Word& word, RemoteSetting& setting) {
+       return read_time(word, setting.store.remember_absent);
+     }},
     {"max-entry-size",
      [](const Word& word, RemoteSetting& setting) {
        return read_size(word, setting.store.max_entry_bytes);

@@ -193,6 +193,56 @@ TEST_F(RemoteStoreTest, WhatStaysIsNotTriedAgain) {
   EXPECT_EQ(trouble_->asked(), before + 1);
 }
 
+TEST_F(RemoteStoreTest, WhatIsAbsentIsNotAskedForAgainForAWhile) {
+  options_.remember_absent = std::chrono::hours(1);
+  EXPECT_FALSE(*store().get(numbered(1)));
+  const int asked = trouble_->asked();
+  EXPECT_FALSE(*store().get(numbered(1)));
+  const std::vector<Fingerprint> both = {numbered(1), numbered(2)};
+  EXPECT_FALSE(*store().get_many(both).value()[1]);
+  EXPECT_EQ(trouble_->asked(), asked + 1) << "for the second one";
+  EXPECT_EQ(store().remote_metrics().absent, 4u);
+  EXPECT_TRUE(store().remote_metrics().balanced());
+  put(1, "x");
+  EXPECT_EQ((*store().get(numbered(1)))->text(), "x");
+  EXPECT_FALSE(*store().get(numbered(2)));
+}
+
+TEST_F(RemoteStoreTest, WhatIsAbsentIsAskedForEachTimeUnlessToldOtherwise) {
+  EXPECT_FALSE(*store().get(numbered(1)));
+  const int asked = trouble_->asked();
+  EXPECT_FALSE(*store().get(numbered(1)));
+  EXPECT_EQ(trouble_->asked(), asked + 1);
+}
+
+TEST_F(RemoteStoreTest, NoTroubleIsTakenForAnAbsence) {
+  options_.remember_absent = std::chrono::hours(1);
+  put(1, "x");
+  trouble_->add(Errc::not_ours);
+  EXPECT_EQ(error_of_get(1), Errc::not_ours);
+  EXPECT_TRUE(*store().get(numbered(1)));
+}
+
+TEST(AbsencesTest, EndsInTimeAndWithAPut) {
+  Absences absences(std::chrono::seconds(5));
+  const auto start = Absences::Clock::now();
+  absences.remember(numbered(1), absences.moment(), start);
+  EXPECT_TRUE(absences.contains(numbered(1), start + std::chrono::seconds(4)));
+  EXPECT_FALSE(absences.contains(numbered(1), start + std::chrono::seconds(5)));
+  EXPECT_FALSE(absences.contains(numbered(2), start));
+  absences.forget(numbered(1));
+  EXPECT_FALSE(absences.contains(numbered(1), start));
+}
+
+TEST(AbsencesTest, AnAnswerFromBeforeAPutIsNotRemembered) {
+  Absences absences(std::chrono::seconds(5));
+  const auto start = Absences::Clock::now();
+  const std::uint64_t moment = absences.moment();
+  absences.forget(numbered(1));
+  absences.remember(numbered(1), moment, start);
+  EXPECT_FALSE(absences.contains(numbered(1), start));
+}
+
 TEST_F(RemoteStoreTest, AServerThatFailedIsLeftAlone) {
   put(1, "x");
   trouble_->add(Errc::unreachable, Attempts::most);

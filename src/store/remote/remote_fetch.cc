@@ -82,22 +82,31 @@ void RemoteStoreImpl::tell_of_many(State& now, std::span<const Received> receive
   tell_breakers(now, worst->error().code, For::reading);
 }
 
-// Counted, each for itself.
+// Counted, each for itself. What is known to be absent is not asked for.
 std::vector<RemoteStoreImpl::Found> RemoteStoreImpl::look_up_many(
     State& now, std::span<const Fingerprint> fingerprints) {
   now.tally.lookups.fetch_add(fingerprints.size(), std::memory_order_relaxed);
-  std::vector<Found> all;
+  std::vector<Found> all(fingerprints.size());  // absent, as long as nobody says otherwise
+  std::vector<std::size_t> asked;
+  const auto time = Absences::Clock::now();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!now.absences.contains(fingerprints[i], time)) asked.push_back(i);
+  }
+  now.counters.add(&Metrics::absent, all.size() - asked.size());
+  if (asked.empty()) return all;
   if (!admit(now)) {
-    now.counters.add(&Metrics::skipped, fingerprints.size());
-    for (std::size_t i = 0; i < fingerprints.size(); ++i) all.emplace_back(not_asked());
+    now.counters.add(&Metrics::skipped, asked.size());
+    for (const std::size_t i : asked) all[i] = not_asked();
     return all;
   }
   std::vector<std::string> names;
-  for (const Fingerprint& fingerprint : fingerprints) names.push_back(name_of(fingerprint));
+  for (const std::size_t i : asked) names.push_back(name_of(fingerprints[i]));
+  const std::uint64_t moment = now.absences.moment();
   auto received = receive_many(now, names);
-  for (std::size_t i = 0; i < received.size(); ++i) {
-    all.push_back(verify(now, fingerprints[i], std::move(received[i])));
-    count(now, all.back());
+  for (std::size_t k = 0; k < asked.size(); ++k) {
+    const Fingerprint& fingerprint = fingerprints[asked[k]];
+    all[asked[k]] = verify(now, fingerprint, std::move(received[k]));
+    conclude(now, fingerprint, all[asked[k]], moment);
   }
   return all;
 }

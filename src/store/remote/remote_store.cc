@@ -54,15 +54,26 @@ void RemoteStoreImpl::count(State& now, const Found& found) noexcept {
   if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
 }
 
+void RemoteStoreImpl::conclude(State& now, const Fingerprint& fingerprint, const Found& found,
+                               std::uint64_t moment) {
+  count(now, found);
+  if (found && !*found) now.absences.remember(fingerprint, moment, Absences::Clock::now());
+}
+
 // Counted.
 RemoteStoreImpl::Found RemoteStoreImpl::look_up(State& now, const Fingerprint& fingerprint) {
   add(now.tally.lookups);
+  if (now.absences.contains(fingerprint, Absences::Clock::now())) {
+    now.counters.count_lookup(&Metrics::absent);
+    return std::nullopt;
+  }
   if (!admit(now)) {
     now.counters.count_lookup(&Metrics::skipped);
     return not_asked();
   }
+  const std::uint64_t moment = now.absences.moment();
   auto found = guarded([&] { return read(now, Attempts(options_.timeouts), fingerprint); });
-  count(now, found);
+  conclude(now, fingerprint, found, moment);
   return found;
 }
 

@@ -29,6 +29,7 @@
 #include "store/counters.h"
 #include "store/kept_statistics.h"
 #include "store/lease_table.h"
+#include "store/remote/absences.h"
 #include "store/remote/attempts.h"
 #include "store/remote/breaker.h"
 #include "store/remote/tier_file.h"
@@ -83,11 +84,15 @@ class RemoteStoreImpl final : public RemoteStore {
   // What a forked child has anew: connections are the parent's.
   struct State {
     State(const RemoteStoreOptions& options, const MakeTransport& make)
-        : transport(make()), breaker(options.breaker), writes({1, options.breaker.pause}) {}
+        : transport(make()),
+          breaker(options.breaker),
+          writes({1, options.breaker.pause}),
+          absences(options.remember_absent) {}
 
     const std::unique_ptr<remote::Transport> transport;
     Breaker breaker;
     Breaker writes;  // of a server that lets us read and no more; reads go on
+    Absences absences;
     Counters counters;
     Tally tally;
     LeaseTable leases;
@@ -147,6 +152,8 @@ class RemoteStoreImpl final : public RemoteStore {
                                          const Make& make);
   Found read(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
   static void count(State& now, const Found& found) noexcept;
+  static void conclude(State& now, const Fingerprint& fingerprint, const Found& found,
+                       std::uint64_t moment);
 
   bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;

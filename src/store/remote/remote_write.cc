@@ -96,7 +96,8 @@ Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
     } else if (allowed) {
       const auto entry =
           format::encode_entry(FileLayout::larder, fingerprint, payload, options.recipe);
-      allowed = upload(now, entry, fingerprint);
+      allowed = guarded([&] { return upload(now, entry, fingerprint); });
+      now.absences.forget(fingerprint);
     }
     if (!allowed) now.counters.add(put_rejection(allowed.error().code));
     return allowed;
