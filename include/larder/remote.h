@@ -153,6 +153,8 @@ struct RemoteTier {
   std::shared_ptr<RemoteStore> store;
   RemoteWrite write = RemoteWrite::async;
   Required required = Required::no;
+  // What is known to have taken less to make (PutOptions::cost) is not sent there.
+  std::chrono::milliseconds min_cost = {};
 };
 
 struct BackedStoreOptions {
@@ -179,6 +181,7 @@ struct RemoteSetting {
   RemoteStoreOptions store;
   RemoteWrite write = RemoteWrite::async;
   Required required = Required::no;
+  std::chrono::milliseconds min_cost = {};
   std::string shown;  // the setting again, without users and without what might be a secret
 };
 

@@ -5,6 +5,7 @@
 #ifndef LARDER_STORE_H_
 #define LARDER_STORE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,6 +28,9 @@ class FileSystem;
 
 struct PutOptions {
   std::string_view recipe = {};  // an encoded recipe (Recipe::encode) to keep beside the artifact
+  // How long the artifact took to make, where that is known. Nothing keeps it; a remote tier with
+  // `min_cost` asks.
+  std::optional<std::chrono::milliseconds> cost = {};
 };
 
 struct EntryInfo {

@@ -3,6 +3,7 @@
 #define LARDER_CACHE_CACHE_IMPL_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,7 @@ struct Cache::Impl {
     SingleFlight::Clock::time_point deadline;
     // What `compile` gave, or that it threw: the library's own trouble must hide neither.
     std::optional<Result<Artifact>> compiled = {};
+    std::chrono::milliseconds cost = {};  // of that run
     bool threw = false;
   };
 

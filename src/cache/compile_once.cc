@@ -112,7 +112,7 @@ Result<Artifact> Cache::Impl::compile_and_put(Request& request) {
   run(request);
   const Result<Artifact>& compiled = *request.compiled;
   if (compiled && writes()) {
-    const PutOptions put_options{.recipe = request.recipe};
+    const PutOptions put_options{.recipe = request.recipe, .cost = request.cost};
     auto stored = store->put(request.fingerprint, compiled->bytes(), put_options);
     if (!stored) log_once(stored.error());
   }
@@ -125,6 +125,7 @@ void Cache::Impl::run(Request& request) {
     best_effort([&] { ++(state().counters.*counter); });
   };
   count(&CacheCounters::compiles);
+  const auto began = std::chrono::steady_clock::now();
   try {
     request.compiled = request.compile();
   } catch (...) {
@@ -132,6 +133,8 @@ void Cache::Impl::run(Request& request) {
     count(&CacheCounters::compile_failures);
     throw;
   }
+  const auto took = std::chrono::steady_clock::now() - began;
+  request.cost = std::chrono::duration_cast<std::chrono::milliseconds>(took);
   if (!*request.compiled) count(&CacheCounters::compile_failures);
 }
 

@@ -121,6 +121,8 @@ constexpr Property properties[] = {
      [](const Word& word, RemoteSetting& setting) {
        return read_time(word, setting.store.remember_absent);
      }},
+    {"min-cost",
+     [](const Word& word, RemoteSetting& setting) { return read_time(word, setting.min_cost); }},
     {"max-entry-size",
      [](const Word& word, RemoteSetting& setting) {
        return read_size(word, setting.store.max_entry_bytes);
@@ -248,7 +250,8 @@ Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& s
       const bool reads = setting.store.access == Access::read_only;
       tiers.push_back({.store = std::move(store),
                        .write = reads ? RemoteWrite::off : setting.write,
-                       .required = setting.required});
+                       .required = setting.required,
+                       .min_cost = setting.min_cost});
     }
     return tiers;
   });

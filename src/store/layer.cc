@@ -55,20 +55,20 @@ std::string Layer::recipe_of(const Fingerprint& fingerprint) {
 }
 
 Result<void> Layer::write(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                          std::string_view recipe, Origin origin) {
-  if (!queues()) return store().put(fingerprint, payload, {.recipe = recipe});
+                          const PutOptions& options, Origin origin) {
+  if (!queues()) return store().put(fingerprint, payload, options);
   auto copy = Artifact::copy_of(payload);
-  if (copy && queue_.push(fingerprint, {*std::move(copy), std::string(recipe), origin})) {
+  if (copy && queue_.push(fingerprint, {*std::move(copy), std::string(options.recipe), origin})) {
     set_put_again(fingerprint);
     return {};
   }
   queue_.drop(fingerprint);
-  return write_now(fingerprint, payload, recipe, origin);
+  return write_now(fingerprint, payload, options, origin);
 }
 
 Result<void> Layer::write_now(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                              std::string_view recipe, Origin origin) {
-  auto written = store().put(fingerprint, payload, {.recipe = recipe});
+                              const PutOptions& options, Origin origin) {
+  auto written = store().put(fingerprint, payload, options);
   if (written) {
     set_put_again(fingerprint);
   } else if (origin == Origin::put) {
@@ -91,7 +91,7 @@ void Layer::drain(Stripes& stripes) {
     const StripeWrite writing(stripes, *fingerprint);
     const auto entry = queue_.find(*fingerprint);
     if (!entry) continue;  // another flush wrote it, or it was removed
-    (void)write_now(*fingerprint, entry->payload.bytes(), entry->recipe, entry->origin);
+    (void)write_now(*fingerprint, entry->payload.bytes(), {.recipe = entry->recipe}, entry->origin);
     queue_.drop(*fingerprint);
   }
 }

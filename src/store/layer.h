@@ -41,7 +41,7 @@ class Layer {
   // Into the store, or into the queue of a tier that is written behind. There an entry of a put
   // that gets lost on the way is kept in lost() until it is put again.
   Result<void> write(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                     std::string_view recipe, Origin origin);
+                     const PutOptions& options, Origin origin);
   Result<bool> remove(const Fingerprint& fingerprint);
 
   // Writes what was queued before the call; takes the stripe of each entry.
@@ -55,7 +55,7 @@ class Layer {
 
  private:
   Result<void> write_now(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                         std::string_view recipe, Origin origin);
+                         const PutOptions& options, Origin origin);
   void set_lost(const Fingerprint& fingerprint);
   void set_put_again(const Fingerprint& fingerprint);
 

@@ -201,8 +201,8 @@ std::vector<Promotion> LayeredStore::copy_into_faster(const Promotion& promotion
   std::vector<Promotion> done;
   for (std::size_t to = promotion.from_tier; to-- > 0;) {
     if (!layers()[to]->writable()) continue;
-    const auto written =
-        layers()[to]->write(promotion.fingerprint, artifact.bytes(), recipe, Origin::promotion);
+    const auto written = layers()[to]->write(promotion.fingerprint, artifact.bytes(),
+                                             {.recipe = recipe}, Origin::promotion);
     if (written) state().promotions.fetch_add(1, std::memory_order_relaxed);
     done.push_back(promotion);
     done.back().to_tier = to;

@@ -72,7 +72,7 @@ class LayeredStore final : public Store {
                                           std::string_view recipe);
 
   Result<void> put_into_tiers(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                              std::string_view recipe);
+                              const PutOptions& options);
   std::vector<Fingerprint> flush_layer(std::size_t index, std::optional<Error>& failure);
   void take_out_above(std::size_t index, const std::vector<Fingerprint>& fingerprints);
 

@@ -77,7 +77,7 @@ Result<void> LayeredStore::put(const Fingerprint& fingerprint, std::span<const s
                                               "Recipe::encode returns"});
     }
     const StripeWrite writing(stripes(), fingerprint);
-    return put_into_tiers(fingerprint, payload, options.recipe);
+    return put_into_tiers(fingerprint, payload, options);
   });
 }
 
@@ -85,12 +85,12 @@ Result<void> LayeredStore::put(const Fingerprint& fingerprint, std::span<const s
 // large is passed over when another one took it: a small fast tier need not hold everything.
 Result<void> LayeredStore::put_into_tiers(const Fingerprint& fingerprint,
                                           std::span<const std::byte> payload,
-                                          std::string_view recipe) {
+                                          const PutOptions& options) {
   Tally tally;
   for (std::size_t i = 0; i < layers().size(); ++i) {
     Layer& layer = *layers()[i];
     if (!layer.writable()) continue;
-    tally.add(layer, i, layer.write(fingerprint, payload, recipe, Origin::put));
+    tally.add(layer, i, layer.write(fingerprint, payload, options, Origin::put));
   }
   if (tally.failure) return std::unexpected(*std::move(tally.failure));
   if (tally.taken) {

@@ -42,7 +42,8 @@ class Backed : public testing::Test {
     if (!store_) {
       BackedStoreOptions options;
       options.local = local_;
-      options.tiers = {{near_.store, write_, required_}, {far_.store, write_, required_}};
+      options.tiers = {{near_.store, write_, required_, min_cost_},
+                       {far_.store, write_, required_}};
       options.upload_capacity_bytes = 10'000;
       options.drain_limit = drain_limit_;
       options.log = [this](LogLevel, std::string_view text) {
@@ -68,6 +69,7 @@ class Backed : public testing::Test {
   const std::shared_ptr<Store> local_ = make_memory_store().value();
   RemoteWrite write_ = RemoteWrite::sync;
   Required required_ = Required::no;
+  std::chrono::milliseconds min_cost_{0};  // of near_
   std::chrono::milliseconds drain_limit_ = std::chrono::seconds(20);
   std::mutex mutex_;
   std::vector<std::string> said_;
@@ -221,6 +223,41 @@ TEST_F(Backed, ThreadsThatLookForTheSameAskOnce) {
   threads.clear();
   EXPECT_LT(gets, 8);
   EXPECT_EQ(store->metrics().absent, 8u);
+}
+
+TEST_F(Backed, WhatWasMadeInNoTimeIsNotSent) {
+  using std::chrono::milliseconds;
+  min_cost_ = milliseconds(20);
+  for (const RemoteWrite write : {RemoteWrite::sync, RemoteWrite::async}) {
+    store_.reset();
+    write_ = write;
+    const auto first = static_cast<std::uint32_t>(write) * 10;
+    const auto put = [&](std::uint32_t number, std::optional<milliseconds> cost) {
+      EXPECT_TRUE(store().put(numbered(first + number), bytes_of("x"), {.cost = cost}));
+    };
+    put(1, milliseconds(19));
+    put(2, milliseconds(20));
+    put(3, std::nullopt);
+    EXPECT_TRUE(store().flush());
+    EXPECT_FALSE(near_.has(first + 1));
+    EXPECT_TRUE(far_.has(first + 1)) << "it has no such limit";
+    EXPECT_TRUE(near_.has(first + 2));
+    EXPECT_TRUE(near_.has(first + 3)) << "nobody knows";
+  }
+}
+
+TEST_F(Backed, ACacheTellsWhatACompileTook) {
+  using std::chrono::milliseconds;
+  const RemoteTier near{near_.store, RemoteWrite::sync, Required::no, std::chrono::hours(1)};
+  const RemoteTier far{far_.store, RemoteWrite::sync, Required::no, milliseconds(2)};
+  const auto backed = make_backed_store({.local = local_, .tiers = {near, far}}).value();
+  Cache cache(make_layered_store({.tiers = {{make_memory_store().value()}, {backed}}}).value());
+  EXPECT_TRUE(cache.get_or_compile(numbered(1), [] {
+    std::this_thread::sleep_for(milliseconds(2));
+    return Artifact::copy_of("slow");
+  }));
+  EXPECT_FALSE(near_.has(1));
+  EXPECT_TRUE(far_.has(1));
 }
 
 TEST_F(Backed, OnlyWhoHasNothingCompiles) {

@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 TEST(RemoteSetting, EveryPropertyIsRead) {
   const auto settings = parse_remotes(
       "redis://reader@cache.example:7000/2 read-only required plaintext connect-timeout=50ms\n"
-      "  remember-absent=5s"
+      "  remember-absent=5s min-cost=20ms"
       "  data-timeout=1s request-timeout=2m max-entry-size=8MiB breaker=5/30s namespace=team-a\t"
       "@password-file=/etc/larder%20secret\n"
       "https://host/base write=sync webdav://[::1]:81/x write=off");
@@ -25,6 +25,7 @@ TEST(RemoteSetting, EveryPropertyIsRead) {
   EXPECT_EQ(first.store.timeouts.connect, milliseconds(50));
   EXPECT_EQ(first.store.timeouts.data, milliseconds(1000));
   EXPECT_EQ(first.store.timeouts.request, milliseconds(120'000));
+  EXPECT_EQ(first.min_cost, milliseconds(20));
   EXPECT_EQ(first.store.remember_absent, milliseconds(5000));
   EXPECT_EQ(first.store.max_entry_bytes, 8u << 20);
   EXPECT_EQ(first.store.breaker.failures, 5u);

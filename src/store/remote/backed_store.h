@@ -76,9 +76,9 @@ class BackedStore final : public Store {
   void note(State& now, std::size_t tier, const Error* error) const noexcept;
   void say(std::string_view what) const noexcept;
 
-  // To the first so many tiers.
+  static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                    std::string_view recipe, std::size_t tiers);
+                    const PutOptions& options);
   void send_now(State& now, const Upload& upload) const noexcept;
   void queue(State& now, Upload upload) const noexcept;
   void drain(State& now) const noexcept;

@@ -20,27 +20,33 @@ Result<void> BackedStore::put(const Fingerprint& fingerprint, std::span<const st
     State& now = state_.get();
     auto stored = options_.local->put(fingerprint, payload, options);
     if (!stored && stored.error().code == Errc::invalid_argument) return stored;
-    auto sent = send(now, fingerprint, payload, options.recipe, options_.tiers.size());
+    auto sent = send(now, fingerprint, payload, options);
     return stored ? std::move(sent) : std::move(stored);
   });
 }
 
+// What is made faster than it would be fetched is not worth sending. A cost that nobody knows is
+// none that is too low.
+bool BackedStore::wants(const RemoteTier& tier, const PutOptions& options) noexcept {
+  if (tier.write == RemoteWrite::off) return false;
+  return !options.cost || *options.cost >= tier.min_cost;
+}
+
 Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
-                               std::span<const std::byte> payload, std::string_view recipe,
-                               std::size_t tiers) {
+                               std::span<const std::byte> payload, const PutOptions& options) {
   std::optional<Artifact> copy;  // one for all that are sent later
   std::optional<Error> failure;
-  for (std::size_t i = 0; i < tiers; ++i) {
+  for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
-    if (tier.write == RemoteWrite::off) continue;
+    if (!wants(tier, options)) continue;
     if (tier.write == RemoteWrite::async) {
       if (!copy) {
         LARDER_TRY(copy, Artifact::copy_of(payload));
       }
-      queue(now, {i, fingerprint, *copy, std::string(recipe)});
+      queue(now, {i, fingerprint, *copy, std::string(options.recipe)});
       continue;
     }
-    auto sent = tier.store->put(fingerprint, payload, {.recipe = recipe});
+    auto sent = tier.store->put(fingerprint, payload, options);
     note(now, i, sent ? nullptr : &sent.error());
     if (!sent && tier.required == Required::yes && !failure) failure = std::move(sent).error();
   }
