@@ -148,6 +148,7 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
 
 // What an attribute says is shown only where it is known to be no secret.
 constexpr std::string_view shown_attributes[] = {"password-file",
+                                                 "netrc-file",
                                                  "bearer-token-file",
                                                  "bearer-token-env",
                                                  "ca-file",

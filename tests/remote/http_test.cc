@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "remote/webdav_listing.h"
+#include "store/remote/netrc.h"
 #include "tests/remote/hostile_server.h"
 #include "tests/remote/nginx_server.h"
 #include "tests/remote/remote_calls.h"
@@ -102,6 +103,42 @@ TEST_F(Nginx, WhoHasThePasswordComesIn) {
   ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
   EXPECT_EQ(text_of(*store, 1), "x");
   EXPECT_EQ(store->describe().find("geheim"), std::string::npos);
+}
+
+TEST_F(Nginx, WhoStandsInANetrcComesIn) {
+  if (!server_) return;
+  const ServerDirectory secrets;
+  const auto mode = std::filesystem::perms::owner_read;
+  RemoteStoreOptions options = options_of(server_->url("http", "private"));
+  const std::string text =
+      "machine elsewhere login reader password falsch\nmachine 127.0.0.1\n"
+      "  login reader\n  password geheim\n";
+  options.attributes["netrc-file"] = secrets.write("netrc", text, mode);
+  EXPECT_TRUE(opened(options)->put(numbered(1), bytes_of("x")));
+
+  options.attributes["netrc-file"] =
+      secrets.write("none", "machine elsewhere login a password b", mode);
+  EXPECT_EQ(open_remote_store(options).error().code, Errc::invalid_argument);
+  options.attributes["netrc-file"] =
+      secrets.write("open", text, mode | std::filesystem::perms::group_read);
+  const auto refused = open_remote_store(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::permission_denied);
+  EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);
+}
+
+TEST(Netrc, TheFirstEntryThatFitsIsTaken) {
+  const std::string text =
+      "machine a login anna\n\nmachine a password p1 login berta account x\n"
+      "macdef init\nmachine a login evil password evil\n\nmachine a login carla password p2\n"
+      "default login d password p3";
+  EXPECT_EQ(find_login(text, "a", "")->user, "berta");
+  EXPECT_EQ(find_login(text, "a", "")->password, "p1");
+  EXPECT_EQ(find_login(text, "a", "carla")->password, "p2");
+  EXPECT_EQ(find_login(text, "b", "")->password, "p3");
+  EXPECT_FALSE(find_login(text, "b", "anna"));
+  EXPECT_FALSE(find_login("machine a login b password", "a", ""));
+  EXPECT_FALSE(find_login("", "a", ""));
 }
 
 TEST_F(Nginx, ARedirectionIsFollowedWithinTheHostOnly) {

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "base/try.h"
 #include "larder/file_system.h"
 #include "remote/http_transport.h"
+#include "store/remote/netrc.h"
 #include "store/remote/protocols.h"
 #include "store/remote/secrets.h"
 
@@ -16,15 +18,30 @@ std::unexpected<Error> wrong(std::string_view what) {
   return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::string(what)});
 }
 
-Result<void> read_secrets(remote::HttpEndpoint& endpoint, Attributes& attributes) {
+Result<void> read_netrc(remote::HttpEndpoint& endpoint, const std::string& host,
+                        const std::string& path) {
+  LARDER_TRY(const std::string text, read_private_file(posix_file_system(), path));
+  auto login = find_login(text, host, endpoint.user);
+  if (!login) return wrong(path + " has no login and password for " + host + "; add them");
+  endpoint.user = std::move(login->user);
+  endpoint.password = std::move(login->password);
+  return {};
+}
+
+Result<void> read_secrets(remote::HttpEndpoint& endpoint, const std::string& host,
+                          Attributes& attributes) {
   const auto password_file = attributes.take("password-file");
   const auto token_file = attributes.take("bearer-token-file");
   const auto token_variable = attributes.take("bearer-token-env");
-  const int ways = (password_file ? 1 : 0) + (token_file ? 1 : 0) + (token_variable ? 1 : 0);
-  if (ways > 1) return wrong("there is more than one secret; leave all but one out");
+  const auto netrc_file = attributes.take("netrc-file");
+  const bool given[] = {password_file.has_value(), token_file.has_value(),
+                        token_variable.has_value(), netrc_file.has_value()};
+  if (std::ranges::count(given, true) > 1)
+    return wrong("there is more than one secret; leave all but one out");
   if (password_file && endpoint.user.empty()) {
     return wrong("@password-file needs a user; write it before the host, as in //user@host");
   }
+  if (netrc_file) return read_netrc(endpoint, host, *netrc_file);
   if (!password_file && !endpoint.user.empty()) {
     return wrong("a user needs a password; name its file with @password-file=PATH");
   }
@@ -44,7 +61,7 @@ Result<remote::HttpEndpoint> endpoint_of(const remote::Url& url, std::string sch
   remote::Url base = url;
   base.scheme = std::move(scheme);
   remote::HttpEndpoint endpoint{.base = base.shown(), .user = url.user, .shown = url.shown()};
-  LARDER_CHECK_OK(read_secrets(endpoint, attributes));
+  LARDER_CHECK_OK(read_secrets(endpoint, url.host, attributes));
   if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);
   return endpoint;
 }
