@@ -34,8 +34,7 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
   return {};
 }
 
-Check check_remote(const RemoteSetting& setting, bool writes) {
-  RemoteStoreOptions options = setting.store;
+Check check_server(RemoteStoreOptions options, bool writes) {
   options.remember_absent = {};  // each question is the server's to answer
   auto opened = open_remote_store(options);
   if (!opened) return failed(opened.error());
@@ -65,7 +64,9 @@ void check_remotes(const Context& context, std::vector<Check>& checks) {
   for (const RemoteSetting& setting : context.config.remotes) {
     const bool reads =
         setting.store.access == Access::read_only || setting.write == RemoteWrite::off;
-    checks.push_back(check_remote(setting, !reads && !writes_nothing));
+    for (const RemoteStoreOptions& server : servers_of(setting.store)) {
+      checks.push_back(check_server(server, !reads && !writes_nothing));
+    }
   }
 }
 

@@ -82,11 +82,20 @@ struct RemoteBreaker {
   std::chrono::milliseconds pause = std::chrono::seconds(30);
 };
 
+// One of the servers that share a tier's entries among them.
+struct RemoteShard {
+  std::string host;   // HOST or HOST:PORT, as in a URL
+  double weight = 1;  // its part of the entries, in proportion to the others' weights
+};
+
 inline constexpr std::uint64_t default_max_remote_entry_bytes = 64ull << 20;
 
 struct RemoteStoreOptions {
   std::string url = {};                                // never with a password in it
   std::map<std::string, std::string> attributes = {};  // of the protocol; docs/REMOTE.md lists them
+  // Not empty: each entry is on one of these servers, and the URL has `*` for the host. Which one
+  // follows from hosts and weights, as they are written: all machines have to write the same.
+  std::vector<RemoteShard> shards = {};
   // Apart from the other users of the same server; letters, digits, `.`, `-` and `_`.
   std::string name_space = {};
   Access access = Access::read_write;
@@ -133,6 +142,9 @@ class RemoteStore : public Store {
   // destructor add to what is kept, reset_statistics zeroes it; its loss harms nothing.
   virtual RemoteMetrics kept_metrics() const = 0;
 };
+
+// The options of each server of a tier: of each shard, or of the only one.
+std::vector<RemoteStoreOptions> servers_of(const RemoteStoreOptions& options);
 
 // Connects with the first call that needs it. Errors: invalid_argument naming what is wrong with
 // the options; unsupported for a protocol that this build of Larder lacks; permission_denied for a

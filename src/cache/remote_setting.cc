@@ -83,6 +83,30 @@ Result<void> read_size(const Word& word, std::uint64_t& bytes) {
   return {};
 }
 
+// HOST or HOST(WEIGHT)
+Result<RemoteShard> read_shard(std::string_view text) {
+  const std::size_t bracket = text.find('(');
+  RemoteShard shard{.host = std::string(text.substr(0, bracket))};
+  if (bracket != std::string_view::npos) {
+    const std::string_view number = text.substr(bracket + 1);
+    const char* const end = number.data() + number.size();
+    const auto [last, error] = std::from_chars(number.data(), end, shard.weight);
+    if (error != std::errc() || std::string_view(last, end) != ")") shard.host.clear();
+  }
+  if (shard.host.empty()) return wrong("shards: write host,host:port,host(weight)");
+  return shard;
+}
+
+Result<void> read_shards(const Word& word, std::vector<RemoteShard>& shards) {
+  for (std::string_view text = word.value;;) {
+    const std::size_t comma = text.find(',');
+    LARDER_TRY(auto shard, read_shard(text.substr(0, comma)));
+    shards.push_back(std::move(shard));
+    if (comma == std::string_view::npos) return {};
+    text.remove_prefix(comma + 1);
+  }
+}
+
 struct Property {
   std::string_view name;
   Result<void> (*read)(const Word& word, RemoteSetting& setting);
@@ -121,6 +145,8 @@ constexpr Property properties[] = {
      [](const Word& word, RemoteSetting& setting) {
        return read_time(word, setting.store.remember_absent);
      }},
+    {"shards", [](const Word& word,
+                  RemoteSetting& setting) { return read_shards(word, setting.store.shards); }},
     {"min-cost",
      [](const Word& word, RemoteSetting& setting) { return read_time(word, setting.min_cost); }},
     {"max-entry-size",

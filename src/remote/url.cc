@@ -52,7 +52,7 @@ Result<void> read_host(std::string_view text, Url& url) {
   }
   if (is_address_in_brackets(text)) {
     url.host = text.substr(1, text.size() - 2);
-  } else if (is_host(text)) {
+  } else if (is_host(text) || text == "*") {
     url.host = text;
   } else {
     return wrong("there is no host; write scheme://host[:port]/path");

@@ -15,7 +15,7 @@ namespace larder::remote {
 struct Url {
   std::string scheme;
   std::string user;
-  std::string host;  // of an IPv6 address without the brackets
+  std::string host;  // of an IPv6 address without the brackets; `*`: to be filled in
   std::optional<std::uint16_t> port;
   std::string path;  // with its first slash, without a last one; may be empty
 

@@ -37,6 +37,22 @@ TEST(RemoteOptionsTest, ASecretThatOthersMayReadIsRefused) {
   EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);
 }
 
+TEST(RemoteOptionsTest, ShardsStandForTheHost) {
+  const auto open = [](const std::string& url, std::vector<RemoteShard> shards) {
+    RemoteStoreOptions options;
+    options.url = url;
+    options.shards = std::move(shards);
+    return open_remote_store(options);
+  };
+  EXPECT_TRUE(open("redis://*/2", {{"localhost:1", 1}, {"127.0.0.1:2", 0.5}}));
+  EXPECT_EQ((*open("redis://*/2", {{"localhost:1", 1}}))->describe(), "redis://*/2");
+  EXPECT_FALSE(open("redis://*", {}));
+  EXPECT_FALSE(open("redis://localhost", {{"localhost:1", 1}}));
+  EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"localhost:1", 2}})) << "twice";
+  EXPECT_FALSE(open("redis://*", {{"localhost:1", 0}})) << "no weight";
+  EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"example.org", 1}})) << "plaintext";
+}
+
 TEST(RemoteOptionsTest, AnUnknownAttributeIsAnError) {
   RemoteStoreOptions options;
   options.url = "redis://localhost";

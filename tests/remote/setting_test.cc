@@ -14,7 +14,7 @@ TEST(RemoteSetting, EveryPropertyIsRead) {
       "  remember-absent=5s min-cost=20ms"
       "  data-timeout=1s request-timeout=2m max-entry-size=8MiB breaker=5/30s namespace=team-a\t"
       "@password-file=/etc/larder%20secret\n"
-      "https://host/base write=sync webdav://[::1]:81/x write=off");
+      "https://*/base shards=a:1(2.5),b write=sync webdav://[::1]:81/x write=off");
   ASSERT_TRUE(settings) << settings.error().message;
   ASSERT_EQ(settings->size(), 3u);
   const RemoteSetting& first = settings->front();
@@ -32,6 +32,11 @@ TEST(RemoteSetting, EveryPropertyIsRead) {
   EXPECT_EQ(first.store.breaker.pause, milliseconds(30'000));
   EXPECT_EQ(first.store.name_space, "team-a");
   EXPECT_EQ(first.store.attributes.at("password-file"), "/etc/larder secret");
+  ASSERT_EQ((*settings)[1].store.shards.size(), 2u);
+  EXPECT_EQ((*settings)[1].store.shards[0].host, "a:1");
+  EXPECT_EQ((*settings)[1].store.shards[0].weight, 2.5);
+  EXPECT_EQ((*settings)[1].store.shards[1].host, "b");
+  EXPECT_EQ((*settings)[1].store.shards[1].weight, 1);
   EXPECT_EQ((*settings)[1].write, RemoteWrite::sync);
   EXPECT_EQ((*settings)[1].required, Required::no);
   EXPECT_EQ((*settings)[2].write, RemoteWrite::off);
@@ -47,10 +52,27 @@ TEST(RemoteSetting, DefaultsAreThoseOfTheOptions) {
 }
 
 TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
-  for (const char* word :
-       {"readonly", "read-only=1", "write", "write=later", "breaker=5", "breaker=0/1s",
-        "breaker=x/1s", "breaker=5/0s", "breaker=5/", "connect-timeout=5", "data-timeout=0s",
-        "request-timeout=25h", "max-entry-size=lots", "shards=a,b", "=x", "@", "@a=%zz", "@a=%4"}) {
+  for (const char* word : {"readonly",
+                           "read-only=1",
+                           "write",
+                           "write=later",
+                           "breaker=5",
+                           "breaker=0/1s",
+                           "breaker=x/1s",
+                           "breaker=5/0s",
+                           "breaker=5/",
+                           "connect-timeout=5",
+                           "data-timeout=0s",
+                           "request-timeout=25h",
+                           "max-entry-size=lots",
+                           "shards=",
+                           "shards=a,",
+                           "shards=a(b)",
+                           "shards=a(1",
+                           "=x",
+                           "@",
+                           "@a=%zz",
+                           "@a=%4"}) {
     const auto settings = parse_remotes("redis://localhost:1 " + std::string(word));
     ASSERT_FALSE(settings) << word;
     EXPECT_EQ(settings.error().code, Errc::invalid_argument) << word;

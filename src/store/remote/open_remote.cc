@@ -9,6 +9,7 @@
 #include "remote/url.h"
 #include "store/remote/protocols.h"
 #include "store/remote/remote_store.h"
+#include "store/remote/sharded_store.h"
 
 namespace larder {
 namespace {
@@ -78,6 +79,36 @@ Result<bool> leaves_readable(const RemoteStoreOptions& options, const remote::Ur
   return asked.scheme != "https" && !asked.is_local();
 }
 
+Result<void> check_shards(const RemoteStoreOptions& options, const remote::Url& url) {
+  std::vector<std::string> hosts;
+  for (const RemoteShard& shard : options.shards) {
+    if (!(shard.weight > 0 && shard.weight < 1e9)) {
+      return wrong(Errc::invalid_argument, url.shown(),
+                   "the weight of " + shard.host + " is not over 0 and below 1e9");
+    }
+    hosts.push_back(shard.host);
+  }
+  std::ranges::sort(hosts);
+  if (std::ranges::adjacent_find(hosts) != hosts.end()) {
+    return wrong(Errc::invalid_argument, url.shown(), "a shard is named twice; leave one out");
+  }
+  if (hosts.empty() != (url.host != "*")) {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "write `*` for the host where `shards` names the hosts, and nowhere else");
+  }
+  return {};
+}
+
+Result<std::shared_ptr<RemoteStore>> open_shards(const RemoteStoreOptions& options,
+                                                 const remote::Url& url) {
+  std::vector<std::shared_ptr<RemoteStore>> stores;
+  for (const RemoteStoreOptions& server : servers_of(options)) {
+    LARDER_TRY(auto store, open_remote_store(server));
+    stores.push_back(std::move(store));
+  }
+  return std::make_shared<ShardedStore>(url.shown(), options.shards, std::move(stores));
+}
+
 Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
   if (!is_name_space(options.name_space)) {
     return wrong(Errc::invalid_argument, url.shown(),
@@ -104,9 +135,25 @@ Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wi
 
 }  // namespace
 
+std::vector<RemoteStoreOptions> servers_of(const RemoteStoreOptions& options) {
+  std::vector<RemoteStoreOptions> servers;
+  for (const RemoteShard& shard : options.shards) {
+    RemoteStoreOptions server = options;
+    server.shards.clear();
+    // No other part of a URL may have one in it.
+    const std::size_t star = server.url.find('*');
+    if (star != std::string::npos) server.url.replace(star, 1, shard.host);
+    servers.push_back(std::move(server));
+  }
+  if (servers.empty()) servers.push_back(options);
+  return servers;
+}
+
 Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions& options) {
   return guarded([&]() -> Result<std::shared_ptr<RemoteStore>> {
     LARDER_TRY(const remote::Url url, remote::parse_url(options.url));
+    LARDER_CHECK_OK(check_shards(options, url));
+    if (!options.shards.empty()) return open_shards(options, url);
     const Protocol* protocol = find_protocol(url.scheme);
     if (protocol == nullptr) return unknown_protocol(url.scheme);
     LARDER_CHECK_OK(check(options, url, protocol->wire));

@@ -1,0 +1,153 @@
+#include "store/remote/sharded_store.h"
+
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/try.h"
+#include "store/remote/rendezvous.h"
+
+namespace larder {
+
+ShardedStore::ShardedStore(std::string url, std::vector<RemoteShard> shards,
+                           std::vector<std::shared_ptr<RemoteStore>> stores)
+    : url_(std::move(url)), shards_(std::move(shards)), stores_(std::move(stores)) {}
+
+RemoteStore& ShardedStore::store_of(const Fingerprint& fingerprint) const {
+  return *stores_[shard_of(shards_, fingerprint)];
+}
+
+Result<std::optional<Artifact>> ShardedStore::get(const Fingerprint& fingerprint) {
+  return guarded([&] { return store_of(fingerprint).get(fingerprint); });
+}
+
+Result<std::optional<RemoteEntry>> ShardedStore::fetch(const Fingerprint& fingerprint) {
+  return guarded([&] { return store_of(fingerprint).fetch(fingerprint); });
+}
+
+template <class Answer, class Ask>
+Result<std::vector<Answer>> ShardedStore::ask_each(std::span<const Fingerprint> fingerprints,
+                                                   const Ask& ask) const {
+  return guarded([&]() -> Result<std::vector<Answer>> {
+    std::vector<std::vector<std::size_t>> places(stores_.size());
+    std::vector<std::vector<Fingerprint>> shares(stores_.size());
+    for (std::size_t i = 0; i < fingerprints.size(); ++i) {
+      const std::size_t shard = shard_of(shards_, fingerprints[i]);
+      places[shard].push_back(i);
+      shares[shard].push_back(fingerprints[i]);
+    }
+    std::vector<Answer> all(fingerprints.size());
+    for (std::size_t shard = 0; shard < stores_.size(); ++shard) {
+      if (shares[shard].empty()) continue;
+      LARDER_TRY(auto answers, ask(*stores_[shard], shares[shard]));
+      for (std::size_t k = 0; k < answers.size(); ++k) {
+        all[places[shard][k]] = std::move(answers[k]);
+      }
+    }
+    return all;
+  });
+}
+
+Result<std::vector<Lookup>> ShardedStore::get_many(std::span<const Fingerprint> fingerprints) {
+  return ask_each<Lookup>(fingerprints, [](RemoteStore& store, std::span<const Fingerprint> share) {
+    return store.get_many(share);
+  });
+}
+
+Result<std::vector<Result<std::optional<RemoteEntry>>>> ShardedStore::fetch_many(
+    std::span<const Fingerprint> fingerprints) {
+  return ask_each<Result<std::optional<RemoteEntry>>>(
+      fingerprints, [](RemoteStore& store, std::span<const Fingerprint> share) {
+        return store.fetch_many(share);
+      });
+}
+
+Result<void> ShardedStore::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                               const PutOptions& options) {
+  return guarded([&] { return store_of(fingerprint).put(fingerprint, payload, options); });
+}
+
+Result<bool> ShardedStore::remove(const Fingerprint& fingerprint) {
+  return guarded([&] { return store_of(fingerprint).remove(fingerprint); });
+}
+
+Result<std::optional<EntryDetails>> ShardedStore::inspect(const Fingerprint& fingerprint) {
+  return guarded([&] { return store_of(fingerprint).inspect(fingerprint); });
+}
+
+Result<void> ShardedStore::flush() {
+  for (const auto& store : stores_) LARDER_CHECK_OK(store->flush());
+  return {};
+}
+
+// What stands on a server that is not the entry's own, since shards came or went, is told as well:
+// it can be pruned, and is not found.
+Result<void> ShardedStore::visit(const EntryVisitor& visitor) {
+  Visit next = Visit::go_on;
+  for (const auto& store : stores_) {
+    LARDER_CHECK_OK(store->visit([&](const EntryInfo& entry) {
+      next = visitor(entry);
+      return next;
+    }));
+    if (next == Visit::stop) break;
+  }
+  return {};
+}
+
+Result<void> ShardedStore::visit_strays(const StrayVisitor&, Repair) { return {}; }
+
+Result<PruneReport> ShardedStore::prune(const Budget& budget, DryRun dry_run) {
+  return guarded([&]() -> Result<PruneReport> {
+    const bool takes_all = budget.max_entries == 0 || budget.max_bytes == 0;
+    if (!takes_all && (budget.max_entries || budget.max_bytes)) {
+      return std::unexpected(Error{.code = Errc::unsupported,
+                                   .message = url_ + ": a budget of several servers together is "
+                                                     "not kept; prune each by its own URL"});
+    }
+    PruneReport sum;
+    for (const auto& store : stores_) {
+      LARDER_TRY(const PruneReport report, store->prune(budget, dry_run));
+      sum.evicted_entries += report.evicted_entries;
+      sum.evicted_bytes += report.evicted_bytes;
+      sum.kept_entries += report.kept_entries;
+      sum.kept_bytes += report.kept_bytes;
+    }
+    return sum;
+  });
+}
+
+Result<PruneReport> ShardedStore::clear() { return prune({.max_entries = 0}, DryRun::no); }
+
+Metrics ShardedStore::metrics() const {
+  Metrics sum;
+  for (const auto& store : stores_) sum += store->metrics();
+  return sum;
+}
+
+RemoteMetrics ShardedStore::remote_metrics() const {
+  RemoteMetrics sum;
+  for (const auto& store : stores_) sum += store->remote_metrics();
+  return sum;
+}
+
+RemoteMetrics ShardedStore::kept_metrics() const {
+  RemoteMetrics sum;
+  for (const auto& store : stores_) sum += store->kept_metrics();
+  return sum;
+}
+
+Result<std::unique_ptr<Lease>> ShardedStore::try_lease(const Fingerprint& fingerprint) {
+  return guarded([&] { return store_of(fingerprint).try_lease(fingerprint); });
+}
+
+Result<void> ShardedStore::add_statistics(const Metrics& delta) {
+  return stores_.front()->add_statistics(delta);
+}
+
+Result<Metrics> ShardedStore::statistics() { return stores_.front()->statistics(); }
+
+Result<void> ShardedStore::reset_statistics() {
+  for (const auto& store : stores_) LARDER_CHECK_OK(store->reset_statistics());
+  return {};
+}
+
+}  // namespace larder

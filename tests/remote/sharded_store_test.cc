@@ -1,0 +1,128 @@
+// Several servers as one tier: which of them has an entry, and what one that is down costs.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "store/remote/remote_store.h"
+#include "store/remote/rendezvous.h"
+#include "store/remote/sharded_store.h"
+#include "tests/contract/store_contract.h"
+#include "tests/remote/folder_transport.h"
+#include "tests/remote/server.h"
+
+namespace larder {
+namespace {
+
+using remote::FolderTransport;
+using remote::Trouble;
+
+constexpr std::uint32_t many = 20'000;
+
+std::map<std::string, int> shares_of(const std::vector<RemoteShard>& shards) {
+  std::map<std::string, int> shares;
+  for (std::uint32_t i = 0; i < many; ++i) ++shares[shards[shard_of(shards, numbered(i))].host];
+  return shares;
+}
+
+TEST(Rendezvous, SharesAreInProportionToTheWeights) {
+  const auto shares = shares_of({{"a", 3}, {"b", 1}, {"c", 1}});
+  EXPECT_NEAR(shares.at("a"), many * 0.6, many * 0.02);
+  EXPECT_NEAR(shares.at("b"), many * 0.2, many * 0.02);
+  EXPECT_NEAR(shares.at("c"), many * 0.2, many * 0.02);
+}
+
+TEST(Rendezvous, NothingMovesButToWhoComesAndFromWhoGoes) {
+  const std::vector<RemoteShard> fewer = {{"a", 1}, {"b", 2}, {"c", 1}};
+  std::vector<RemoteShard> more = fewer;
+  more.insert(more.begin(), {"new", 1});  // the order does not matter
+  int moved = 0;
+  for (std::uint32_t i = 0; i < many; ++i) {
+    const std::string before = fewer[shard_of(fewer, numbered(i))].host;
+    const std::string after = more[shard_of(more, numbered(i))].host;
+    if (after == before) continue;
+    EXPECT_EQ(after, "new") << i;
+    ++moved;
+  }
+  EXPECT_NEAR(moved, many * 0.2, many * 0.02);
+}
+
+// Another order of bytes, or another hash, would send every machine of a fleet to the wrong server.
+TEST(Rendezvous, IsTheSameForEver) {
+  const std::vector<RemoteShard> shards = {{"a:1", 3}, {"b:2", 1}, {"c", 1}};
+  std::string chosen;
+  for (std::uint32_t i = 0; i < 24; ++i) chosen += shards[shard_of(shards, numbered(i))].host[0];
+  EXPECT_EQ(chosen, "abaacaaaaaaaaacabaaaaaaa");
+}
+
+// Three folders as servers.
+class Sharded : public testing::Test {
+ protected:
+  Sharded() {
+    std::vector<std::shared_ptr<RemoteStore>> stores;
+    for (std::size_t i = 0; i < 3; ++i) {
+      RemoteStoreOptions options;
+      options.url = "test://" + shards_[i].host;
+      stores.push_back(std::make_shared<RemoteStoreImpl>(options, [this, i] {
+        return std::make_unique<FolderTransport>(directories_[i].path(), troubles_[i]);
+      }));
+    }
+    store_ = std::make_unique<ShardedStore>("test://*", shards_, stores);
+  }
+
+  const std::vector<RemoteShard> shards_ = {{"a", 1}, {"b", 1}, {"c", 1}};
+  const std::array<ServerDirectory, 3> directories_;
+  std::array<std::shared_ptr<Trouble>, 3> troubles_ = {
+      std::make_shared<Trouble>(), std::make_shared<Trouble>(), std::make_shared<Trouble>()};
+  std::unique_ptr<ShardedStore> store_;
+};
+
+TEST_F(Sharded, EachEntryIsOnOneServerAndFoundThere) {
+  std::vector<Fingerprint> all;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    all.push_back(numbered(i));
+    ASSERT_TRUE(store_->put(numbered(i), bytes_of(std::to_string(i)), {}));
+  }
+  std::size_t files = 0;
+  for (const ServerDirectory& directory : directories_) {
+    std::size_t here = 0;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(directory.path())) {
+      if (file.is_regular_file()) ++here;
+    }
+    EXPECT_GT(here, 0u);
+    files += here;
+  }
+  EXPECT_EQ(files, 60u);
+  all.push_back(numbered(99));
+  const auto found = store_->get_many(all).value();
+  for (std::uint32_t i = 0; i < 60; ++i) EXPECT_EQ((**found[i]).text(), std::to_string(i));
+  EXPECT_FALSE(*found[60]);
+  EXPECT_EQ((*store_->fetch(numbered(7)))->payload.text(), "7");
+  EXPECT_EQ(store_->remove(numbered(7)), true);
+  EXPECT_FALSE(*store_->get(numbered(7)));
+  std::size_t seen = 0;
+  EXPECT_TRUE(
+      store_->visit([&](const EntryInfo&) { return ++seen == 50 ? Visit::stop : Visit::go_on; }));
+  EXPECT_EQ(seen, 50u);
+  EXPECT_EQ(store_->clear()->evicted_entries, 59u);
+  EXPECT_TRUE(store_->remote_metrics().balanced());
+}
+
+TEST_F(Sharded, OneThatIsDownCostsItsShareAlone) {
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    ASSERT_TRUE(store_->put(numbered(i), bytes_of("x"), {}));
+  }
+  troubles_[1]->add(Errc::unreachable, 1000);
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    const auto found = store_->get(numbered(i));
+    EXPECT_EQ(found.has_value(), shard_of(shards_, numbered(i)) != 1) << i;
+  }
+  EXPECT_EQ(store_->remote_metrics().breaker_openings, 1u);
+  EXPECT_TRUE(store_->remote_metrics().balanced());
+}
+
+TEST_F(Sharded, ABudgetOfAllTogetherIsRefused) {
+  EXPECT_EQ(store_->prune({.max_entries = 5}, DryRun::no).error().code, Errc::unsupported);
+}
+
+}  // namespace
+}  // namespace larder
