@@ -12,13 +12,16 @@ std::string state_directory(const Context& context) {
 Result<std::shared_ptr<Store>> with_remotes(const Context& context, std::shared_ptr<Store> local) {
   if (context.config.remotes.empty()) return local;
   const bool writes_nothing = context.config.read_only || context.config.must_hit;
-  auto tiers = open_remotes(context.config.remotes, writes_nothing ? "" : state_directory(context));
+  auto tiers = open_remotes(context.config.remotes,
+                            {writes_nothing ? "" : state_directory(context), context.keys});
   if (!tiers) return std::unexpected(std::move(tiers).error());
   for (RemoteTier& tier : *tiers) {
     if (writes_nothing) tier.write = RemoteWrite::off;
   }
-  return make_backed_store(
-      {.local = std::move(local), .tiers = *std::move(tiers), .log = context.log});
+  return make_backed_store({.local = std::move(local),
+                            .local_has_keys = !context.keys.empty(),
+                            .tiers = *std::move(tiers),
+                            .log = context.log});
 }
 
 Result<std::shared_ptr<Store>> with_remotes(const Context& context,

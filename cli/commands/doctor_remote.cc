@@ -64,7 +64,8 @@ void check_remotes(const Context& context, std::vector<Check>& checks) {
   for (const RemoteSetting& setting : context.config.remotes) {
     const bool reads =
         setting.store.access == Access::read_only || setting.write == RemoteWrite::off;
-    for (const RemoteStoreOptions& server : servers_of(setting.store)) {
+    for (RemoteStoreOptions& server : servers_of(setting.store)) {
+      server.keys = context.keys;
       checks.push_back(check_server(server, !reads && !writes_nothing));
     }
   }

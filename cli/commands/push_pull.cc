@@ -139,7 +139,9 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
 }
 
 Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
-  if (!context.config.remotes.empty()) return open_remotes(context.config.remotes);
+  if (!context.config.remotes.empty()) {
+    return open_remotes(context.config.remotes, {.keys = context.keys});
+  }
   return std::unexpected(Error{.code = Errc::bad_config,
                                .message = "there is no remote tier; name one with LARDER_REMOTE"});
 }

@@ -21,6 +21,7 @@
 #include "larder/artifact.h"
 #include "larder/error.h"
 #include "larder/fingerprint.h"
+#include "larder/keys.h"
 #include "larder/store.h"
 
 namespace larder LARDER_PUBLIC {
@@ -98,6 +99,9 @@ struct RemoteStoreOptions {
   std::vector<RemoteShard> shards = {};
   // Apart from the other users of the same server; letters, digits, `.`, `-` and `_`.
   std::string name_space = {};
+  // Not empty: entries are made with the first key, and what was made with none of them is a miss,
+  // which a put replaces. All who share the tier need the same. Not for the vyre layout.
+  Keys keys = {};
   Access access = Access::read_write;
   RemoteTimeouts timeouts = {};
   RemoteBreaker breaker = {};
@@ -136,6 +140,9 @@ class RemoteStore : public Store {
   virtual Result<std::vector<Result<std::optional<RemoteEntry>>>> fetch_many(
       std::span<const Fingerprint> fingerprints) = 0;
 
+  // Whether it has keys, and gives nothing that was made without them.
+  virtual bool has_keys() const = 0;
+
   virtual RemoteMetrics remote_metrics() const = 0;
 
   // Of every process that used the tier with this state_directory, this one included. flush and the
@@ -170,8 +177,10 @@ struct RemoteTier {
 };
 
 struct BackedStoreOptions {
-  // Without Keys: what a tier sends was made by anybody, and would get the key when it is kept.
   std::shared_ptr<Store> local;
+  // Whether `local` has keys. Then every tier must have some too: what comes from one that has none
+  // was made by anybody, and would get a key when it is kept.
+  bool local_has_keys = false;
   std::vector<RemoteTier> tiers = {};  // fastest first
   // Of what `async` has still to send. What finds no room is not sent, and the log says so.
   std::uint64_t upload_capacity_bytes = 256ull << 20;
@@ -185,7 +194,8 @@ struct BackedStoreOptions {
 // tier that may be written. Everything else is the local store's: no prune, clear or visit reaches
 // a tier, and what a tier keeps comes back after a clear. Where a required tier fails, get, put and
 // remove return its error, though the local store may have done its part.
-// invalid_argument: no local store, or a tier without a store.
+// invalid_argument: no local store, a tier without a store, or one without keys where the local
+// store has some.
 Result<std::shared_ptr<Store>> make_backed_store(const BackedStoreOptions& options);
 
 // One tier as LARDER_REMOTE names it: `URL [property=value ...] [@attribute=value ...]`.
@@ -201,9 +211,14 @@ struct RemoteSetting {
 // invalid_argument names the tier and what is wrong, without repeating what might be a secret.
 Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text);
 
-// Errors as open_remote_store; `state_directory` as in RemoteStoreOptions.
+struct OpenRemotesOptions {
+  std::string state_directory = {};  // as in RemoteStoreOptions
+  Keys keys = {};                    // of every tier
+};
+
+// Errors as open_remote_store.
 Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings,
-                                             const std::string& state_directory = {});
+                                             const OpenRemotesOptions& options = {});
 
 }  // namespace larder
 

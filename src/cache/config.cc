@@ -246,14 +246,6 @@ Result<void> read_key_file_setting(const Layers& layers, Config& config) {
   return {};
 }
 
-// What a server sends was made by anybody, and would get the store's key when it is kept.
-Result<void> check_key_and_remotes(const Layers& layers, const Config& config) {
-  if (config.disabled || config.key_file.empty() || config.remotes.empty()) return {};
-  return bad(layers.find("remote")->origin,
-             "remote tiers cannot be used with a key, which they do not have; unset `remote` or "
-             "`key_file`");
-}
-
 Result<Config> load(const ConfigSources& sources) {
   FileSystem& file_system =
       sources.file_system == nullptr ? posix_file_system() : *sources.file_system;
@@ -276,7 +268,6 @@ Result<Config> load(const ConfigSources& sources) {
   read_log(layers, config);
   LARDER_CHECK_OK(read_remotes(layers, config));
   LARDER_CHECK_OK(read_key_file_setting(layers, config));
-  LARDER_CHECK_OK(check_key_and_remotes(layers, config));
   return config;
 }
 

@@ -95,18 +95,19 @@ Result<std::shared_ptr<Store>> open_named(const OpenStoreOptions& options) {
   return open_automatic(options);
 }
 
+Result<Keys> keys_of(const OpenOptions& options, const Config& config) {
+  if (config.key_file.empty()) return Keys();
+  return read_key_file(config.key_file, options.file_system);
+}
+
 Result<std::shared_ptr<Store>> open_kept(const OpenOptions& options, const Config& config,
-                                         const CacheOptions& cache) {
+                                         const CacheOptions& cache, const Keys& keys) {
   const bool read_only = writes_nothing(cache.mode);
-  Keys keys;
-  if (!config.key_file.empty()) {
-    LARDER_TRY(keys, read_key_file(config.key_file, options.file_system));
-  }
   return open_store({.location = config.location,
                      .access = read_only ? Access::read_only : Access::read_write,
                      .create = options.create,
                      .budget = {.max_bytes = config.max_size_bytes},
-                     .keys = std::move(keys),
+                     .keys = keys,
                      .on_evict = options.on_evict,
                      .log = cache.log,
                      .file_system = options.file_system});
@@ -124,16 +125,20 @@ Result<std::shared_ptr<Store>> with_memory(std::shared_ptr<Store> kept, std::uin
 }
 
 Result<std::shared_ptr<Store>> with_remotes(std::shared_ptr<Store> kept, const Config& config,
-                                            const CacheOptions& cache) {
+                                            const CacheOptions& cache, const Keys& keys) {
   if (config.remotes.empty()) return kept;
   // A process that writes nothing leaves no word of a tier either; and no file that is foreign to
   // the reference layout is put into a directory of it.
   const bool keeps = !writes_nothing(cache.mode) && config.location.kind != StoreKind::vyre;
-  LARDER_TRY(auto tiers, open_remotes(config.remotes, keeps ? config.location.directory : ""));
+  LARDER_TRY(auto tiers,
+             open_remotes(config.remotes, {keeps ? config.location.directory : "", keys}));
   for (RemoteTier& tier : tiers) {
     if (writes_nothing(cache.mode)) tier.write = RemoteWrite::off;
   }
-  return make_backed_store({.local = std::move(kept), .tiers = std::move(tiers), .log = cache.log});
+  return make_backed_store({.local = std::move(kept),
+                            .local_has_keys = !keys.empty(),
+                            .tiers = std::move(tiers),
+                            .log = cache.log});
 }
 
 }  // namespace
@@ -166,8 +171,9 @@ Result<Cache> open(const OpenOptions& options) {
       LARDER_TRY(auto unused, make_memory_store({.capacity_bytes = 1, .capacity_entries = 1}));
       return Cache(std::move(unused), std::move(cache));
     }
-    LARDER_TRY(auto local, open_kept(options, config, cache));
-    LARDER_TRY(auto kept, with_remotes(std::move(local), config, cache));
+    LARDER_TRY(const Keys keys, keys_of(options, config));
+    LARDER_TRY(auto local, open_kept(options, config, cache, keys));
+    LARDER_TRY(auto kept, with_remotes(std::move(local), config, cache, keys));
     LARDER_TRY(auto store, with_memory(kept, options.memory_bytes, cache.mode));
     return Cache(
         std::make_shared<Cache::Impl>(std::move(store), std::move(kept), std::move(cache)));

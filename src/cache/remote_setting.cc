@@ -267,13 +267,14 @@ Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text) {
 }
 
 Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& settings,
-                                             const std::string& state_directory) {
+                                             const OpenRemotesOptions& options) {
   return guarded([&]() -> Result<std::vector<RemoteTier>> {
     std::vector<RemoteTier> tiers;
     for (const RemoteSetting& setting : settings) {
-      RemoteStoreOptions options = setting.store;
-      options.state_directory = state_directory;
-      LARDER_TRY(auto store, open_remote_store(options));
+      RemoteStoreOptions tier = setting.store;
+      tier.state_directory = options.state_directory;
+      tier.keys = options.keys;
+      LARDER_TRY(auto store, open_remote_store(tier));
       const bool reads = setting.store.access == Access::read_only;
       tiers.push_back({.store = std::move(store),
                        .write = reads ? RemoteWrite::off : setting.write,

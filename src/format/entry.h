@@ -44,6 +44,10 @@ struct EncodedEntry {
 // The key of a file store with that marker's id, for derive_keys.
 inline constexpr std::string_view entry_key_context = "larder 2026-11-26 entry key v1";
 
+// The key of remote tiers with that namespace, for derive_keys: no server knows of a store's id.
+inline constexpr std::string_view remote_entry_key_context =
+    "larder 2026-11-26 remote entry key v1";
+
 // `recipe` has at most Recipe::max_encoded_bytes. The vyre layout has no room for a key.
 EncodedEntry encode_entry(FileLayout layout, const Fingerprint& fingerprint,
                           std::span<const std::byte> payload, std::string_view recipe,

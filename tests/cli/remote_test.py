@@ -129,6 +129,28 @@ class TiersTest(RemoteTest):
         self.both(check)
 
 
+class KeyedTest(RemoteTest):
+    def new_key(self, name: str) -> str:
+        path = self.path(name)
+        self.expect(self.run_words([PROGRAM, "key", "new", path]), OK)
+        return path
+
+    def test_a_key_is_that_of_every_tier(self) -> None:
+        remote, ours, theirs = self.redis(), self.new_key("ours"), self.new_key("theirs")
+        self.on_machine("a", "--key-file", ours, "put", A, "-", given=b"ours", remote=remote)
+        self.on_machine("a", "--key-file", ours, "doctor", remote=remote)
+        self.assertEqual(self.on_machine("b", "--key-file", ours, "get", A, remote=remote), b"ours")
+        for machine, words in (("c", ()), ("d", ("--key-file", theirs))):
+            self.on_machine(machine, *words, "get", A, code=NOT_FOUND, remote=remote)
+            self.on_machine(machine, *words, "put", B, "-", given=b"planted", remote=remote)
+            self.on_machine("b", "--key-file", ours, "get", B, code=NOT_FOUND, remote=remote)
+        self.on_machine("a", "--key-file", ours, "push", remote=remote)
+        self.on_machine("e", "--key-file", ours, "pull", remote=remote)
+        there = f"{self.layout}:{self.path('e')}"
+        self.assertEqual(self.larder("--key-file", ours, "get", A, store=there), b"ours")
+        self.larder("--key-file", ours, "get", B, code=NOT_FOUND, store=there)
+
+
 class TroubleTest(RemoteTest):
     def test_a_server_that_is_down_is_no_trouble(self) -> None:
         remote = f"redis://127.0.0.1:{free_port()}"

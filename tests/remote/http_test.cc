@@ -413,7 +413,13 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<VyreAnswer>& tested) { return tested.param.name; });
 
 TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
-  EXPECT_FALSE(open_remote_store(options_of("vyre+http://127.0.0.1:1")));
+  RemoteStoreOptions options = options_of("vyre+http://127.0.0.1:1");
+  EXPECT_FALSE(open_remote_store(options));
+  options.attributes = {{"source-provenance", "git 1234"}, {"device-compatibility", "gfx1100"}};
+  EXPECT_TRUE(open_remote_store(options));
+  const Keys::Secret secret = {1};
+  options.keys = Keys::from_secrets({&secret, 1}).value();
+  EXPECT_FALSE(open_remote_store(options)) << "there is no room for a key";
 }
 
 TEST(HostileUpload, AServerThatReadsNothingIsLate) {

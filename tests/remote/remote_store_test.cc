@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include "base/derived_keys.h"
+#include "format/entry.h"
 #include "larder/recipe.h"
 #include "store/remote/remote_store.h"
 #include "tests/contract/store_contract.h"
@@ -104,7 +106,9 @@ TEST_F(RemoteStoreTest, NoFlippedBitAndNoCutIsServed) {
     bad[i] = static_cast<char>(bad[i] ^ 0x10);
     write(file_of(1), bad);
     const auto found = store().fetch(numbered(1));
-    if (i < end_of_tag) {
+    if (i >= 16 && i < 24) {  // the key id: now it is an entry of another key, which is none
+      EXPECT_TRUE(found && !*found) << "byte " << i;
+    } else if (i < end_of_tag) {
       ASSERT_FALSE(found) << "byte " << i;
       EXPECT_EQ(found.error().code, Errc::corrupt) << "byte " << i;
     } else {  // the recipe is not under the tag of the payload
@@ -315,6 +319,99 @@ TEST_F(RemoteStoreTest, AForeignObjectIsNoEntryOfAListing) {
   EXPECT_EQ(seen, 1);
   EXPECT_TRUE(store().clear());
   EXPECT_TRUE(std::filesystem::exists(directory_.path() / "readme.txt"));
+}
+
+Keys keys_of(std::initializer_list<std::uint8_t> first_bytes) {
+  std::vector<Keys::Secret> secrets;
+  for (const std::uint8_t byte : first_bytes) secrets.push_back({byte});
+  return Keys::from_secrets(secrets).value();
+}
+
+// A tier with a key, and the folder of its server as those see it who have another one, or none.
+class KeyedRemote : public RemoteStoreTest {
+ protected:
+  KeyedRemote() { options_.keys = keys_of({1}); }
+
+  std::unique_ptr<RemoteStoreImpl> other(const Keys& keys, const std::string& name_space = {}) {
+    RemoteStoreOptions options = options_;
+    options.keys = keys;
+    options.name_space = name_space;
+    return std::make_unique<RemoteStoreImpl>(
+        options, [this] { return std::make_unique<FolderTransport>(directory_.path(), trouble_); });
+  }
+};
+
+TEST_F(KeyedRemote, WhoHasTheSameKeyIsServed) {
+  put(1, "x", "recipe");
+  const auto same = other(keys_of({1}));
+  EXPECT_EQ((*same->get(numbered(1)))->text(), "x");
+  EXPECT_EQ((*same->inspect(numbered(1)))->key_id, keys_of({1}).ids().front());
+  EXPECT_EQ((*other(keys_of({2, 1}))->get(numbered(1)))->text(), "x") << "rotated";
+}
+
+TEST_F(KeyedRemote, WhatWasMadeWithoutTheKeyIsAMissAndReplaced) {
+  for (const Keys& keys : {Keys(), keys_of({2})}) {
+    ASSERT_TRUE(other(keys)->put(numbered(1), bytes_of("planted"), {}));
+    EXPECT_FALSE(*store().get(numbered(1)));
+    EXPECT_FALSE(*store().inspect(numbered(1)));
+    const std::vector<Fingerprint> one = {numbered(1)};
+    EXPECT_FALSE(*store().get_many(one).value().front());
+    put(1, "good");
+    EXPECT_EQ((*store().get(numbered(1)))->text(), "good");
+    EXPECT_FALSE(*other(keys)->get(numbered(1)));
+  }
+  EXPECT_EQ(store().remote_metrics().corrupt, 0u);
+  EXPECT_EQ(store().remote_metrics().absent, 4u);
+}
+
+TEST_F(KeyedRemote, NoChangeOfTheServersIsServed) {
+  put(1, "the payload");
+  put(2, "another one");
+  const std::string good = read(file_of(1));
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 1);
+    write(file_of(1), bad);
+    const auto found = store().get(numbered(1));
+    EXPECT_FALSE(found && *found) << "byte " << i;
+  }
+  write(file_of(1), read(file_of(2)));
+  EXPECT_EQ(error_of_get(1), Errc::corrupt);
+}
+
+TEST_F(KeyedRemote, AnEntryOfAnotherNamespaceIsNotServed) {
+  ASSERT_TRUE(other(keys_of({1}), "team")->put(numbered(1), bytes_of("x"), {}));
+  const std::string hex = numbered(1).hex();
+  write(file_of(1), read(directory_.path() / "team" / hex.substr(0, 2) / (hex + ".art")));
+  const auto found = store().get(numbered(1));
+  EXPECT_FALSE(found && *found);
+}
+
+// The context and the namespace are part of the format (docs/FORMAT.md).
+TEST_F(KeyedRemote, TheKeyIsDerivedAsTheFormatSays) {
+  const std::string name_space = "team";
+  const auto key = derive_keys(options_.keys, "larder 2026-11-26 remote entry key v1",
+                               std::as_bytes(std::span(name_space)));
+  const auto entry =
+      format::encode_entry(FileLayout::larder, numbered(1), bytes_of("x"), "", key.front());
+  std::string bytes;
+  for (const auto piece : entry.pieces()) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  }
+  const std::string hex = numbered(1).hex();
+  write(directory_.path() / "team" / hex.substr(0, 2) / (hex + ".art"), bytes);
+  EXPECT_EQ((*other(options_.keys, "team")->get(numbered(1)))->text(), "x");
+}
+
+TEST_F(KeyedRemote, ATierWithoutAKeyNeverFillsAStoreThatHasOne) {
+  const auto keyed = std::shared_ptr<RemoteStore>(other(keys_of({1})));
+  const auto open = std::shared_ptr<RemoteStore>(other(Keys()));
+  const auto backed = [](std::vector<RemoteTier> tiers) {
+    return make_backed_store(
+        {.local = make_memory_store().value(), .local_has_keys = true, .tiers = std::move(tiers)});
+  };
+  EXPECT_TRUE(backed({{keyed}}));
+  EXPECT_FALSE(backed({{keyed}, {open}}));
 }
 
 TEST(BreakerTest, OpensAfterSoManyFailuresInARow) {

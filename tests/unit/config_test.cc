@@ -217,18 +217,6 @@ TEST_F(ConfigTest, AStoreCannotChooseOrDropTheKey) {
   ::unsetenv("LARDER_KEY_FILE");
 }
 
-// Anybody makes what a server sends, and the store would make it authentic.
-TEST_F(ConfigTest, AKeyAndRemoteTiersAreRefusedTogether) {
-  write(user_file(), "key_file = /users\n");
-  ::setenv("LARDER_REMOTE", "redis://cache.example plaintext", 1);
-  expect_bad("LARDER_REMOTE");
-  ::setenv("LARDER_DISABLE", "1", 1);
-  EXPECT_TRUE(load());
-  ::unsetenv("LARDER_DISABLE");
-  ::unsetenv("LARDER_REMOTE");
-  EXPECT_TRUE(load());
-}
-
 TEST_F(ConfigTest, TheKeyFileComesFromTheFirstPlaceThatNamesOne) {
   EXPECT_EQ(load()->key_file, "");
   write(user_file(), "key_file = /users\n");

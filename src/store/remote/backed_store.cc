@@ -10,6 +10,7 @@ namespace larder {
 // The state's thread calls back into this object, which outlives it.
 BackedStore::BackedStore(const BackedStoreOptions& options)
     : options_{.local = options.local,
+               .local_has_keys = options.local_has_keys,
                .tiers = options.tiers,
                .upload_capacity_bytes = options.upload_capacity_bytes,
                .drain_limit = options.drain_limit,
@@ -166,6 +167,13 @@ Result<std::shared_ptr<Store>> make_backed_store(const BackedStoreOptions& optio
     return std::unexpected(Error{.code = Errc::invalid_argument,
                                  .message = "a local store, and a store in each tier, are needed; "
                                             "add them"});
+  }
+  for (const RemoteTier& tier : options.tiers) {
+    if (!options.local_has_keys || tier.store->has_keys()) continue;
+    return std::unexpected(Error{.code = Errc::invalid_argument,
+                                 .message = tier.store->describe() +
+                                            ": a tier without a key cannot stand behind a store "
+                                            "that has one; give it the same keys"});
   }
   return guarded(
       [&]() -> Result<std::shared_ptr<Store>> { return std::make_shared<BackedStore>(options); });

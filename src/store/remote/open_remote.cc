@@ -118,6 +118,10 @@ Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wi
   if (options.max_entry_bytes == 0 || options.max_entry_bytes > max_payload_bytes_larder) {
     return wrong(Errc::invalid_argument, url.shown(), "max-entry-size is not from 1 byte to 1 GiB");
   }
+  if (url.is_only_read() && !options.keys.empty()) {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "the vyre layout has no room for a key; leave the tier out, or the key");
+  }
   LARDER_TRY(const bool leaves, leaves_readable(options, url, wire));
   if (leaves && !options.plaintext) {
     return wrong(Errc::invalid_argument, url.shown(),

@@ -25,6 +25,8 @@ RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTranspor
     : options_(options),
       layout_(layout),
       prefix_(prefix_of(options.name_space)),
+      keys_(derive_keys(options.keys, format::remote_entry_key_context,
+                        std::as_bytes(std::span(options.name_space)))),
       file_(options.file_system == nullptr ? posix_file_system() : *options.file_system,
             options.state_directory, format::tier_state_name(options.url, options.name_space)),
       state_([this, make = std::move(make)] { return make_state(make); }) {}
@@ -92,7 +94,9 @@ RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fi
   if (!*received) return std::nullopt;
   ArtifactBuffer& bytes = **received;
   add(now.tally.bytes_in, bytes.bytes().size());
-  const format::DecodedEntry entry = format::decode_entry(layout_, bytes.bytes(), fingerprint);
+  const format::DecodedEntry entry =
+      format::decode_entry(layout_, bytes.bytes(), fingerprint, keys_);
+  if (entry.verdict == format::Verdict::other_key) return std::nullopt;
   if (entry.verdict != format::Verdict::good) {
     return std::unexpected(Error{.code = Errc::corrupt,
                                  .message = options_.url + ": what is there as " +
@@ -119,6 +123,7 @@ Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& 
     return EntryDetails{.info = {.fingerprint = fingerprint,
                                  .payload_bytes = payload.size(),
                                  .disk_bytes = bytes.size()},
+                        .key_id = entry.key_id,
                         .layout = layout_ == FileLayout::larder ? "larder 1" : "vyre",
                         .location = options_.url + "/" + name_of(fingerprint),
                         .codec = "none",

@@ -61,6 +61,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
+  bool has_keys() const override { return !options_.keys.empty(); }
   RemoteMetrics remote_metrics() const override;
   RemoteMetrics kept_metrics() const override;
   Durability durability() const override { return {.durable = true}; }
@@ -170,6 +171,7 @@ class RemoteStoreImpl final : public RemoteStore {
   const RemoteStoreOptions options_;
   const FileLayout layout_;
   const std::string prefix_;  // of every name
+  const std::vector<DerivedKey> keys_;
   const TierFile file_;
   const os::ForkAware<State> state_;
 };

@@ -94,8 +94,8 @@ Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
       now.tally.uploads_skipped.fetch_add(1, std::memory_order_relaxed);
       allowed = not_asked();
     } else if (allowed) {
-      const auto entry =
-          format::encode_entry(FileLayout::larder, fingerprint, payload, options.recipe);
+      const auto entry = format::encode_entry(FileLayout::larder, fingerprint, payload,
+                                              options.recipe, keys_.front());
       allowed = guarded([&] { return upload(now, entry, fingerprint); });
       now.absences.forget(fingerprint);
     }

@@ -33,6 +33,7 @@ class ShardedStore final : public RemoteStore {
   Result<PruneReport> prune(const Budget& budget, DryRun dry_run) override;
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
+  bool has_keys() const override { return stores_.front()->has_keys(); }
   RemoteMetrics remote_metrics() const override;
   RemoteMetrics kept_metrics() const override;
   Durability durability() const override { return {.durable = true}; }
