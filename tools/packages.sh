@@ -19,6 +19,7 @@ test_packages=(
   python3 git
   b3sum                                          # somebody else's BLAKE3, to be compared with ours
   redis-server nginx-light libnginx-mod-http-dav-ext  # servers for remote tiers
+  apache2-bin openssl                            # another one, and certificates
   e2fsprogs xfsprogs btrfs-progs util-linux      # real file systems on loop devices, users, mounts
 )
 

@@ -143,6 +143,10 @@ class RemoteStore : public Store {
   // Whether it has keys, and gives nothing that was made without them.
   virtual bool has_keys() const = 0;
 
+  // What time the server says it is, in seconds since 1970; nullopt when it does not say, or not to
+  // us. Several servers: the first one.
+  virtual Result<std::optional<std::int64_t>> server_time_s() = 0;
+
   virtual RemoteMetrics remote_metrics() const = 0;
 
   // Of every process that used the tier with this state_directory, this one included. flush and the

@@ -89,9 +89,10 @@ Result<RemoteShard> read_shard(std::string_view text) {
   RemoteShard shard{.host = std::string(text.substr(0, bracket))};
   if (bracket != std::string_view::npos) {
     const std::string_view number = text.substr(bracket + 1);
-    const char* const end = number.data() + number.size();
-    const auto [last, error] = std::from_chars(number.data(), end, shard.weight);
-    if (error != std::errc() || std::string_view(last, end) != ")") shard.host.clear();
+    const auto [end, error] =
+        std::from_chars(number.data(), number.data() + number.size(), shard.weight);
+    const bool is_whole = end + 1 == number.data() + number.size() && number.ends_with(')');
+    if (error != std::errc() || !is_whole) shard.host.clear();
   }
   if (shard.host.empty()) return wrong("shards: write host,host:port,host(weight)");
   return shard;

@@ -30,7 +30,8 @@ constexpr Meaning meanings[] = {
     {CURLE_FILESIZE_EXCEEDED, Errc::too_large, "sends more than was asked for"},
     {CURLE_OUT_OF_MEMORY, Errc::out_of_memory, "there is no memory for the request"},
     {CURLE_PEER_FAILED_VERIFICATION, Errc::permission_denied,
-     "its certificate is not trusted; name the one that signed it with @ca-file"},
+     "its certificate is not trusted; name who signed it with @ca-file, and the host that it is "
+     "for"},
     {CURLE_SSL_CACERT_BADFILE, Errc::permission_denied, "@ca-file cannot be read; mend it"},
     {CURLE_SSL_CONNECT_ERROR, Errc::io_error, "does not speak TLS; is it http:// there?"},
 };
@@ -164,7 +165,11 @@ void HttpExchange::prepare(const HttpRequest& request, const Patience& patience)
   set(CURLOPT_HEADERDATA, this);
   prepare_headers(request);
   prepare_body(request);
-  if (!endpoint_.ca_file.empty()) set(CURLOPT_CAINFO, endpoint_.ca_file.c_str());
+  if (!endpoint_.ca_file.empty()) {
+    set(CURLOPT_CAINFO, endpoint_.ca_file.c_str());
+    set(CURLOPT_CAPATH,
+        static_cast<const char*>(nullptr));  // in place of the system's, not besides
+  }
   authenticate();
 }
 
@@ -194,8 +199,8 @@ std::string HttpExchange::header(const char* name) const {
 Result<HttpAnswer> HttpExchange::answer(CURLcode code) {
   if (code != CURLE_OK) return failed(code);
   HttpAnswer answer{.status = status(), .content_length = announced_length()};
-  if (!is_success(answer.status)) return answer;
   for (const char* name : wanted_headers_) answer.headers.push_back(header(name));
+  if (!is_success(answer.status)) return answer;
   LARDER_TRY(answer.body, sink_.take());
   return answer;
 }

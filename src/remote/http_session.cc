@@ -191,6 +191,12 @@ bool start_curl() noexcept {
 
 }  // namespace
 
+std::optional<std::int64_t> parse_http_date(const std::string& text) noexcept {
+  const time_t time = curl_getdate(text.c_str(), nullptr);
+  if (time == -1) return std::nullopt;
+  return time;
+}
+
 std::unique_ptr<HttpSession> HttpSession::make(const HttpEndpoint& endpoint) {
   if (!start_curl()) throw std::bad_alloc();
   return std::make_unique<CurlSession>(endpoint);

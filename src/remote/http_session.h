@@ -47,9 +47,12 @@ struct HttpAnswer {
   // Of an answer of 2xx; whole.
   std::optional<ArtifactBuffer> body = {};
   std::optional<std::uint64_t> content_length = {};  // as it was announced
-  // Of an answer of 2xx: the wanted ones in their order, empty where there is none.
+  // The wanted ones in their order, empty where there is none.
   std::vector<std::string> headers = {};
 };
+
+// Of the value of a Date header, in seconds since 1970; nullopt when it is none.
+std::optional<std::int64_t> parse_http_date(const std::string& text) noexcept;
 
 // One thread at a time.
 class HttpSession {

@@ -71,6 +71,7 @@ class HttpTransport final : public Transport {
   Result<bool> remove(std::string_view name, const Patience& patience) override;
   Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
                     const Patience& patience) override;
+  Result<std::optional<std::int64_t>> time_s(const Patience& patience) override;
 
  private:
   std::string url_of(std::string_view name) const {
@@ -195,6 +196,14 @@ Result<std::optional<std::uint64_t>> HttpTransport::size(std::string_view name,
   if (is_absent(answer.status)) return std::nullopt;
   if (!is_success(answer.status)) return refused(answer.status);
   return answer.content_length.value_or(0);  // 0: there, but nobody says how long
+}
+
+// Whatever else the answer says, it has a date.
+Result<std::optional<std::int64_t>> HttpTransport::time_s(const Patience& patience) {
+  static constexpr const char* wanted[] = {"date"};
+  LARDER_TRY(const HttpAnswer answer,
+             perform({.method = "HEAD", .url = url_of(""), .wanted_headers = wanted}, patience));
+  return parse_http_date(answer.headers.front());
 }
 
 Result<bool> HttpTransport::remove(std::string_view name, const Patience& patience) {

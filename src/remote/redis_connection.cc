@@ -45,10 +45,11 @@ constexpr ReplyMeaning meanings[] = {
     {"LOADING", Errc::unreachable, "is starting; try again"},
     {"BUSY", Errc::unreachable, "runs a script; try again"},
     {"TRYAGAIN", Errc::unreachable, "moves slots; try again"},
-    {"CLUSTERDOWN", Errc::unreachable, "is a cluster that is down; look at its state"},
+    {"CLUSTERDOWN", Errc::io_error, "is a cluster that is down; look at its state"},
     {"MASTERDOWN", Errc::unreachable, "has lost its master; look at its log"},
     {"WRONGTYPE", Errc::not_ours, "has something else under that name; use a `namespace`"},
-    {"MOVED", Errc::unsupported, "is part of a cluster, which this tier does not speak to"},
+    {"MOVED", Errc::unsupported, "is part of a cluster; use redis-cluster://"},
+    {"ASK", Errc::unsupported, "is part of a cluster; use redis-cluster://"},
 };
 
 constexpr bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
@@ -106,6 +107,7 @@ RedisConnection::~RedisConnection() = default;
 
 std::unexpected<Error> RedisConnection::broken(Errc code, std::string_view what) {
   usable_ = false;
+  timed_out_ = code == Errc::timed_out;
   return std::unexpected(Error{.code = code, .message = shown_ + ": " + std::string(what)});
 }
 
@@ -187,24 +189,25 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
 }
 
 // Before it is read, let alone allocated: what kind of reply begins here, and how long it says it
-// is.
-Result<void> RedisConnection::check_announced(std::uint64_t max_bytes) {
+// is. False until that has come: the reader must not begin with it before.
+Result<bool> RedisConnection::check_announced(std::uint64_t max_bytes) {
   const redisReader& reader = *context_->reader;
-  if (reader.ridx != -1 || reader.pos >= reader.len) return {};
+  if (reader.ridx != -1) return true;  // it is in the middle of one
+  if (reader.pos >= reader.len) return false;
   const std::string_view buffer(reader.buf, reader.len);
   const auto line = line_of(buffer, reader.pos);
-  if (!line) return {};
+  if (!line) return false;
   if (line->empty() || !std::string_view("+-:$*").contains(line->front())) {
     return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
   }
-  if (line->front() != '$') return {};
+  if (line->front() != '$') return true;
   std::uint64_t announced = 0;
   for (const char c : line->substr(1)) {
-    if (c < '0' || c > '9') return {};  // -1, and what the reader will refuse
+    if (c < '0' || c > '9') return true;  // -1, and what the reader will refuse
     announced = announced * 10 + static_cast<std::uint64_t>(c - '0');
     if (announced > max_bytes) return broken(Errc::too_large, "sends more than was asked for");
   }
-  return {};
+  return true;
 }
 
 Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience& patience) {
@@ -236,9 +239,9 @@ Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience&
 
 Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience) {
   for (;;) {
-    LARDER_CHECK_OK(check_announced(max_bytes));
+    LARDER_TRY(const bool has_begun, check_announced(max_bytes));
     void* reply = nullptr;
-    if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
+    if (has_begun && redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
       return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
     }
     if (reply != nullptr) {
@@ -253,7 +256,9 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
   const redisReader& reader = *context_->reader;
   // What nobody asked for would be taken for the next answer.
   if (expected_ == 0 && reader.pos < reader.len) usable_ = false;
+  redirection_.reset();
   if (reply->type != REDIS_REPLY_ERROR) return reply;
+  redirection_ = parse_redirection({reply->str, reply->len});
   const std::string_view word = first_word({reply->str, reply->len});
   const auto meaning = std::ranges::find(meanings, word, &ReplyMeaning::word);
   if (meaning == std::end(meanings)) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "remote/redis_slots.h"
 #include "remote/transport.h"
 
 struct redisContext;
@@ -50,6 +51,14 @@ class RedisConnection {
 
   bool usable() const noexcept { return usable_; }
 
+  // Not usable, since the server was too slow.
+  bool timed_out() const noexcept { return timed_out_; }
+
+  // Where the last reply sends us, if that is what it says; receive gives it as unsupported.
+  const std::optional<RedisRedirection>& redirection() const noexcept { return redirection_; }
+
+  const std::string& shown() const noexcept { return shown_; }  // for messages
+
   using Words = std::span<const std::string_view>;
 
   // Several commands may be sent before their replies are read, in order; `last` is the last
@@ -70,7 +79,7 @@ class RedisConnection {
   Result<void> introduce(const RedisEndpoint& endpoint, const Patience& patience);
   Result<void> send_all(std::vector<std::span<const std::byte>> pieces, const Patience& patience);
   Result<void> read_more(std::uint64_t max_bytes, const Patience& patience);
-  Result<void> check_announced(std::uint64_t max_bytes);
+  Result<bool> check_announced(std::uint64_t max_bytes);
   Result<RedisReply> judge(RedisReply reply);
   std::unexpected<Error> broken(Errc code, std::string_view what);
 
@@ -80,6 +89,8 @@ class RedisConnection {
   std::size_t expected_ = 0;    // replies that have not been received yet
   bool more_is_there_ = false;  // the last read took as much as it could
   bool usable_ = true;
+  bool timed_out_ = false;
+  std::optional<RedisRedirection> redirection_;
 };
 
 }  // namespace larder::remote

@@ -90,6 +90,12 @@ class Transport {
   // seen or not. The visitor may call the transport. `patience` is for each question to the server.
   virtual Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
                             const Patience& patience) = 0;
+
+  // What time the server says it is, in seconds since 1970; nullopt: it does not say.
+  virtual Result<std::optional<std::int64_t>> time_s(const Patience&) { return std::nullopt; }
+
+  // Of a transport to several servers: whether some do not answer, while others do.
+  virtual bool is_partly_up() const noexcept { return false; }
 };
 
 }  // namespace larder::remote

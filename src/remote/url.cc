@@ -33,31 +33,47 @@ bool is_address_in_brackets(std::string_view text) noexcept {
          });
 }
 
-Result<void> read_port(std::string_view text, Url& url) {
+Result<void> read_port(std::string_view text, HostAndPort& place) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port == 0) {
     return wrong("the port is no number from 1 to 65535");
   }
-  url.port = port;
+  place.port = port;
   return {};
 }
 
-Result<void> read_host(std::string_view text, Url& url) {
+Result<HostAndPort> read_place(std::string_view text) {
+  HostAndPort place;
   const std::size_t bracket = text.rfind(']');
   const std::size_t colon = text.rfind(':');
   if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    LARDER_CHECK_OK(read_port(text.substr(colon + 1), url));
+    LARDER_CHECK_OK(read_port(text.substr(colon + 1), place));
     text = text.substr(0, colon);
   }
   if (is_address_in_brackets(text)) {
-    url.host = text.substr(1, text.size() - 2);
+    place.host = text.substr(1, text.size() - 2);
   } else if (is_host(text) || text == "*") {
-    url.host = text;
+    place.host = text;
   } else {
     return wrong("there is no host; write scheme://host[:port]/path");
   }
-  return {};
+  return place;
+}
+
+Result<void> read_hosts(std::string_view text, Url& url) {
+  for (bool is_first = true;; is_first = false) {
+    const std::size_t comma = text.find(',');
+    LARDER_TRY(HostAndPort place, read_place(text.substr(0, comma)));
+    if (is_first) {
+      url.host = std::move(place.host);
+      url.port = place.port;
+    } else {
+      url.others.push_back(std::move(place));
+    }
+    if (comma == std::string_view::npos) return {};
+    text.remove_prefix(comma + 1);
+  }
 }
 
 Result<void> read_authority(std::string_view text, Url& url) {
@@ -72,18 +88,28 @@ Result<void> read_authority(std::string_view text, Url& url) {
     url.user = user;
     text = text.substr(at + 1);
   }
-  return read_host(text, url);
+  return read_hosts(text, url);
+}
+
+std::string shown_place(const std::string& host, std::optional<std::uint16_t> port) {
+  const std::string name = host.contains(':') ? "[" + host + "]" : host;
+  return port ? name + ":" + std::to_string(*port) : name;
 }
 
 }  // namespace
+
+bool is_local_host(std::string_view host) noexcept {
+  return host.empty() || host == "localhost" || host == "::1" ||
+         (host.starts_with("127.") &&
+          std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }));
+}
 
 Result<Url> parse_url(std::string_view text) {
   const std::size_t end = text.find("://");
   if (end == std::string_view::npos || end == 0) {
     return wrong("there is no scheme; write scheme://host[:port]/path");
   }
-  Url url{
-      .scheme = std::string(text.substr(0, end)), .user = {}, .host = {}, .port = {}, .path = {}};
+  Url url{.scheme = std::string(text.substr(0, end)), .user = {}, .host = {}, .port = {}};
   text = text.substr(end + 3);
   const std::size_t slash = std::min(text.find('/'), text.size());
   std::string_view path = text.substr(slash);
@@ -99,16 +125,15 @@ Result<Url> parse_url(std::string_view text) {
 }
 
 std::string Url::shown() const {
-  std::string text = scheme + "://";
-  text += host.contains(':') ? "[" + host + "]" : host;
-  if (port) text += ":" + std::to_string(*port);
+  std::string text = scheme + "://" + shown_place(host, port);
+  for (const HostAndPort& other : others) text += "," + shown_place(other.host, other.port);
   return text + path;
 }
 
 bool Url::is_local() const noexcept {
-  return host.empty() || host == "localhost" || host == "::1" ||
-         (host.starts_with("127.") &&
-          std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }));
+  return is_local_host(host) && std::ranges::all_of(others, [](const HostAndPort& other) {
+           return is_local_host(other.host);
+         });
 }
 
 }  // namespace larder::remote

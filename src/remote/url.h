@@ -7,17 +7,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "larder/error.h"
 
 namespace larder::remote {
+
+struct HostAndPort {
+  std::string host;
+  std::optional<std::uint16_t> port;
+};
 
 struct Url {
   std::string scheme;
   std::string user;
   std::string host;  // of an IPv6 address without the brackets; `*`: to be filled in
   std::optional<std::uint16_t> port;
-  std::string path;  // with its first slash, without a last one; may be empty
+  std::vector<HostAndPort> others = {};  // behind commas: scheme://host,host:port
+  std::string path = {};                 // with its first slash, without a last one; may be empty
 
   // The whole again, but for the user: as messages, logs and statistics show it.
   std::string shown() const;
@@ -28,6 +35,9 @@ struct Url {
   // Whether nobody writes to such a server.
   bool is_only_read() const noexcept { return scheme.starts_with("vyre+"); }
 };
+
+// Whether it is this machine; an empty one is.
+bool is_local_host(std::string_view host) noexcept;
 
 // invalid_argument says what is wrong; a password that stands in it is not repeated.
 Result<Url> parse_url(std::string_view text);

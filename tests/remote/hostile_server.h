@@ -24,6 +24,9 @@ class Peer {
   bool say(std::string_view text);
   void hang();  // reads nothing, says nothing, and does not close
 
+  int socket() const { return socket_; }
+  bool ends() const { return ends_; }  // the server is to end
+
  private:
   const int socket_;
   const std::atomic<bool>& ends_;

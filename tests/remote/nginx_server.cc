@@ -7,7 +7,12 @@ namespace {
 
 constexpr const char* modules = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
 
-std::string configuration(const std::string& here, std::uint16_t port) {
+std::string listen_with_tls(std::uint16_t port, const ServerCertificate& with) {
+  return "listen 127.0.0.1:" + std::to_string(port) + " ssl; ssl_certificate \"" +
+         with.certificate + "\"; ssl_certificate_key \"" + with.key + "\";\n";
+}
+
+std::string configuration(const std::string& here, std::uint16_t port, const std::string& tls) {
   return "load_module " + std::string(modules) + ";\n" + (::geteuid() == 0 ? "user root;\n" : "") +
          "daemon off; master_process off; pid " + here + "/pid; error_log " + here + "/errors;\n" +
          "events { worker_connections 64; }\n"
@@ -16,7 +21,7 @@ std::string configuration(const std::string& here, std::uint16_t port) {
          here + "/t1; proxy_temp_path " + here + "/t2;\n" + " fastcgi_temp_path " + here +
          "/t3; uwsgi_temp_path " + here + "/t4;\n" + " scgi_temp_path " + here +
          "/t5;\n server { listen 127.0.0.1:" + std::to_string(port) + "; root " + here +
-         "/data;\n" + R"(
+         "/data;\n" + tls + R"(
   location /dav/ { dav_methods PUT DELETE MKCOL; dav_ext_methods PROPFIND OPTIONS; }
   location /put/ { dav_methods PUT DELETE; create_full_put_path on; }
   location /readonly/ { limit_except GET { deny all; } }
@@ -34,13 +39,14 @@ std::string configuration(const std::string& here, std::uint16_t port) {
 
 }  // namespace
 
-NginxServer::NginxServer() {
+NginxServer::NginxServer(const std::optional<ServerCertificate>& certificate) {
   const std::string here = directory_.path();
   for (const char* folder : {"dav", "put", "readonly", "small", "private"}) {
     std::filesystem::create_directories(data() / folder);
   }
   directory_.write("users", "reader:{PLAIN}geheim\n", std::filesystem::perms::owner_read);
-  const auto file = directory_.write("nginx.conf", configuration(here, port_),
+  const std::string tls = certificate ? listen_with_tls(tls_port_, *certificate) : "";
+  const auto file = directory_.write("nginx.conf", configuration(here, port_, tls),
                                      std::filesystem::perms::owner_read);
   process_ = std::make_unique<ServerProcess>(
       std::vector<std::string>{"/usr/sbin/nginx", "-e", here + "/errors", "-c", file.string()},

@@ -8,9 +8,11 @@ namespace larder {
 namespace {
 
 TEST(RemoteOptionsTest, WhatIsWrongIsSaidWithoutTheSecret) {
-  for (const char* url : {"", "redis", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x",
-                          "ftp://h", "redis://u:geheim@h", "redis://h o", "redis+unix://h/x",
-                          "redis://u@localhost", "redis://example.org"}) {
+  for (const char* url :
+       {"", "redis", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x", "ftp://h",
+        "redis://u:geheim@h", "redis://h o", "redis+unix://h/x", "redis://u@localhost",
+        "redis://example.org", "redis://localhost,localhost:1", "redis-cluster://localhost/2",
+        "redis-cluster://localhost,", "redis-cluster://localhost,example.org"}) {
     RemoteStoreOptions options;
     options.url = url;
     const auto opened = open_remote_store(options);

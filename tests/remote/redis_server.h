@@ -33,6 +33,7 @@ class RedisServer {
   }
 
   std::string socket() const { return directory_.path() / "socket"; }
+  std::uint16_t port() const { return port_; }
   std::string tcp_url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
   std::string socket_url() const { return "redis+unix://" + socket(); }
   const ServerDirectory& directory() const { return directory_; }

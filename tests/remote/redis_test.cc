@@ -1,9 +1,12 @@
 // The Redis transport, against a real redis-server and against one that misbehaves.
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
+#include <stdlib.h>
 
 #include <algorithm>
 
+#include "larder/cache.h"
+#include "larder/keys.h"
 #include "remote/redis_transport.h"
 #include "tests/remote/hostile_server.h"
 #include "tests/remote/redis_server.h"
@@ -206,6 +209,52 @@ TEST(Redis, WhatNobodyAskedForIsNotTakenForTheNextAnswer) {
   const auto store = opened(options);
   EXPECT_EQ(store->get(numbered(1)).error().code, Errc::corrupt);
   EXPECT_FALSE(store->get(numbered(2))) << "absent, says an answer to nobody's question";
+  const std::vector<Fingerprint> one = {numbered(1)};
+  EXPECT_FALSE(opened(options)->get_many(one).value().front());
+}
+
+// As an application does it: machines with the same key share what they compile, others do not.
+TEST(Redis, OpenGivesTheKeyToEveryTier) {
+  if (!has_program("redis-server")) return;
+  const RedisServer server;
+  const ServerDirectory directory;
+  for (const char* key : {"ours", "theirs"}) {
+    ASSERT_TRUE(make_key_file(directory.path() / key));
+  }
+  ::setenv("LARDER_REMOTE", (server.tcp_url() + " write=sync").c_str(), 1);
+  const auto compiles_on = [&](const std::string& machine, std::optional<std::string> key) {
+    OpenOptions options;
+    options.location = "file:" + (directory.path() / machine).string();
+    if (key) options.key_file = directory.path() / *key;
+    auto cache = open(options);
+    EXPECT_TRUE(cache) << cache.error().message;
+    EXPECT_TRUE(cache->get_or_compile(numbered(1), [] { return Artifact::copy_of("kernel"); }));
+    return cache->metrics().compiles;
+  };
+  EXPECT_EQ(compiles_on("a", "ours"), 1u);
+  EXPECT_EQ(compiles_on("b", "ours"), 0u);
+  EXPECT_EQ(compiles_on("c", "theirs"), 1u);
+  EXPECT_EQ(compiles_on("d", std::nullopt), 1u);
+  ::unsetenv("LARDER_REMOTE");
+}
+
+// The limit holds for every answer on a connection, not for the first one alone; and for one whose
+// length comes in two pieces.
+TEST(Redis, WhatIsTooLargeIsCutOffOnAUsedConnectionToo) {
+  const HostileServer server([](Peer& peer) {
+    peer.read();
+    peer.say("$-1\r\n");
+    peer.read();
+    peer.say("$60");
+    std::this_thread::sleep_for(milliseconds(20));
+    peer.say("00\r\n" + std::string(6000, 'x') + "\r\n");
+    peer.hang();
+  });
+  RemoteStoreOptions options = options_of("redis://127.0.0.1:" + std::to_string(server.port()));
+  options.max_entry_bytes = 1000;
+  const auto store = opened(options);
+  EXPECT_EQ(text_of(*store, 1), "absent");
+  EXPECT_EQ(store->get(numbered(2)).error().code, Errc::too_large);
 }
 
 // What a server that misbehaves says to a GET, and what it is taken for.

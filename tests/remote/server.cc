@@ -45,6 +45,17 @@ bool connects(int socket, const sockaddr* address, socklen_t bytes) {
   ::_exit(127);
 }
 
+pid_t start(const std::vector<std::string>& command, const std::filesystem::path& directory) {
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const std::string output = directory / "output";
+  const pid_t process = ::fork();
+  if (process == 0) become(arguments, output);
+  EXPECT_GT(process, 0);
+  return process;
+}
+
 }  // namespace
 
 ServerDirectory::ServerDirectory() {
@@ -62,14 +73,13 @@ std::filesystem::path ServerDirectory::write(const std::string& name, const std:
 }
 
 ServerProcess::ServerProcess(const std::vector<std::string>& command,
-                             const std::filesystem::path& directory) {
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  const std::string output = directory / "output";
-  process_ = ::fork();
-  if (process_ == 0) become(arguments, output);
-  EXPECT_GT(process_, 0);
+                             const std::filesystem::path& directory)
+    : process_(start(command, directory)) {}
+
+int run_program(const std::vector<std::string>& command, const std::filesystem::path& directory) {
+  int status = -1;
+  ::waitpid(start(command, directory), &status, 0);
+  return status;
 }
 
 void ServerProcess::end() {
@@ -80,7 +90,12 @@ void ServerProcess::end() {
   process_ = -1;
 }
 
-void ServerProcess::freeze() const { ::kill(process_, SIGSTOP); }
+// A thread of its may be in the middle of something: until it has really stopped.
+void ServerProcess::freeze() const {
+  ::kill(process_, SIGSTOP);
+  int status = 0;
+  EXPECT_EQ(::waitpid(process_, &status, WUNTRACED), process_);
+}
 void ServerProcess::thaw() const { ::kill(process_, SIGCONT); }
 
 bool ServerProcess::comes_up(const std::function<bool()>& is_up) {

@@ -38,7 +38,7 @@ class ServerProcess {
   ~ServerProcess() { end(); }
 
   void end();
-  void freeze() const;  // it keeps its connections and answers nothing
+  void freeze() const;  // from its return on it keeps its connections and answers nothing
   void thaw() const;
 
   // Within ten seconds, or false.
@@ -47,6 +47,9 @@ class ServerProcess {
  private:
   pid_t process_ = -1;
 };
+
+// The exit status of a program that ends by itself; its output is in `directory`/output.
+int run_program(const std::vector<std::string>& command, const std::filesystem::path& directory);
 
 // A port of 127.0.0.1 that was free a moment ago.
 std::uint16_t free_port();

@@ -26,6 +26,7 @@ struct Protocol {
 constexpr Protocol protocols[] = {
     {"redis", Wire::readable, redis_protocol},
     {"redis+unix", Wire::readable, redis_socket_protocol},
+    {"redis-cluster", Wire::readable, redis_cluster_protocol},
     {"http", Wire::readable, http_protocol},
     {"https", Wire::encrypted, http_protocol},
     {"s3", Wire::encrypted, s3_protocol},
@@ -82,7 +83,8 @@ Result<bool> leaves_readable(const RemoteStoreOptions& options, const remote::Ur
 Result<void> check_shards(const RemoteStoreOptions& options, const remote::Url& url) {
   std::vector<std::string> hosts;
   for (const RemoteShard& shard : options.shards) {
-    if (!(shard.weight > 0 && shard.weight < 1e9)) {
+    const bool is_good = shard.weight > 0 && shard.weight < 1e9;  // no NaN is
+    if (!is_good) {
       return wrong(Errc::invalid_argument, url.shown(),
                    "the weight of " + shard.host + " is not over 0 and below 1e9");
     }
@@ -110,6 +112,10 @@ Result<std::shared_ptr<RemoteStore>> open_shards(const RemoteStoreOptions& optio
 }
 
 Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
+  if (!url.others.empty() && url.scheme != "redis-cluster") {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "several hosts are for redis-cluster:// alone; name one, or see `shards`");
+  }
   if (!is_name_space(options.name_space)) {
     return wrong(Errc::invalid_argument, url.shown(),
                  "the namespace is not of at most 64 letters, digits, `.`, `-` and `_`, or begins "

@@ -12,6 +12,7 @@ namespace larder {
 // Each reads the secrets that the attributes name, takes those that it knows, and connects to
 // nothing yet. Errors as open_remote_store.
 Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attributes);
+Result<MakeTransport> redis_cluster_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> http_protocol(const remote::Url& url, Attributes& attributes);
 Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes);

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "larder/file_system.h"
+#include "remote/redis_cluster_transport.h"
 #include "remote/redis_transport.h"
 #include "store/remote/protocols.h"
 #include "store/remote/secrets.h"
@@ -24,12 +25,17 @@ Result<std::uint32_t> to_database(std::string_view text) {
   return number;
 }
 
-Result<MakeTransport> with_secrets(remote::RedisEndpoint endpoint, Attributes& attributes) {
+Result<void> read_password(remote::RedisEndpoint& endpoint, Attributes& attributes) {
   if (const auto path = attributes.take("password-file")) {
     LARDER_TRY(endpoint.password, read_secret_file(posix_file_system(), *path));
   } else if (!endpoint.user.empty()) {
     return wrong("a user needs a password; name its file with @password-file=PATH");
   }
+  return {};
+}
+
+Result<MakeTransport> with_secrets(remote::RedisEndpoint endpoint, Attributes& attributes) {
+  LARDER_CHECK_OK(read_password(endpoint, attributes));
   return MakeTransport([endpoint] { return remote::make_redis_transport(endpoint); });
 }
 
@@ -44,6 +50,22 @@ Result<MakeTransport> redis_protocol(const remote::Url& url, Attributes& attribu
     LARDER_TRY(endpoint.database, to_database(std::string_view(url.path).substr(1)));
   }
   return with_secrets(std::move(endpoint), attributes);
+}
+
+// redis-cluster://[user@]host[:port][,host[:port]...]
+Result<MakeTransport> redis_cluster_protocol(const remote::Url& url, Attributes& attributes) {
+  if (url.host.empty() || !url.path.empty()) {
+    return wrong("write redis-cluster://host[:port],host[:port]; a cluster has no databases");
+  }
+  remote::RedisClusterOptions options{.endpoint = {.user = url.user, .shown = url.shown()},
+                                      .may_leave = !url.is_local()};
+  const std::uint16_t usual_port = options.endpoint.port;
+  options.seeds.push_back({url.host, url.port.value_or(usual_port)});
+  for (const remote::HostAndPort& other : url.others) {
+    options.seeds.push_back({other.host, other.port.value_or(usual_port)});
+  }
+  LARDER_CHECK_OK(read_password(options.endpoint, attributes));
+  return MakeTransport([options] { return remote::make_redis_cluster_transport(options); });
 }
 
 // redis+unix://[user@]/path/of/the/socket [@database=N]

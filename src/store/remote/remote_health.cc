@@ -57,7 +57,7 @@ void RemoteStoreImpl::tell_silent(State& now) const noexcept {
 // Silence is about the server, a refusal about what it was asked for: who lets us read and no more
 // is still read. An answer about one entry is neither.
 void RemoteStoreImpl::tell_breakers(State& now, Errc code, For purpose) const noexcept {
-  if (may_pass(code)) return tell_silent(now);
+  if (may_pass(code) && !now.transport->is_partly_up()) return tell_silent(now);
   if (code == Errc::out_of_memory) return;
   const bool writes = purpose == For::writing;
   const bool refused = code == Errc::io_error || code == Errc::permission_denied ||

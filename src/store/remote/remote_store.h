@@ -62,6 +62,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
   bool has_keys() const override { return !options_.keys.empty(); }
+  Result<std::optional<std::int64_t>> server_time_s() override;
   RemoteMetrics remote_metrics() const override;
   RemoteMetrics kept_metrics() const override;
   Durability durability() const override { return {.durable = true}; }

@@ -106,6 +106,15 @@ Result<PruneReport> RemoteStoreImpl::prune(const Budget& budget, DryRun dry_run)
 
 Result<PruneReport> RemoteStoreImpl::clear() { return prune({.max_entries = 0}, DryRun::no); }
 
+Result<std::optional<std::int64_t>> RemoteStoreImpl::server_time_s() {
+  return guarded([&]() -> Result<std::optional<std::int64_t>> {
+    State& now = state_.get();
+    if (!admit(now)) return not_asked();
+    return ask(now, Attempts(options_.timeouts),
+               [](auto& transport, const auto& patience) { return transport.time_s(patience); });
+  });
+}
+
 Result<void> RemoteStoreImpl::flush() {
   return guarded([&]() -> Result<void> {
     State& now = state_.get();

@@ -34,6 +34,9 @@ class ShardedStore final : public RemoteStore {
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
   bool has_keys() const override { return stores_.front()->has_keys(); }
+  Result<std::optional<std::int64_t>> server_time_s() override {
+    return stores_.front()->server_time_s();
+  }
   RemoteMetrics remote_metrics() const override;
   RemoteMetrics kept_metrics() const override;
   Durability durability() const override { return {.durable = true}; }
