@@ -47,6 +47,7 @@ constexpr Verb verbs[] = {
     {"doctor", run_doctor},
     {"push", run_push},
     {"pull", run_pull},
+    {"prewarm", run_prewarm},
 };
 
 int run(int argc, char** argv) {

@@ -186,6 +186,9 @@ void add_care_verbs(CLI::App& app, Options& options, Words& words) {
 
   app.add_subcommand("push", "Send every entry to each remote tier that may be written");
   app.add_subcommand("pull", "Fetch every entry of each remote tier");
+  auto* prewarm = app.add_subcommand("prewarm", "Fetch the entries that a list names");
+  prewarm->add_option("LIST", options.file, "a fingerprint on each line; - is standard input")
+      ->required();
   app.add_subcommand("clear", "Evict every entry");
   app.add_subcommand("flush", "Make what was put durable");
   app.add_subcommand("config", "Show each setting and where it comes from");

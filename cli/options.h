@@ -26,7 +26,7 @@ struct Options {
 
   Fingerprint fingerprint;
   Fingerprint other;                  // diff
-  std::string file;                   // put; "-" is standard input. key
+  std::string file;                   // put, prewarm; "-" is standard input. key
   std::string action;                 // key: new, id
   std::string from;                   // merge, as --store takes it; `store` is then TO
   std::optional<std::string> output;  // get, once

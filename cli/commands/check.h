@@ -22,8 +22,8 @@ struct Check {
 // Bytes that stand for nothing, from the system's randomness.
 Fingerprint random_fingerprint();
 
-// Asks each remote tier for an entry that it cannot have and, where it may be written, puts one,
-// reads it back and removes it.
+// Asks each server of each remote tier for an entry that it cannot have, and for the time. Where it
+// may be written, puts one, reads it back, removes it, and looks how large one may be.
 void check_remotes(const Context& context, std::vector<Check>& checks);
 
 }  // namespace larder::cli

@@ -28,6 +28,7 @@ int run_config(const Context& context);
 int run_doctor(const Context& context);
 int run_push(const Context& context);
 int run_pull(const Context& context);
+int run_prewarm(const Context& context);
 
 // Where the settings cannot be had: tells which check failed.
 int run_doctor_without(const Options& options, const Error& settings_error);

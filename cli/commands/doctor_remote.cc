@@ -3,11 +3,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <ctime>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "commands/check.h"
 #include "larder/remote.h"
+#include "text.h"
 
 namespace larder::cli {
 namespace {
@@ -34,8 +40,46 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
   return {};
 }
 
+// The largest of these sizes that the tier takes, after it took nothing at all.
+std::uint64_t largest_taken(RemoteStore& store, std::uint64_t max_bytes) {
+  std::uint64_t largest = 0;
+  for (std::uint64_t bytes = 1ull << 20;; bytes *= 4) {
+    bytes = std::min(bytes, max_bytes);
+    const std::vector<std::byte> payload(bytes);
+    const Fingerprint fingerprint = random_fingerprint();
+    const auto stored = store.put(fingerprint, payload);
+    (void)store.remove(fingerprint);
+    if (!stored) return largest;
+    largest = bytes;
+    if (bytes == max_bytes) return largest;
+  }
+}
+
+// What a server signs or believes may depend on its clock; S3 allows a quarter of an hour.
+std::string clock_finding(RemoteStore& store, Health& health) {
+  constexpr std::int64_t much_s = 60;
+  const auto said = store.server_time_s();
+  if (!said || !*said) return "";
+  const std::int64_t ahead_s = **said - static_cast<std::int64_t>(std::time(nullptr));
+  if (ahead_s >= -1 && ahead_s <= 1) return ", its clock is right";
+  if (ahead_s < -much_s || ahead_s > much_s) health = Health::warn;
+  return fmt::format(", its clock is {} s {}; set the clocks", std::abs(ahead_s),
+                     ahead_s > 0 ? "ahead" : "behind");
+}
+
+std::string size_finding(RemoteStore& store, std::uint64_t max_bytes, Health& health) {
+  const std::uint64_t largest = largest_taken(store, max_bytes);
+  if (largest == max_bytes) return fmt::format(", takes {}", human_bytes(largest));
+  health = Health::warn;
+  return fmt::format(
+      ", takes {} but not max-entry-size, {}: raise its limit or request-timeout, "
+      "or lower max-entry-size",
+      human_bytes(largest), human_bytes(max_bytes));
+}
+
 Check check_server(RemoteStoreOptions options, bool writes) {
   options.remember_absent = {};  // each question is the server's to answer
+  options.breaker.failures = 1000;
   auto opened = open_remote_store(options);
   if (!opened) return failed(opened.error());
   RemoteStore& store = **opened;
@@ -46,15 +90,20 @@ Check check_server(RemoteStoreOptions options, bool writes) {
   const auto asked = store.get(fingerprint);
   const std::chrono::duration<double, std::milli> took = Clock::now() - began;
   if (!asked) return failed(asked.error());
-  const std::string answers =
-      fmt::format("{} answers in {:.2f} ms", store.describe(), took.count());
-  if (!writes) return {Health::ok, "remote", answers + ", and is only read"};
-
+  Check check{Health::ok, "remote",
+              fmt::format("{} answers in {:.2f} ms", store.describe(), took.count())};
+  check.finding += clock_finding(store, check.health);
+  if (!writes) {
+    check.finding += ", and is only read";
+    return check;
+  }
   const auto written = write_and_read(store, fingerprint);
   const auto removed = store.remove(fingerprint);
   if (!written) return failed(written.error());
   if (!removed) return {Health::warn, "remote", removed.error().message};
-  return {Health::ok, "remote", answers + ", an entry was put, read back and removed"};
+  check.finding += ", an entry was put, read back and removed";
+  check.finding += size_finding(store, options.max_entry_bytes, check.health);
+  return check;
 }
 
 }  // namespace

@@ -57,10 +57,10 @@ class RemoteTest(ProgramTest):
                                  "127.0.0.1", "--save", "", "--dir", self.root, *settings)
         return f"redis://127.0.0.1:{port}"
 
-    def nginx(self) -> str:
+    def nginx(self, limit: str = "client_max_body_size 100m;") -> str:
         port = free_port()
         here = self.path("nginx")
-        os.makedirs(here + "/data/dav")
+        os.makedirs(here + "/data/dav", exist_ok=True)
         user = "user root;" if os.geteuid() == 0 else ""
         temporary = " ".join(f"{kind}_temp_path {here}/{kind};" for kind in
                              ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -68,7 +68,7 @@ class RemoteTest(ProgramTest):
             load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so; {user} daemon off;
             master_process off; pid {here}/pid; error_log {here}/errors;
             events {{ worker_connections 64; }}
-            http {{ access_log off; {temporary}
+            http {{ access_log off; {limit} {temporary}
               server {{ listen 127.0.0.1:{port}; root {here}/data;
                 location /dav {{ dav_methods PUT DELETE MKCOL; dav_ext_methods PROPFIND OPTIONS; }}
             }} }}""".encode())
@@ -177,6 +177,39 @@ class TroubleTest(RemoteTest):
         told = self.larder("doctor", LARDER_REMOTE=remote + " read-only").decode()
         self.assertIn("is only read", told)
 
+    def test_doctor_tells_clock_and_largest_value(self) -> None:
+        told = self.larder("doctor", LARDER_REMOTE=self.redis()).decode()
+        self.assertIn("its clock is right", told)
+        self.assertIn("takes 64.0 MiB", told)
+        told = self.larder("doctor", LARDER_REMOTE=self.nginx("client_max_body_size 5m;")).decode()
+        self.assertIn("its clock is right", told)
+        self.assertRegex(told, "(?m)^warn +remote .*takes 4.0 MiB but not max-entry-size, 64.0 MiB")
+        self.assertEqual(self.larder("pull", LARDER_REMOTE=self.nginx()).count(b" 0 of 0 "), 1)
+
+    def test_prewarm_fetches_what_a_list_names(self) -> None:
+        first, second = self.redis(), self.redis()
+        self.on_machine("a", "put", A, "-", given=b"a", remote=first)
+        self.on_machine("a", "put", B, "-", given=b"b", remote=second)
+        both = f"{first} {second}"
+        names = self.write("list", f"# of a\n{A}\n\n  {B}\r\n".encode())
+        said = json.loads(self.on_machine("b", "--format", "json", "prewarm", names, remote=both))
+        self.assertEqual([(t["entries"], t["moved"], t["absent"]) for t in said],
+                         [(2, 1, 1), (1, 1, 0)])
+        for fingerprint, payload in ((A, b"a"), (B, b"b")):
+            self.assertEqual(self.larder("get", fingerprint,
+                                         store=f"{self.layout}:{self.path('b')}"), payload)
+        text = self.on_machine("b", "prewarm", "-", given=A.encode(), remote=both)
+        self.assertIn(b"0 of 1 entries", text)
+        self.assertIn(b"1 there already", text)
+        there = f"{self.layout}:{self.path('b')}"
+        result = self.run_words(self.command("prewarm", "-", store=there), given=C.encode(),
+                                LARDER_REMOTE=both)
+        self.expect_line(result, NOT_FOUND, "1 entries")
+        self.refused(USAGE, "prewarm", self.write("bad", b"abc\n"), says="bad:1",
+                     LARDER_REMOTE=both)
+        self.refused(UNREACHABLE, "prewarm", names, says="redis",
+                     LARDER_REMOTE=f"redis://127.0.0.1:{free_port()}")
+
     def test_a_tier_that_is_read_only_gets_nothing(self) -> None:
         remote = self.redis()
         self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote + " read-only")
@@ -242,14 +275,19 @@ class TroubleTest(RemoteTest):
         artifact = self.write("artifact", b"x")
         log = self.path("log")
         said = b""
-        for name in (file, wrong, self.path("none")):
+        netrc = self.write("netrc", f"machine 127.0.0.1 login x password {SECRET}".encode())
+        os.chmod(netrc, 0o600)
+        http = self.nginx()
+        settings = [f"{remote} @password-file={name}" for name in (file, wrong, self.path("none"))]
+        for setting in (*settings, f"{http} @netrc-file={netrc}"):
             for words in (("put", A, artifact), ("get", A), ("get", B), ("config",), ("doctor",),
                           ("stats",), ("push",), ("pull",), ("--format", "json", "stats")):
                 result = self.run_words(self.command(*words), LARDER_LOG=log,
-                                        LARDER_REMOTE=f"{remote} @password-file={name}")
+                                        LARDER_REMOTE=setting)
                 said += result.stdout + result.stderr
         said += self.read(log)
         self.assertIn(remote.encode(), said)
+        self.assertIn(http.encode(), said)
         self.assertFalse(SECRET.encode() in said)
         os.chmod(file, 0o640)
         self.refused(REFUSED, "get", A, says="chmod",

@@ -1,0 +1,113 @@
+#include "commands/transfer.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "commands/commands.h"
+#include "document.h"
+#include "text.h"
+
+namespace larder::cli {
+namespace {
+
+bool is_silence(Errc code) { return code == Errc::unreachable || code == Errc::timed_out; }
+
+void print_text(const Transfer& transfer) {
+  std::string line = fmt::format("{}: {} of {} entries ({})", transfer.tier, transfer.moved,
+                                 transfer.entries, human_bytes(transfer.moved_bytes));
+  line += fmt::format(", {} there already", transfer.already_there);
+  if (transfer.absent != 0) line += fmt::format(", {} not in the tier", transfer.absent);
+  if (transfer.skipped != 0) line += fmt::format(", {} too large", transfer.skipped);
+  if (transfer.failed != 0) line += fmt::format(", {} failed", transfer.failed);
+  fmt::print("{}\n", printable(line));
+}
+
+void print_json(const std::vector<Transfer>& transfers) {
+  Document list = Document::list();
+  for (const Transfer& transfer : transfers) {
+    list.append(Document::object()
+                    .set("tier", transfer.tier)
+                    .set("entries", transfer.entries)
+                    .set("moved", transfer.moved)
+                    .set("moved_bytes", transfer.moved_bytes)
+                    .set("already_there", transfer.already_there)
+                    .set("absent", transfer.absent)
+                    .set("skipped", transfer.skipped)
+                    .set("failed", transfer.failed));
+  }
+  list.print();
+}
+
+}  // namespace
+
+void Transfer::note(const Error& error) {
+  if (error.code == Errc::too_large) {
+    ++skipped;
+    return;
+  }
+  ++failed;
+  failure = error;
+}
+
+bool Transfer::is_hopeless() const { return failed != 0 && is_silence(failure.code); }
+
+Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
+  if (!context.config.remotes.empty()) {
+    return open_remotes(context.config.remotes, {.keys = context.keys});
+  }
+  return std::unexpected(Error{.code = Errc::bad_config,
+                               .message = "there is no remote tier; name one with LARDER_REMOTE"});
+}
+
+std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
+                                       std::span<const Fingerprint> wanted, Transfer& transfer) {
+  std::vector<Fingerprint> missing, absent;
+  for (const Fingerprint& fingerprint : wanted) {
+    const auto there = local.inspect(fingerprint);
+    if (there && *there) {
+      ++transfer.already_there;
+    } else {
+      missing.push_back(fingerprint);
+    }
+  }
+  const auto found = tier.fetch_many(missing);
+  if (!found) {
+    transfer.note(found.error());
+    return missing;
+  }
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    const auto& entry = (*found)[i];
+    if (!entry) transfer.note(entry.error());
+    if (entry && !*entry) ++transfer.absent;
+    if (!entry || !*entry) {
+      absent.push_back(missing[i]);
+      continue;
+    }
+    const auto stored =
+        local.put(missing[i], (*entry)->payload.bytes(), {.recipe = (*entry)->recipe});
+    if (!stored) {
+      transfer.note(stored.error());
+      continue;
+    }
+    ++transfer.moved;
+    transfer.moved_bytes += (*entry)->payload.size();
+  }
+  return absent;
+}
+
+int conclude(const Context& context, const std::vector<Transfer>& transfers) {
+  if (context.options.format == Format::json) {
+    print_json(transfers);
+  } else {
+    for (const Transfer& transfer : transfers) print_text(transfer);
+  }
+  int code = exit_ok;
+  for (const Transfer& transfer : transfers) {
+    if (transfer.failed == 0) continue;
+    code = fail(transfer.is_hopeless() ? exit_unreachable : exit_refused, transfer.failure.message);
+  }
+  return code;
+}
+
+}  // namespace larder::cli

@@ -1,0 +1,45 @@
+// What push, pull and prewarm share: entries on their way between the store and a remote tier, and
+// how it is told what became of them.
+#ifndef LARDER_CLI_COMMANDS_TRANSFER_H_
+#define LARDER_CLI_COMMANDS_TRANSFER_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "context.h"
+#include "larder/remote.h"
+
+namespace larder::cli {
+
+// What became of the entries of one tier.
+struct Transfer {
+  std::string tier;
+  std::uint64_t entries = 0;  // that there were to move
+  std::uint64_t moved = 0;
+  std::uint64_t moved_bytes = 0;  // of payloads
+  std::uint64_t already_there = 0;
+  std::uint64_t absent = 0;   // the tier does not have them
+  std::uint64_t skipped = 0;  // too large for the tier
+  std::uint64_t failed = 0;
+  Error failure = {};  // the last one
+
+  void note(const Error& error);
+
+  // The server is gone; what is left would fail as well, at once.
+  bool is_hopeless() const;
+};
+
+Result<std::vector<RemoteTier>> tiers_of(const Context& context);
+
+// Fetches what `local` does not have, many at a time. Returns what the tier does not have either.
+std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
+                                       std::span<const Fingerprint> wanted, Transfer& transfer);
+
+// Shows all of them. The exit code: that of the last failure.
+int conclude(const Context& context, const std::vector<Transfer>& transfers);
+
+}  // namespace larder::cli
+
+#endif  // LARDER_CLI_COMMANDS_TRANSFER_H_
