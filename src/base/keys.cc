@@ -1,8 +1,7 @@
 #include "larder/keys.h"
 
-#include <string.h>
-
 #include <algorithm>
+#include <cstring>
 
 #include "base/byte_order.h"
 #include "base/derived_keys.h"

@@ -1,14 +1,14 @@
 // Key files: read and made through the descriptor that was checked, so that nobody can swap the
 // file in between. The content never gets into a message.
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <string.h>
 
 #include "base/guarded.h"
 #include "base/hex.h"
@@ -155,7 +155,7 @@ Result<void> fill_with_secret(FileSystem& file_system, WipedText& text) {
     if (digits.size() != digits_in_secret / 2) {
       return std::unexpected(Error{.code = Errc::io_error, .message = "no random bytes"});
     }
-    std::copy(digits.begin(), digits.end(), text.bytes.data() + text.length);
+    std::ranges::copy(digits, text.bytes.data() + text.length);
     text.length += digits.size();
     ::explicit_bzero(digits.data(), digits.size());
   }
