@@ -19,9 +19,9 @@ class Conformance : public testing::TestWithParam<BackendKind> {
  protected:
   void SetUp() override { backend_ = GetParam().make(); }
 
-  // In a hurry: trouble is to be told soon.
+  // In a hurry, but for a busy machine: trouble is to be told soon.
   static RemoteStoreOptions hurried(RemoteStoreOptions options) {
-    options.timeouts = {milliseconds(300), milliseconds(150), milliseconds(400)};
+    options.timeouts = {milliseconds(2000), milliseconds(400), milliseconds(1000)};
     return options;
   }
   static void put(RemoteStore& store, std::uint32_t number, std::string_view payload) {
@@ -219,11 +219,13 @@ TEST_P(Conformance, TroubleOnTheWayIsTold) {
   }
   put(*opened(backend_->options()), 1, payload_of(100'000, 1));
   TroubleProxy proxy(*backend_->port());
-  RemoteStoreOptions options = hurried(backend_->options());
+  RemoteStoreOptions options = backend_->options();
   const std::string port = std::to_string(*backend_->port());
   options.url.replace(options.url.find(port), port.size(), std::to_string(proxy.port()));
+  const auto patient = opened(options);
+  options.timeouts = {milliseconds(2000), milliseconds(200), milliseconds(300)};
   const auto store = opened(options);
-  EXPECT_TRUE(outcome(*store, 1) == payload_of(100'000, 1));
+  EXPECT_TRUE(outcome(*patient, 1) == payload_of(100'000, 1));
   for (const std::uint64_t after : {0u, 50'000u}) {
     proxy.make(OnTheWay::cut, after);
     EXPECT_EQ(outcome(*store, 1), "unreachable") << after;
@@ -233,7 +235,7 @@ TEST_P(Conformance, TroubleOnTheWayIsTold) {
     EXPECT_EQ(outcome(*store, 1), "timed_out") << after;
   }
   proxy.make(OnTheWay::nothing, 0);
-  EXPECT_TRUE(outcome(*store, 1) == payload_of(100'000, 1));
+  EXPECT_TRUE(outcome(*patient, 1) == payload_of(100'000, 1));
   EXPECT_TRUE(store->remote_metrics().balanced());
 }
 

@@ -114,7 +114,7 @@ TEST_F(Cluster, ASlotThatMovesIsFollowed) {
 TEST_F(LostServers, AServerThatHangsHoldsUpItsOwnEntriesAlone) {
   if (!cluster_) return;
   RemoteStoreOptions options = options_of(cluster_->url());
-  options.timeouts = {milliseconds(500), milliseconds(300), milliseconds(600)};
+  options.timeouts = {milliseconds(2000), milliseconds(500), milliseconds(1000)};
   options.breaker.failures = 1;
   const auto store = opened(options);
   ASSERT_TRUE(store->put(numbered(first_on(0)), bytes_of("x")));
