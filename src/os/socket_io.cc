@@ -36,6 +36,15 @@ Result<Wait> wait_readable(int socket, std::chrono::milliseconds limit) {
   return wait_for(socket, POLLIN, limit);
 }
 
+Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into) {
+  for (;;) {
+    const ssize_t count = ::recv(socket, into.data(), into.size(), 0);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
+    if (errno != EINTR) return failed(errno, "recv");
+  }
+}
+
 Result<std::size_t> send_some(int socket, std::span<const std::span<const std::byte>> pieces,
                               std::chrono::milliseconds limit) {
   std::array<iovec, 16> vectors{};

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "larder/error.h"
@@ -14,6 +15,10 @@ enum class Wait { ready, timed_out };
 
 // Until there is something to read, or the connection has ended, which a read then tells.
 Result<Wait> wait_readable(int socket, std::chrono::milliseconds limit);
+
+// What there is, at least one byte; 0: the connection has ended. nullopt: nothing came within the
+// socket's own limit for a call (SO_RCVTIMEO).
+Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into);
 
 // Sends as much of the pieces as goes in one call, when the socket takes some within `limit`; 0:
 // it did not. Never raises SIGPIPE, which would end the host.

@@ -86,8 +86,8 @@ class RedisConnection {
   const std::string shown_;
   const std::unique_ptr<redisReplyObjectFunctions> functions_;  // of the reader of context_
   std::unique_ptr<redisContext, FreeRedis> context_;
-  std::size_t expected_ = 0;    // replies that have not been received yet
-  bool more_is_there_ = false;  // the last read took as much as it could
+  std::vector<std::byte> buffer_;
+  std::size_t expected_ = 0;  // replies that have not been received yet
   bool usable_ = true;
   bool timed_out_ = false;
   std::optional<RedisRedirection> redirection_;
