@@ -84,6 +84,8 @@ std::unique_ptr<redisReplyObjectFunctions> functions_of(redisReader& reader) {
   functions->createArray = make_array;
   reader.privdata = reader.fn;
   reader.fn = functions.get();
+  // Else it frees what it has room for after each answer, and takes it anew from the kernel.
+  reader.maxbuf = 4 * read_bytes;
   return functions;
 }
 
