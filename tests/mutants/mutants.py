@@ -165,7 +165,7 @@ MUTANTS = [
       "unit/keys cli/keyed"),
     _("other-key-removed", "an entry of another key stays", FILE + "read.cc",
       "if (entry->decoded.verdict == format::Verdict::other_key) return std::nullopt;", "",
-      "unit/keyed_file_store endurance/every_fault endurance/crash_states"),
+      "unit/keyed_file_store endurance/crash_states"),
     _("large-any-key", "files of different keys have different names", FORMAT + "pack_record.cc",
       "if (key_id == no_key) return {.bytes = hasher.finish()};",
       "if (key_id != no_key || key_id == no_key) return {.bytes = hasher.finish()};",
@@ -208,7 +208,7 @@ MUTANTS = [
       "unit/keyed_pack fuzz/operations"),
     _("other-key-file-removed", "a removal leaves another key's file", FILE + "write.cc",
       "if (is_others) return false;", "(void)is_others;",
-      "unit/keyed_file_store endurance/every_fault fuzz/operations"),
+      "unit/keyed_file_store fuzz/operations endurance/every_fault"),
 
     # The way to the disk: file store.
     _("file-no-sync", "flush syncs an entry's data", FILE + "pending.cc",
