@@ -22,6 +22,9 @@ struct Check {
 // Bytes that stand for nothing, from the system's randomness.
 Fingerprint random_fingerprint();
 
+// Looks at every place of the store, and reads up to a thousand entries of it. Changes nothing.
+Check check_entries(Store& store);
+
 // Asks each server of each remote tier for an entry that it cannot have, and for the time. Where it
 // may be written, puts one, reads it back, removes it, and looks how large one may be.
 void check_remotes(const Context& context, std::vector<Check>& checks);

@@ -254,6 +254,7 @@ void check_store(const Context& given, std::vector<Check>& checks) {
   checks.push_back({Health::ok, "store", (*store)->describe()});
   if (::access(directory.c_str(), F_OK) != 0) return;
   checks.push_back(check_leftovers(warnings));
+  checks.push_back(check_entries(**store));
   checks.push_back(check_key(context.keys, **store));
   checks.push_back(check_file_system(directory));
   checks.push_back(check_anonymous_files(directory));

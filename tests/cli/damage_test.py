@@ -49,6 +49,14 @@ class DamageInPacks(ProgramTest):
         self.put(A, b"again")
         self.assertEqual(self.larder("get", A), b"again")
 
+    def test_doctor_warns_of_damage(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"y")
+        self.assertRegex(self.larder("doctor").decode(), r"ok +entries +2 of 2 read, all whole")
+        self.damage(128)
+        text = self.larder("doctor").decode()
+        self.assertRegex(text, r"warn +entries .*1 damaged .* run: larder verify --repair; .* at 128")
+
     def test_a_damaged_entry_is_named_once(self) -> None:
         self.put(A, b"x" * 100)
         self.flip_a_bit(A)

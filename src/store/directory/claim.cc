@@ -4,10 +4,14 @@
 // (file systems that lose data without losing names); both count as unclaimed, and the next open
 // for writing goes through all steps again, the fsync of the parent of a directory that exists
 // included: whoever made it may have been stopped just before. A vyre directory has no marker to
-// tell, so that its parent is synced by every open for writing. A marker with anything else in it
-// is never replaced.
+// tell, so that its parent is synced by every open for writing.
+//
+// A marker that is damaged, or names another id than all that the store holds, is replaced by one
+// of the id that the rest of the store proves. What is not damaged is never replaced, nor what
+// stands beside nothing of ours: it is somebody else's.
 #include "store/directory/claim.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <thread>
@@ -17,6 +21,7 @@
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "format/marker.h"
+#include "store/directory/marker_evidence.h"
 #include "store/directory/new_file.h"
 #include "store/directory/pack_leftovers.h"
 
@@ -58,16 +63,23 @@ Result<void> check_parents(FileSystem& file_system, std::string path, std::strin
   return {};
 }
 
-Result<std::string> read_marker(Directory& root) {
-  LARDER_TRY(const auto file, root.open_file(format::marker_name, OpenMode::read));
-  LARDER_TRY(const FileInfo info, file->info());
+struct MarkerFile {
+  std::string text = "not a marker";
+  bool may_be_marker = false;  // a file of such a length
+};
+
+Result<MarkerFile> read_marker(Directory& root) {
+  auto file = root.open_file(format::marker_name, OpenMode::read);
+  if (!file && file.error().code == Errc::not_ours) return MarkerFile{};
+  if (!file) return std::unexpected(std::move(file).error());
+  LARDER_TRY(const FileInfo info, (*file)->info());
   if (info.kind != FileKind::regular || info.size_bytes > format::max_marker_bytes) {
-    return std::string("not a marker");
+    return MarkerFile{};
   }
   std::string text(info.size_bytes, '\0');
-  LARDER_TRY(const std::size_t count, file->read_at(std::as_writable_bytes(std::span(text)), 0));
+  LARDER_TRY(const std::size_t count, (*file)->read_at(std::as_writable_bytes(std::span(text)), 0));
   text.resize(count);
-  return text;
+  return MarkerFile{.text = std::move(text), .may_be_marker = true};
 }
 
 bool left_by_creation(std::string_view name) {
@@ -114,6 +126,32 @@ format::StoreId id_of(const format::Marker& marker) {
   return id;
 }
 
+// Not what a newer Larder has written.
+bool is_damaged(const Result<format::Marker>& marker) {
+  if (!marker) return marker.error().code == Errc::not_a_store;
+  return marker->kind != kind_name(Kind::file) && marker->kind != kind_name(Kind::pack);
+}
+
+// Of a store whose marker cannot be read. The id of a file store is nowhere else: it gets another
+// one, by which entries that were made with a key are lost.
+Result<std::optional<Claim>> claim_by_evidence(Directory& root, Kind kind) {
+  Claim claim{.ours = true, .marker_is_damaged = true};
+  if (kind == Kind::file) {
+    LARDER_TRY(const bool is_store, has_entry_files(root));
+    return is_store ? std::optional(claim) : std::nullopt;
+  }
+  if (kind == Kind::vyre) return std::nullopt;
+  LARDER_TRY(claim.id, id_of_pack(root));
+  return claim.id ? std::optional(claim) : std::nullopt;
+}
+
+std::string hex_of(const format::StoreId& id) {
+  std::array<std::uint8_t, std::tuple_size_v<format::StoreId>> bytes;
+  std::ranges::transform(id, bytes.begin(),
+                         [](std::byte byte) { return std::to_integer<std::uint8_t>(byte); });
+  return to_hex(bytes);
+}
+
 bool is_empty_marker(const FileInfo& info) {
   return info.kind == FileKind::regular && info.size_bytes == 0;
 }
@@ -129,17 +167,30 @@ Result<void> lock_marker(File& marker) {
                                .message = "another process is making a store there; try again"});
 }
 
-// Under a lock on the empty one: of two processes that replace it one after another, the first
-// would go on with an id that is the store's no more.
-Result<void> replace_empty_marker(Directory& root, NewFile& file) {
-  LARDER_TRY(const FileInfo before, root.info_at(format::marker_name));
-  if (!is_empty_marker(before)) return {};
-  LARDER_TRY(const auto empty, root.open_file(format::marker_name, OpenMode::read_write));
-  LARDER_CHECK_OK(lock_marker(*empty));
-  LARDER_TRY(const FileInfo locked, empty->info());
+// Under a lock on the one that is there: of two processes that replace it one after another, the
+// first would go on with an id that is the store's no more.
+Result<void> replace_marker(Directory& root, NewFile& file) {
+  LARDER_TRY(const auto there, root.open_file(format::marker_name, OpenMode::read_write));
+  LARDER_CHECK_OK(lock_marker(*there));
+  LARDER_TRY(const FileInfo locked, there->info());
   LARDER_TRY(const FileInfo now, root.info_at(format::marker_name));
   if (!locked.same_file(now)) return {};
   return file.replace(root, format::marker_name);
+}
+
+Result<void> replace_empty_marker(Directory& root, NewFile& file) {
+  LARDER_TRY(const FileInfo before, root.info_at(format::marker_name));
+  return is_empty_marker(before) ? replace_marker(root, file) : Result<void>();
+}
+
+Result<NewFile> make_marker(FileSystem& file_system, Directory& root,
+                            const format::Marker& marker) {
+  const std::string text = format::encode_marker(marker);
+  LARDER_TRY(NewFile file, NewFile::create(file_system, root));
+  const std::array pieces{std::as_bytes(std::span(text.data(), text.size()))};
+  LARDER_CHECK_OK(file.file().write_at(pieces, 0));
+  LARDER_CHECK_OK(file.file().sync_data());
+  return file;
 }
 
 }  // namespace
@@ -170,54 +221,70 @@ std::string_view kind_name(Kind kind) noexcept {
 }
 
 Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
-  auto text = read_marker(root);
-  const bool absent = !text && text.error().code == Errc::absent;
-  if (!text && text.error().code == Errc::not_ours) text = std::string("not a marker");
-  if (!text && !absent) {
-    text.error().message = std::string(path) + "/LARDER: " + text.error().message;
-    return std::unexpected(std::move(text).error());
+  auto file = read_marker(root);
+  const bool absent = !file && file.error().code == Errc::absent;
+  if (!file && !absent) {
+    file.error().message = std::string(path) + "/LARDER: " + file.error().message;
+    return std::unexpected(std::move(file).error());
   }
-  if (absent && kind == Kind::vyre) return Claim{.ours = true};
-  if (absent || text->empty()) return examine_unmarked(root, kind, path);
-  auto marker = format::decode_marker(*text);
-  if (!marker) {
-    if (marker.error().code == Errc::not_a_store) {
-      return refuse(Errc::not_a_store, path,
-                    "its file LARDER is not a marker of Larder; if it was "
-                    "damaged, move the directory away, else name another one");
-    }
-    return refuse(marker.error().code, path, marker.error().message);
+  if (absent) {
+    return kind == Kind::vyre ? Claim{.ours = true} : examine_unmarked(root, kind, path);
   }
+  auto marker = format::decode_marker(file->text);
+  if (file->may_be_marker && is_damaged(marker)) {
+    LARDER_TRY(const auto proven, claim_by_evidence(root, kind));
+    if (proven) return *proven;
+  }
+  if (file->text.empty()) return examine_unmarked(root, kind, path);
+  if (!marker && marker.error().code == Errc::not_a_store) {
+    return refuse(Errc::not_a_store, path,
+                  "its file LARDER is not a marker of Larder, and nothing beside it is; if it was "
+                  "damaged, move the directory away, else name another one");
+  }
+  if (!marker) return refuse(marker.error().code, path, marker.error().message);
   if (kind == Kind::vyre || marker->kind != kind_name(kind)) {
     return refuse_kind(marker->kind, kind, path);
   }
-  return Claim{.ours = true, .id = id_of(*marker)};
+  const format::StoreId id = id_of(*marker);
+  if (kind == Kind::file) return Claim{.ours = true, .id = id};
+  LARDER_TRY(const auto other, id_against_marker(root, id));
+  return Claim{.ours = true, .id = other.value_or(id), .marker_is_damaged = other.has_value()};
 }
 
 std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path) {
   const auto root = file_system.open_directory(path);
   if (!root) return std::nullopt;
-  const auto text = read_marker(**root);
-  if (!text) return std::nullopt;
-  const auto marker = format::decode_marker(*text);
-  for (const Kind kind : {Kind::file, Kind::pack}) {
+  const auto file = read_marker(**root);
+  if (!file) return std::nullopt;
+  const auto marker = format::decode_marker(file->text);
+  const bool damaged = file->may_be_marker && is_damaged(marker);
+  for (const Kind kind : {Kind::pack, Kind::file}) {
     if (marker && marker->kind == kind_name(kind)) return kind;
+    const auto proven = damaged ? claim_by_evidence(**root, kind) : std::nullopt;
+    if (proven && *proven) return kind;
   }
   return std::nullopt;
 }
 
 Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind) {
   LARDER_TRY(const std::string id, file_system.random_name());
-  const std::string text = format::encode_marker({.kind = std::string(kind_name(kind)), .id = id});
-  LARDER_TRY(NewFile file, NewFile::create(file_system, root));
-  const std::array pieces{std::as_bytes(std::span(text.data(), text.size()))};
-  LARDER_CHECK_OK(file.file().write_at(pieces, 0));
-  LARDER_CHECK_OK(file.file().sync_data());
+  LARDER_TRY(NewFile file,
+             make_marker(file_system, root, {.kind = std::string(kind_name(kind)), .id = id}));
   auto published = file.publish(root, format::marker_name);
   if (!published && published.error().code == Errc::exists) {
     published = replace_empty_marker(root, file);
   }
   if (!published) return published;
+  return root.sync();
+}
+
+Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind,
+                         const std::optional<format::StoreId>& id) {
+  LARDER_TRY(std::string text, file_system.random_name());
+  if (id) text = hex_of(*id);
+  LARDER_TRY(NewFile file,
+             make_marker(file_system, root, {.kind = std::string(kind_name(kind)), .id = text}));
+  LARDER_CHECK_OK(replace_marker(root, file));
   return root.sync();
 }
 

@@ -21,6 +21,9 @@ struct Claim {
   // says that it is ours (vyre: the name of the layout said so).
   bool ours = false;
   std::optional<format::StoreId> id = {};  // of the marker; a vyre directory has none
+  // It says something else, or nothing; what stands beside it is ours, and says the above. Of a
+  // file store nothing tells the id.
+  bool marker_is_damaged = false;
 };
 
 // unsafe_directory when another user owns the root, or others may write into it or swap it.
@@ -29,13 +32,18 @@ Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std:
 // not_a_store, wrong_kind, unsupported_version: somebody else's, not to be touched.
 Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path);
 
-// The kind that the marker of the directory tells; nullopt where there is none, or none that can be
-// read: what is wrong with it, opening will say.
+// The kind that the marker of the directory tells, or what stands beside a damaged one; nullopt
+// where there is none, or nothing to tell by: what is wrong with it, opening will say.
 std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path);
 
 // Makes the marker of an unclaimed directory, durably, or finds that another process just did: of
 // which kind, only another look tells.
 Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind);
+
+// Puts a marker with that id (another one, where nothing tells it) in the place of a damaged one,
+// durably, unless another process just did: only another look tells.
+Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind,
+                         const std::optional<format::StoreId>& id);
 
 // Makes the name of `path` durable: of the directory itself, wherever a link may have led.
 Result<void> sync_parent(FileSystem& file_system, const std::string& path);

@@ -58,6 +58,13 @@ StoreDirectory::Root StoreDirectory::held() const {
   return {.directory = root_, .generation = generation_, .id = id_};
 }
 
+void StoreDirectory::tell_of_mended_marker(const Logger& log) const {
+  if (!has_mended_ || !log) return;
+  log(LogLevel::warning, path() +
+                             ": its marker LARDER was damaged, and was made anew from what the "
+                             "store holds; look for other damage with larder verify");
+}
+
 StoreDirectory::Root StoreDirectory::current() const {
   const std::lock_guard lock(mutex_);
   return held();
@@ -180,6 +187,11 @@ Result<StoreDirectory::Found> StoreDirectory::create() {
   LARDER_TRY(Found found, open_or_make());
   if (!found.claim.ours || options_.kind == Kind::vyre) {
     LARDER_CHECK_OK(sync_parent_of_root());
+  }
+  if (found.claim.marker_is_damaged) {
+    LARDER_CHECK_OK(mend_marker(file_system_, *found.directory, options_.kind, found.claim.id));
+    LARDER_TRY(found.claim, examine_claim(*found.directory, options_.kind, path()));
+    has_mended_ = true;
   }
   if (found.claim.ours) return found;
   LARDER_CHECK_OK(write_marker(file_system_, *found.directory, options_.kind));

@@ -53,6 +53,9 @@ class StoreDirectory {
   // a network file system's server lost it), so that the next call opens the path anew.
   void forget();
 
+  // A warning, when this object found a damaged marker and made it anew. `log` may be empty.
+  void tell_of_mended_marker(const Logger& log) const;
+
   // Of the root opened last.
   std::uint64_t generation() const noexcept { return generation_.load(); }
 
@@ -90,6 +93,7 @@ class StoreDirectory {
   FileSystem& file_system_;
 
   std::atomic<std::uint64_t> generation_ = 0;
+  std::atomic<bool> has_mended_ = false;
   std::mutex creation_mutex_;  // held while the directory is made and synced; before mutex_
   mutable std::mutex mutex_;
   FileInfo identity_;                  // guarded by mutex_: of the directory opened last

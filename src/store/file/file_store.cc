@@ -88,6 +88,7 @@ Result<void> FileStore::open() {
                            "unset the key file"});
     }
     LARDER_CHECK_OK(directory().open());
+    directory().tell_of_mended_marker(options_.log);
     store_directory::sweep_leftovers(directory(), options_.log);
     return {};
   });

@@ -67,6 +67,7 @@ Result<void> PackStoreImpl::open() {
     const bool makes_it =
         options_.access == Access::read_write && options_.create == Create::at_open;
     LARDER_TRY(Shelf* const shelf, makes_it ? shelf_for_writing() : shelf_for_reading());
+    state().directory.tell_of_mended_marker(options_.log);
     store_directory::sweep_leftovers(state().directory, options_.log);
     if (shelf == nullptr) return {};
     // For its leftovers. What is the matter there concerns large artifacts alone.

@@ -1,6 +1,7 @@
 // put. The order of every step is told in pack_store_impl.h.
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -70,7 +71,9 @@ Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& fo
   std::optional<Artifact> artifact;
   LARDER_TRY(const Candidate read, read_artifact(shelf, writing.name(), found, artifact));
   if (read != Candidate::wanted) return false;
-  return std::ranges::equal(artifact->bytes(), writing.payload);
+  // Of one length, as the header says. Byte by byte takes twice as long as hashing them did.
+  return writing.payload.empty() ||
+         std::memcmp(artifact->data(), writing.payload.data(), writing.payload.size()) == 0;
 }
 
 // Whether the next flush of this process, or one that has been, vouches for the record. That says

@@ -1,0 +1,198 @@
+// A marker of which any bit is flipped, or of which any part is lost, costs no entry: the store is
+// what stands beside it.
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+
+#include "format/marker.h"
+#include "larder/cache.h"
+#include "larder/store.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void write_all(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+}
+
+class MarkerDamage : public PackStoreFixture {
+ protected:
+  using Open = std::function<Result<std::shared_ptr<Store>>(Access)>;
+
+  Result<std::shared_ptr<Store>> open_pack_as(Access access) const {
+    PackStoreOptions options = options_;
+    options.access = access;
+    return open_pack_store(options);
+  }
+  Result<std::shared_ptr<Store>> open_file_as(Access access) const {
+    return open_file_store(
+        {.directory = options_.directory, .access = access, .log = options_.log});
+  }
+  const Open open_pack_ = [this](Access access) { return open_pack_as(access); };
+  const Open open_file_ = [this](Access access) { return open_file_as(access); };
+
+  fs::path marker() const { return root() / "LARDER"; }
+
+  void make(const Open& open) {
+    options_.log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
+    const auto store = open(Access::read_write).value();
+    ASSERT_TRUE(store->put(numbered(1), bytes_of("kept")));
+    ASSERT_TRUE(store->flush());
+    good_ = read_all(marker());
+  }
+
+  fs::path make_another() const {
+    PackStoreOptions others = options_;
+    others.directory = (directory_ / "other").string();
+    const auto other = open_pack_store(others).value();
+    EXPECT_TRUE(other->put(numbered(2), bytes_of("foreign")));
+    EXPECT_TRUE(other->flush());
+    return others.directory;
+  }
+
+  // "", or what went wrong; by a reader, who changes nothing, and then by a writer, who mends it.
+  std::string use_with(const Open& open, const std::string& text) {
+    write_all(marker(), text);
+    for (const Access access : {Access::read_only, Access::read_write}) {
+      const auto store = open(access);
+      if (!store) return store.error().message;
+      const std::string found = content((*store)->get(numbered(1)));
+      if (found != "kept") return found;
+      if (access == Access::read_only && read_all(marker()) != text) return "a reader changed it";
+    }
+    return "";
+  }
+
+  // Bits that turn the version into a higher one: what a newer Larder wrote is not touched.
+  static bool is_newer(const std::string& text) {
+    const auto decoded = format::decode_marker(text);
+    return !decoded && decoded.error().code == Errc::unsupported_version;
+  }
+
+  template <class Judge>
+  void flip_each_bit(const Open& open, const Judge& judge) {
+    int newer = 0;
+    for (std::size_t bit = 0; bit < 8 * good_.size(); ++bit) {
+      std::string text = good_;
+      text[bit / 8] = static_cast<char>(text[bit / 8] ^ 1 << bit % 8);
+      const std::string said = use_with(open, text);
+      newer += is_newer(text) ? 1 : 0;
+      if (is_newer(text)) {
+        EXPECT_NE(said.find("newer"), std::string::npos);
+        EXPECT_EQ(read_all(marker()), text);
+      } else {
+        EXPECT_EQ(said, "") << "bit " << bit;
+        judge(bit);
+      }
+    }
+    EXPECT_EQ(newer, 3);  // 1 to 3, 5 and 9
+  }
+
+  std::string good_;
+  std::vector<std::string> log_;
+};
+
+TEST_F(MarkerDamage, AnyBitOfThatOfAPackIsMended) {
+  make(open_pack_);
+  flip_each_bit(open_pack_, [&](std::size_t bit) {
+    EXPECT_EQ(read_all(marker()), good_) << "bit " << bit;
+    EXPECT_EQ(log_.size(), 1u) << "bit " << bit;
+    log_.clear();
+  });
+}
+
+// Its id is nowhere else, and nothing that was made without a key depends on it.
+TEST_F(MarkerDamage, AnyBitOfThatOfAFileStoreIsMended) {
+  make(open_file_);
+  flip_each_bit(open_file_, [&](std::size_t bit) {
+    const auto mended = format::decode_marker(read_all(marker()));
+    EXPECT_TRUE(mended && mended->kind == "file") << "bit " << bit;
+  });
+}
+
+TEST_F(MarkerDamage, AnyLossIsMended) {
+  for (const Open& open : {open_pack_, open_file_}) {
+    fs::remove_all(root());
+    make(open);
+    for (std::size_t length = 0; length < good_.size(); ++length) {
+      EXPECT_EQ(use_with(open, good_.substr(0, length)), "") << length;
+      EXPECT_TRUE(format::decode_marker(read_all(marker()))) << length;
+    }
+    EXPECT_EQ(use_with(open, std::string(good_.size(), '\0')), "");
+  }
+}
+
+// Whoever names no kind finds the store, too.
+TEST_F(MarkerDamage, TheKindIsKnownWithoutIt) {
+  make(open_file_);
+  write_all(marker(), "gone");
+  const auto store = open_store({.location = {.directory = options_.directory}});
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_EQ(content((*store)->get(numbered(1))), "kept");
+}
+
+TEST_F(MarkerDamage, APackIsKnownByItsSegmentsAlone) {
+  make(open_pack_);
+  for (const auto& lost : {good_.substr(0, 20), std::string(1, good_[0]) + "x" + good_.substr(2)}) {
+    lose_the_index();
+    EXPECT_EQ(use_with(open_pack_, lost), "");
+    EXPECT_EQ(read_all(marker()), good_);
+  }
+}
+
+// Neither segments nor the state of another store make this one theirs.
+TEST_F(MarkerDamage, AGoodMarkerStandsAgainstForeignSegments) {
+  make(open_pack_);
+  const fs::path other = make_another();
+  fs::copy(other / "segments" / "00000000.seg", segments() / "00000001.seg");
+  lose_the_index();
+  EXPECT_EQ(use_with(open_pack_, good_), "");
+  EXPECT_EQ(read_all(marker()), good_);
+  EXPECT_EQ(content(open()->get(numbered(2))), "absent");
+  // And when the two disagree, a damaged one stays what it is.
+  lose_the_index();
+  EXPECT_NE(use_with(open_pack_, "gone"), "");
+  EXPECT_EQ(read_all(marker()), "gone");
+}
+
+TEST_F(MarkerDamage, AGoodMarkerStandsAgainstAForeignState) {
+  make(open_pack_);
+  const fs::path other = make_another();
+  const auto over = fs::copy_options::overwrite_existing;
+  fs::copy_file(other / "state", root() / "state", over);
+  EXPECT_NE(use_with(open_pack_, "gone"), "");
+  EXPECT_EQ(read_all(marker()), "gone");
+  EXPECT_EQ(use_with(open_pack_, good_), "");
+  EXPECT_EQ(read_all(marker()), good_);
+  // With no segment to say which is right.
+  fs::copy_file(other / "state", root() / "state", over);
+  fs::remove_all(segments());
+  EXPECT_TRUE(open());
+  EXPECT_EQ(read_all(marker()), good_);
+}
+
+TEST_F(MarkerDamage, WhatStandsBesideNothingOfOursIsNotTouched) {
+  fs::create_directory(root());
+  fs::permissions(root(), fs::perms::owner_all);
+  write_all(marker(), "gone");
+  write_all(root() / "letter", "mine");
+  for (const Open& open : {open_pack_, open_file_}) {
+    const auto store = open(Access::read_write);
+    ASSERT_FALSE(store);
+    EXPECT_EQ(store.error().code, Errc::not_a_store);
+  }
+  EXPECT_EQ(read_all(marker()), "gone");
+}
+
+}  // namespace
+}  // namespace larder
