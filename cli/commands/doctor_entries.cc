@@ -50,7 +50,8 @@ Result<void> look_at_places(Store& store, Damage& damage) {
   return store.visit_strays(
       [&damage](const Stray& stray) {
         if (stray.code != Errc::not_ours) {
-          damage.add(std::max<std::uint64_t>(stray.entries, 1), stray.location + ": " + stray.message);
+          damage.add(std::max<std::uint64_t>(stray.entries, 1),
+                     stray.location + ": " + stray.message);
         }
         return Visit::go_on;
       },

@@ -24,6 +24,7 @@
 
 #include "base/digest.h"
 #include "base/guarded.h"
+#include "base/same_bytes.h"
 #include "base/try.h"
 #include "larder/recipe.h"
 #include "os/wall_clock.h"
@@ -97,7 +98,7 @@ Result<void> MemoryStore::put_into(SieveShard& shard, const Fingerprint& fingerp
                                    std::span<const std::byte> payload, std::string_view recipe) {
   LARDER_CHECK_OK(check_size(payload.size(), recipe.size()));
   const auto held = shard.peek(fingerprint, Touch::yes);
-  if (held && std::ranges::equal(held->payload.bytes(), payload)) {
+  if (held && same_bytes(held->payload.bytes(), payload)) {
     shard.count(&Metrics::puts_unchanged);
     return {};
   }

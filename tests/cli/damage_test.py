@@ -55,7 +55,7 @@ class DamageInPacks(ProgramTest):
         self.assertRegex(self.larder("doctor").decode(), r"ok +entries +2 of 2 read, all whole")
         self.damage(128)
         text = self.larder("doctor").decode()
-        self.assertRegex(text, r"warn +entries .*1 damaged .* run: larder verify --repair; .* at 128")
+        self.assertRegex(text, r"warn +entries .*1 damaged .* verify --repair; .* at 128")
 
     def test_a_damaged_entry_is_named_once(self) -> None:
         self.put(A, b"x" * 100)

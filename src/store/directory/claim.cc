@@ -134,14 +134,14 @@ bool is_damaged(const Result<format::Marker>& marker) {
 
 // Of a store whose marker cannot be read. The id of a file store is nowhere else: it gets another
 // one, by which entries that were made with a key are lost.
-Result<std::optional<Claim>> claim_by_evidence(Directory& root, Kind kind) {
+Result<std::optional<Claim>> claim_by_evidence(Directory& root, std::uint32_t user, Kind kind) {
   Claim claim{.ours = true, .marker_is_damaged = true};
   if (kind == Kind::file) {
-    LARDER_TRY(const bool is_store, has_entry_files(root));
+    LARDER_TRY(const bool is_store, has_entry_files(root, user));
     return is_store ? std::optional(claim) : std::nullopt;
   }
   if (kind == Kind::vyre) return std::nullopt;
-  LARDER_TRY(claim.id, id_of_pack(root));
+  LARDER_TRY(claim.id, id_of_pack(root, user));
   return claim.id ? std::optional(claim) : std::nullopt;
 }
 
@@ -220,7 +220,9 @@ std::string_view kind_name(Kind kind) noexcept {
   return "pack";
 }
 
-Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
+Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
+                            std::string_view path) {
+  const std::uint32_t user = file_system.user().effective;
   auto file = read_marker(root);
   const bool absent = !file && file.error().code == Errc::absent;
   if (!file && !absent) {
@@ -232,7 +234,7 @@ Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
   }
   auto marker = format::decode_marker(file->text);
   if (file->may_be_marker && is_damaged(marker)) {
-    LARDER_TRY(const auto proven, claim_by_evidence(root, kind));
+    LARDER_TRY(const auto proven, claim_by_evidence(root, user, kind));
     if (proven) return *proven;
   }
   if (file->text.empty()) return examine_unmarked(root, kind, path);
@@ -247,7 +249,7 @@ Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path) {
   }
   const format::StoreId id = id_of(*marker);
   if (kind == Kind::file) return Claim{.ours = true, .id = id};
-  LARDER_TRY(const auto other, id_against_marker(root, id));
+  LARDER_TRY(const auto other, id_against_marker(root, user, id));
   return Claim{.ours = true, .id = other.value_or(id), .marker_is_damaged = other.has_value()};
 }
 
@@ -256,11 +258,12 @@ std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path
   if (!root) return std::nullopt;
   const auto file = read_marker(**root);
   if (!file) return std::nullopt;
+  const std::uint32_t user = file_system.user().effective;
   const auto marker = format::decode_marker(file->text);
   const bool damaged = file->may_be_marker && is_damaged(marker);
   for (const Kind kind : {Kind::pack, Kind::file}) {
     if (marker && marker->kind == kind_name(kind)) return kind;
-    const auto proven = damaged ? claim_by_evidence(**root, kind) : std::nullopt;
+    const auto proven = damaged ? claim_by_evidence(**root, user, kind) : std::nullopt;
     if (proven && *proven) return kind;
   }
   return std::nullopt;

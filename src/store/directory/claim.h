@@ -30,7 +30,8 @@ struct Claim {
 Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std::string_view path);
 
 // not_a_store, wrong_kind, unsupported_version: somebody else's, not to be touched.
-Result<Claim> examine_claim(Directory& root, Kind kind, std::string_view path);
+Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
+                            std::string_view path);
 
 // The kind that the marker of the directory tells, or what stands beside a damaged one; nullopt
 // where there is none, or nothing to tell by: what is wrong with it, opening will say.

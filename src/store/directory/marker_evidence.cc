@@ -20,9 +20,10 @@ constexpr std::string_view state_name = "state";
 constexpr std::string_view segments_name = "segments";
 constexpr std::size_t most_looked_at = 8;  // in a folder: they say the same
 
-// The first bytes of a regular file; as if it were empty when there is none.
+// The first bytes of a regular file that is `user`'s, or root's; as if it were empty when there is
+// none.
 template <std::size_t size>
-Result<std::size_t> read_first(Directory& directory, std::string_view name,
+Result<std::size_t> read_first(Directory& directory, std::string_view name, std::uint32_t user,
                                std::array<std::byte, size>& bytes) {
   const auto file = directory.open_file(name, OpenMode::read);
   if (!file) {
@@ -31,20 +32,22 @@ Result<std::size_t> read_first(Directory& directory, std::string_view name,
     return std::unexpected(file.error());
   }
   LARDER_TRY(const FileInfo info, (*file)->info());
-  if (info.kind != FileKind::regular) return 0;
+  const bool is_trusted = info.owner == user || info.owner == 0;
+  if (info.kind != FileKind::regular || !is_trusted) return 0;
   return (*file)->read_at(bytes, 0);
 }
 
-Result<std::optional<StoreId>> id_in_state(Directory& root) {
+Result<std::optional<StoreId>> id_in_state(Directory& root, std::uint32_t user) {
   std::array<std::byte, format::state_bytes> bytes;
-  LARDER_TRY(const std::size_t count, read_first(root, state_name, bytes));
+  LARDER_TRY(const std::size_t count, read_first(root, state_name, user, bytes));
   if (count < bytes.size()) return std::nullopt;
   return format::decode_state_header(bytes);
 }
 
-Result<std::optional<StoreId>> id_in_segment(Directory& segments, std::string_view name) {
+Result<std::optional<StoreId>> id_in_segment(Directory& segments, std::string_view name,
+                                             std::uint32_t user) {
   std::array<std::byte, format::records_at> bytes = {};
-  LARDER_TRY(const std::size_t count, read_first(segments, name, bytes));
+  LARDER_TRY(const std::size_t count, read_first(segments, name, user, bytes));
   const auto head = std::span<const std::byte>(bytes).first(count);
   auto header = format::decode_segment_header(head);
   if (!header && count > format::segment_header_bytes) {
@@ -72,7 +75,7 @@ Result<std::unique_ptr<Directory>> open_folder(Directory& root, std::string_view
   return folder;
 }
 
-Result<std::vector<StoreId>> ids_in_segments(Directory& root) {
+Result<std::vector<StoreId>> ids_in_segments(Directory& root, std::uint32_t user) {
   std::vector<StoreId> ids;
   LARDER_TRY(const auto segments, open_folder(root, segments_name));
   if (!segments) return ids;
@@ -80,7 +83,7 @@ Result<std::vector<StoreId>> ids_in_segments(Directory& root) {
                return format::parse_segment_name(name).has_value();
              }));
   for (const std::string& name : names) {
-    LARDER_TRY(const auto id, id_in_segment(*segments, name));
+    LARDER_TRY(const auto id, id_in_segment(*segments, name, user));
     if (id) ids.push_back(*id);
   }
   return ids;
@@ -97,20 +100,21 @@ std::optional<StoreId> agreed(const std::optional<StoreId>& state,
 
 }  // namespace
 
-Result<std::optional<StoreId>> id_of_pack(Directory& root) {
-  LARDER_TRY(const auto state, id_in_state(root));
-  LARDER_TRY(const auto ids, ids_in_segments(root));
+Result<std::optional<StoreId>> id_of_pack(Directory& root, std::uint32_t user) {
+  LARDER_TRY(const auto state, id_in_state(root, user));
+  LARDER_TRY(const auto ids, ids_in_segments(root, user));
   return agreed(state, ids);
 }
 
-Result<std::optional<StoreId>> id_against_marker(Directory& root, const StoreId& marked) {
-  LARDER_TRY(const auto state, id_in_state(root));
+Result<std::optional<StoreId>> id_against_marker(Directory& root, std::uint32_t user,
+                                                 const StoreId& marked) {
+  LARDER_TRY(const auto state, id_in_state(root, user));
   if (state == marked) return std::nullopt;
-  LARDER_TRY(const auto ids, ids_in_segments(root));
+  LARDER_TRY(const auto ids, ids_in_segments(root, user));
   return ids.empty() ? std::nullopt : agreed(state, ids);
 }
 
-Result<bool> has_entry_files(Directory& root) {
+Result<bool> has_entry_files(Directory& root, std::uint32_t user) {
   constexpr FileLayout layout = FileLayout::larder;
   LARDER_TRY(const auto shards, some_names(root, [](std::string_view name) {
                return format::is_shard_name(layout, name);
@@ -123,7 +127,7 @@ Result<bool> has_entry_files(Directory& root) {
                }));
     for (const std::string& name : names) {
       std::array<std::byte, format::header_bytes> header;
-      LARDER_TRY(const std::size_t count, read_first(*folder, name, header));
+      LARDER_TRY(const std::size_t count, read_first(*folder, name, user, header));
       LARDER_TRY(const FileInfo info, folder->info_at(name));
       const bool is_entry =
           count == header.size() && format::header_is_plausible(layout, header, info.size_bytes);

@@ -172,7 +172,7 @@ Result<void> StoreDirectory::sync_parent_of_root() {
 Result<StoreDirectory::Found> StoreDirectory::open_existing() {
   LARDER_TRY(std::shared_ptr<Directory> root, open_root());
   LARDER_CHECK_OK(check_owner_and_mode(file_system_, *root, path()));
-  LARDER_TRY(const Claim claim, examine_claim(*root, options_.kind, path()));
+  LARDER_TRY(const Claim claim, examine_claim(file_system_, *root, options_.kind, path()));
   return Found{.directory = std::move(root), .claim = claim};
 }
 
@@ -190,13 +190,13 @@ Result<StoreDirectory::Found> StoreDirectory::create() {
   }
   if (found.claim.marker_is_damaged) {
     LARDER_CHECK_OK(mend_marker(file_system_, *found.directory, options_.kind, found.claim.id));
-    LARDER_TRY(found.claim, examine_claim(*found.directory, options_.kind, path()));
+    LARDER_TRY(found.claim, examine_claim(file_system_, *found.directory, options_.kind, path()));
     has_mended_ = true;
   }
   if (found.claim.ours) return found;
   LARDER_CHECK_OK(write_marker(file_system_, *found.directory, options_.kind));
   // Another process may have been faster, and for another kind.
-  LARDER_TRY(found.claim, examine_claim(*found.directory, options_.kind, path()));
+  LARDER_TRY(found.claim, examine_claim(file_system_, *found.directory, options_.kind, path()));
   if (found.claim.ours) return found;
   return std::unexpected(Error{.code = Errc::io_error,
                                .message = "its marker LARDER went as soon as it was made; is "

@@ -1,8 +1,8 @@
 // put and remove. The order of every step is told in file_store.h.
-#include <algorithm>
 #include <array>
 
 #include "base/guarded.h"
+#include "base/same_bytes.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "store/directory/explain.h"
@@ -180,8 +180,7 @@ Result<FileStore::Standing> FileStore::examine(Writing& writing) {
   ArtifactBuffer bytes = (*read)->bytes;
   const auto payload = bytes.bytes().subspan(decoded.payload_offset, decoded.payload_bytes);
   // Under an older key it would be a miss as soon as that is given up.
-  const bool is_same =
-      decoded.key_id == writing.key_id && std::ranges::equal(payload, writing.payload);
+  const bool is_same = decoded.key_id == writing.key_id && same_bytes(payload, writing.payload);
   return is_same ? Standing::same : Standing::different;
 }
 

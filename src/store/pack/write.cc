@@ -1,11 +1,11 @@
 // put. The order of every step is told in pack_store_impl.h.
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "base/guarded.h"
+#include "base/same_bytes.h"
 #include "base/try.h"
 #include "format/codec.h"
 #include "store/directory/explain.h"
@@ -71,9 +71,7 @@ Result<bool> PackStoreImpl::holds_same(Shelf& shelf, Writing& writing, Found& fo
   std::optional<Artifact> artifact;
   LARDER_TRY(const Candidate read, read_artifact(shelf, writing.name(), found, artifact));
   if (read != Candidate::wanted) return false;
-  // Of one length, as the header says. Byte by byte takes twice as long as hashing them did.
-  return writing.payload.empty() ||
-         std::memcmp(artifact->data(), writing.payload.data(), writing.payload.size()) == 0;
+  return same_bytes(artifact->bytes(), writing.payload);
 }
 
 // Whether the next flush of this process, or one that has been, vouches for the record. That says

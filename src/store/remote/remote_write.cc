@@ -1,8 +1,8 @@
 // Putting into a remote tier, and removing from it.
-#include <algorithm>
 #include <utility>
 
 #include "base/guarded.h"
+#include "base/same_bytes.h"
 #include "base/try.h"
 #include "format/entry_name.h"
 #include "larder/recipe.h"
@@ -15,7 +15,7 @@ namespace {
 bool is_equal(std::span<const std::byte> object, const format::EncodedEntry& entry) {
   for (const auto piece : entry.pieces()) {
     if (object.size() < piece.size()) return false;
-    if (!std::ranges::equal(object.first(piece.size()), piece)) return false;
+    if (!same_bytes(object.first(piece.size()), piece)) return false;
     object = object.subspan(piece.size());
   }
   return object.empty();
