@@ -75,7 +75,7 @@ class Kills {
     stage_->is_over = false;
     for (std::uint32_t writer = 0; writer < writers; ++writer) start(writer);
     std::string wrong;
-    while (kills_ < until && wrong.empty()) {
+    while (kills_ < until && wrong.empty() && !is_full()) {
       pause();
       const auto writer = static_cast<std::uint32_t>(random_() % writers);
       wrong += kill(writer);
@@ -87,6 +87,12 @@ class Kills {
     }
     if (wrong.empty() && choice_.size == Size::bounded) wrong = check_size();
     return wrong.empty() ? wrong : "after " + std::to_string(kills_) + " kills: " + wrong;
+  }
+
+  // So much that an unbounded pack might soon evict.
+  bool is_full() const {
+    return choice_.size == Size::unbounded && choice_.kind == Kind::pack &&
+           fs::exists(choice_.directory) && disk_bytes(choice_.directory) > full_bytes;
   }
 
   void start(std::uint32_t writer) {
@@ -111,6 +117,10 @@ class Kills {
     const std::string ending = ending_of(children_[writer]);
     const History& history = stage_->histories[writer];
     ledger_.add(history.events());
+    const auto is_eviction = [](const Event& event) { return event.deed == Deed::evicted; };
+    if (choice_.size == Size::unbounded && std::ranges::any_of(history.events(), is_eviction)) {
+      return "it evicted, and who is killed then cannot say what: the round was too long";
+    }
     events_ += history.events().size();
     return ending + history.complaint();
   }
