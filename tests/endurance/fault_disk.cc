@@ -40,6 +40,22 @@ std::vector<fs::path> places_of(StoreKind kind, const fs::path& store, const Fin
   return segments;
 }
 
+bool damage_before(const std::vector<fs::path>& places, std::string_view payload,
+                   std::size_t bytes_before) {
+  for (const fs::path& path : places) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::size_t at = text.rfind(payload);
+    if (at == std::string::npos) continue;
+    at -= bytes_before;
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(static_cast<char>(text[at] ^ 1));
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view kind_name(StoreKind kind) noexcept {
@@ -70,17 +86,12 @@ fs::path temporary_directory() {
 
 bool damage_payload(StoreKind kind, const fs::path& store, const Fingerprint& key,
                     std::string_view payload) {
-  for (const fs::path& path : places_of(kind, store, key)) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const std::size_t at = text.rfind(payload);
-    if (at == std::string::npos) continue;
-    file.clear();
-    file.seekp(static_cast<std::streamoff>(at));
-    file.put(static_cast<char>(text[at] ^ 1));
-    return true;
-  }
-  return false;
+  return damage_before(places_of(kind, store, key), payload, 0);
+}
+
+bool damage_before_payload(const fs::path& store, std::string_view payload,
+                           std::uint64_t bytes_before) {
+  return damage_before(places_of(StoreKind::pack, store, {}), payload, bytes_before);
 }
 
 void leave_temporary_in(const fs::path& store) {

@@ -2,6 +2,7 @@
 #ifndef LARDER_TESTS_ENDURANCE_FAULT_DISK_H_
 #define LARDER_TESTS_ENDURANCE_FAULT_DISK_H_
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -27,6 +28,10 @@ std::filesystem::path temporary_directory();
 // Turns one bit of the payload over, where it was written last. False when it is not there.
 bool damage_payload(StoreKind kind, const std::filesystem::path& store, const Fingerprint& key,
                     std::string_view payload);
+
+// The same to what stands so many bytes in front of it; of a pack alone.
+bool damage_before_payload(const std::filesystem::path& store, std::string_view payload,
+                           std::uint64_t bytes_before);
 
 // What a process that was killed on its way to a new file leaves behind.
 void leave_temporary_in(const std::filesystem::path& store);

@@ -327,6 +327,15 @@ const std::vector<Workload> pack = {
        world.get(4);
        world.put(5, "five");
      }},
+    {"Repair",
+     [](FaultWorld& world) {
+       three_durable(world);
+       world.damage_name(1);
+     },
+     [](FaultWorld& world) {
+       world.repair();
+       world.get(2);
+     }},
     {"Maintain", replaced_and_removed,
      [](FaultWorld& world) {
        world.maintain();

@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 
+#include "format/pack_record.h"
 #include "tests/unit/keyed_fixture.h"
 
 namespace larder {
@@ -263,6 +264,21 @@ void FaultWorld::maintain() {
   note("maintain", outcome(report));
 }
 
+void FaultWorld::repair() {
+  if (!store_) return;
+  std::multiset<std::string> seen;  // in no order of the store's
+  const auto visitor = [&](const Stray& stray) {
+    const Between outside(watch.end, watch.begin);
+    seen.insert(std::string(errc_name(stray.code)) + (stray.removed ? " removed" : ""));
+    return Visit::go_on;
+  };
+  const auto visited = watched([&] { return store_->visit_strays(visitor, Repair::yes); });
+  note("repair", outcome(visited));
+  for (const std::string& each : seen) note("stray", each);
+  const bool is_done = !visited || seen.contains("corrupt removed");
+  expect(is_done || !faults.injected().empty(), "what is damaged was not repaired");
+}
+
 void FaultWorld::lease(int entry) {
   if (!store_) return;
   const auto first = watched([&] { return store_->try_lease(key(entry)); });
@@ -301,7 +317,17 @@ void FaultWorld::look_around(int entry) {
 void FaultWorld::damage(int entry) {
   Entry& model = entries_[entry];
   const std::string payload = *model.may_hold.begin();
-  expect(damage_payload(kind_, options.directory, key(entry), payload), "no payload to damage");
+  note_damage(model, damage_payload(kind_, options.directory, key(entry), payload));
+}
+
+void FaultWorld::damage_name(int entry) {
+  constexpr std::uint64_t of_name = format::record_header_bytes - 64;
+  Entry& model = entries_[entry];
+  note_damage(model, damage_before_payload(options.directory, *model.may_hold.begin(), of_name));
+}
+
+void FaultWorld::note_damage(Entry& model, bool was_found) {
+  expect(was_found, "no payload to damage");
   model.damaged = true;
   model.durable.clear();
   model.standing.clear();

@@ -62,12 +62,14 @@ class FaultWorld {
   void prune(const Budget& budget, DryRun dry_run = DryRun::no);
   void clear();
   void maintain();  // of a pack store alone
+  void repair();
   void lease(int entry);
   void keep_statistics();
   void look_around(int entry);  // inspect, visit, contains
 
   // Behind the store's back.
-  void damage(int entry);  // one bit of the payload
+  void damage(int entry);       // one bit of the payload
+  void damage_name(int entry);  // of a pack's record: nobody can tell whose it is
   void leave_temporary();
   void lose_index();
   void fill(int entries, std::string_view payload = {});     // of which nothing is remembered
@@ -104,6 +106,7 @@ class FaultWorld {
     bool may_be_gone = false;  // evicted, or in the way of a put to a file store
   };
 
+  void note_damage(Entry& model, bool was_found);
   static Fingerprint key(int entry);
   std::filesystem::path path_of(int entry) const;
   template <class Call>
