@@ -96,7 +96,7 @@ Check check_parent(const std::string& directory) {
   return {Health::warn, "directory", missing + "; the first put makes it"};
 }
 
-Check check_directory(const std::string& directory) {
+Check check_directory(const std::string& directory, bool is_read_only) {
   struct stat info{};
   if (::stat(directory.c_str(), &info) != 0) {
     if (errno == ENOENT) return check_parent(directory);
@@ -105,7 +105,8 @@ Check check_directory(const std::string& directory) {
   if (!S_ISDIR(info.st_mode)) {
     return {Health::fail, "directory", directory + " is no directory; name another one"};
   }
-  if (info.st_uid != ::geteuid()) {
+  const bool is_shared = is_read_only && info.st_uid == 0;
+  if (info.st_uid != ::geteuid() && !is_shared) {
     return {
         Health::fail, "directory",
         fmt::format("{} belongs to user {}; name a directory of your own", directory, info.st_uid)};
@@ -315,8 +316,9 @@ int run_doctor_without(const Options& options, const Error& settings_error) {
 }
 
 int run_doctor(const Context& context) {
-  std::vector<Check> checks = {check_home(), check_settings(context.config),
-                               check_directory(context.config.location.directory)};
+  std::vector<Check> checks = {
+      check_home(), check_settings(context.config),
+      check_directory(context.config.location.directory, context.config.read_only)};
   check_store(context, checks);
   check_remotes(context, checks);
   return report(context.options.format, checks);

@@ -124,6 +124,7 @@ enum class StateWord : std::uint32_t {
   partial_index = 7,  // 1: a rebuild beside others has not ended; what the index lacks may be there
   sequence = 8,       // the next one to give to a record
   forgotten = 9,      // 1: the index may lack what a rebuild would find, without a durable removal
+  evictions = 10,     // of segments, begun and not ended: index and segments differ meanwhile
   entries = 16,       // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none

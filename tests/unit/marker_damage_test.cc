@@ -129,6 +129,11 @@ TEST_F(MarkerDamage, AnyLossIsMended) {
       EXPECT_TRUE(format::decode_marker(read_all(marker()))) << length;
     }
     EXPECT_EQ(use_with(open, std::string(good_.size(), '\0')), "");
+    fs::remove(marker());
+    EXPECT_EQ(content(open(Access::read_only).value()->get(numbered(1))), "kept");
+    EXPECT_FALSE(fs::exists(marker()));
+    EXPECT_EQ(content(open(Access::read_write).value()->get(numbered(1))), "kept");
+    EXPECT_TRUE(format::decode_marker(read_all(marker())));
   }
 }
 
@@ -139,6 +144,23 @@ TEST_F(MarkerDamage, TheKindIsKnownWithoutIt) {
   const auto store = open_store({.location = {.directory = options_.directory}});
   ASSERT_TRUE(store) << store.error().message;
   EXPECT_EQ(content((*store)->get(numbered(1))), "kept");
+}
+
+TEST_F(MarkerDamage, ThatOfLargeArtifactsTakesNoneWithIt) {
+  make(open_pack_);
+  const std::string large = payload_of(17 * mib, 5);
+  ASSERT_EQ(put(*open(), numbered(5), large), "ok");
+  for (const char* text : {"gone", ""}) {
+    write_all(root() / "large" / "LARDER", text);
+    EXPECT_EQ(content(open()->get(numbered(5))), large);
+    fs::remove(root() / "large" / "LARDER");
+    const auto store = open();
+    EXPECT_EQ(content(store->get(numbered(5))), large);
+    EXPECT_TRUE(store->prune({.max_bytes = 40 * mib}));
+    EXPECT_EQ(content(store->get(numbered(5))), large);
+    EXPECT_EQ(put(*store, numbered(6), payload_of(17 * mib, 6)), "ok");
+    EXPECT_TRUE(fs::exists(root() / "large" / "LARDER"));
+  }
 }
 
 TEST_F(MarkerDamage, APackIsKnownByItsSegmentsAlone) {
@@ -174,11 +196,84 @@ TEST_F(MarkerDamage, AGoodMarkerStandsAgainstAForeignState) {
   EXPECT_EQ(read_all(marker()), "gone");
   EXPECT_EQ(use_with(open_pack_, good_), "");
   EXPECT_EQ(read_all(marker()), good_);
+  // Nor does all that is there, when it is another store's by more than a flipped bit.
+  fs::copy_file(other / "state", root() / "state", over);
+  fs::copy_file(other / "segments" / "00000000.seg", segments() / "00000000.seg", over);
+  EXPECT_TRUE(open());
+  EXPECT_EQ(read_all(marker()), good_);
   // With no segment to say which is right.
   fs::copy_file(other / "state", root() / "state", over);
   fs::remove_all(segments());
   EXPECT_TRUE(open());
   EXPECT_EQ(read_all(marker()), good_);
+}
+
+TEST_F(MarkerDamage, ANewerKindIsNotTaken) {
+  make(open_pack_);
+  std::string text = good_;
+  text.replace(text.find("kind pack"), 9, "kind ring2");
+  EXPECT_NE(use_with(open_pack_, text), "");
+  EXPECT_EQ(read_all(marker()), text);
+}
+
+// However many there are.
+TEST_F(MarkerDamage, AGoodMarkerStandsAgainstForeignSegmentsAlone) {
+  make(open_pack_);
+  const fs::path other = make_another();
+  for (char digit = '0'; digit <= '9'; ++digit) {
+    fs::copy(other / "segments" / "00000000.seg",
+             segments() / (std::string("0000001") + digit + ".seg"));
+  }
+  lose_the_index();
+  EXPECT_EQ(use_with(open_pack_, good_), "");
+  EXPECT_EQ(read_all(marker()), good_);
+}
+
+class KeyedMarkerDamage : public MarkerDamage {
+ protected:
+  Result<std::shared_ptr<Store>> open_keyed(FileSystem* file_system = nullptr) const {
+    const Keys::Secret secret{1, 2, 3};
+    return open_file_store({.directory = options_.directory,
+                            .keys = Keys::from_secrets(std::span(&secret, 1)).value(),
+                            .file_system = file_system});
+  }
+
+  void make_keyed() {
+    const auto store = open_keyed().value();
+    ASSERT_TRUE(store->put(numbered(1), bytes_of("kept")));
+    ASSERT_TRUE(store->flush());
+    good_ = read_all(marker());
+  }
+};
+
+// Its entries need the id: it is taken from what is left of the marker, or the store is not opened.
+TEST_F(KeyedMarkerDamage, NoEntryOfAKeyIsLost) {
+  make_keyed();
+  std::string text = good_;
+  text[3] = 'X';
+  write_all(marker(), text);
+  EXPECT_EQ(content(open_keyed().value()->get(numbered(1))), "kept");
+  EXPECT_EQ(read_all(marker()), good_);
+  write_all(marker(), good_.substr(0, good_.size() - 2));
+  EXPECT_FALSE(open_keyed());
+  write_all(marker(), good_);
+  EXPECT_EQ(content(open_keyed().value()->get(numbered(1))), "kept");
+}
+
+TEST_F(MarkerDamage, OfTwoWhoMendItOneFindsItMended) {
+  make(open_file_);
+  write_all(marker(), "gone");
+  std::string first;
+  faults_.observe([&](const testing::Operation& operation) {
+    if (operation.op != testing::Op::create_anonymous || !first.empty()) return;
+    first = "in the making";
+    ASSERT_TRUE(open_file_(Access::read_write));
+    first = read_all(marker());
+  });
+  ASSERT_TRUE(open_file_store({.directory = options_.directory, .file_system = &faults_}));
+  faults_.observe({});
+  EXPECT_TRUE(format::decode_marker(first));
+  EXPECT_EQ(read_all(marker()), first);
 }
 
 TEST_F(MarkerDamage, WhatStandsBesideNothingOfOursIsNotTouched) {

@@ -1,5 +1,8 @@
 // Evictions that are given up after they have copied what shall stay: their copies are on the disk,
 // nothing leads to them, and no rebuild may believe them when their originals have left.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
 
@@ -97,6 +100,65 @@ TEST_F(PackGivenUp, CopiesOfWhoWasKilledAreNoticed) {
     ASSERT_TRUE(store_->flush());
   }
   EXPECT_EQ(after_loss_of_the_index(), "absent");
+}
+
+// It has left the index, and its segment has not left the disk.
+class PackLetGo : public PackGivenUp {
+ protected:
+  static std::uint32_t put_until_it_leaves(PackStore& store) {
+    std::uint32_t i = 0;
+    for (; i < 4000 && store.inspect(numbered(kept)).value(); ++i) fill(store, i, i + 1);
+    return i;
+  }
+
+  // The index grows, and forgets that it was there.
+  static void forget_it(PackStore& store) {
+    for (std::uint32_t i = 0; i < 6000; ++i) {
+      ASSERT_EQ(put(store, numbered(20'000 + i), "x"), "ok");
+    }
+  }
+
+  void remove_and_lose_the_index() {
+    ASSERT_TRUE(fs::exists(segments() / "00000000.seg"));
+    forget_it(*store_);
+    ASSERT_EQ(content(store_->get(numbered(kept))), "absent");
+    ASSERT_TRUE(store_->remove(numbered(kept)));
+    ASSERT_TRUE(store_->flush());
+    EXPECT_EQ(after_loss_of_the_index(), "absent");
+  }
+};
+
+TEST_F(PackLetGo, ARemovalHoldsAfterAnEvictionThatWasGivenUp) {
+  {
+    const auto evictor = open();
+    ASSERT_EQ(put(*evictor, numbered(kept), "old"), "ok");
+    put_until_it_leaves(*evictor);
+    ASSERT_TRUE(evictor->flush());
+  }
+  options_.budget = {};
+  store_ = open();
+  remove_and_lose_the_index();
+}
+
+TEST_F(PackLetGo, ARemovalHoldsAfterAnEvictorWasKilledBesideOthers) {
+  int ends[2] = {};
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char go = 0;
+    (void)!::read(ends[0], &go, 1);
+    const auto evictor = open_pack_store(options_).value();
+    (void)evictor->put(numbered(kept), bytes_of("old"));
+    put_until_it_leaves(*evictor);
+    ::_exit(0);
+  }
+  options_.budget = {};
+  store_ = open();
+  (void)!::write(ends[1], "x", 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  remove_and_lose_the_index();
 }
 
 }  // namespace

@@ -220,5 +220,26 @@ TEST_F(PackLarge, TheyStayInTheStoreWhenItsPathLeadsElsewhere) {
   EXPECT_EQ(std::distance(fs::directory_iterator(outside), fs::directory_iterator()), 1);
 }
 
+// Whoever may write there can put a longer one under its name.
+TEST_F(PackLarge, AFileOfAnotherLengthIsDamage) {
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  ASSERT_TRUE(store->flush());
+  std::string name;
+  for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+    if (entry.path().extension() == ".art") name = entry.path().stem();
+  }
+  {
+    const auto files = open_file_store({.directory = (root() / "large").string()}).value();
+    ASSERT_TRUE(files->put(*Fingerprint::from_hex(name), bytes_of(payload_of(2 * large_bytes, 2))));
+  }
+  std::string buffer(3 * large_bytes, '.');
+  const auto room = std::as_writable_bytes(std::span(buffer)).first(large_bytes);
+  EXPECT_FALSE(store->get_into(numbered(1), room));
+  EXPECT_EQ(buffer.substr(large_bytes), std::string(2 * large_bytes, '.'));
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  EXPECT_EQ(content(store->get(numbered(1))), large(1));
+}
+
 }  // namespace
 }  // namespace larder

@@ -39,6 +39,22 @@ TEST_F(PackNumbers, APutThatFailsUsesUpNone) {
   EXPECT_EQ(segment_of(*store, numbered(1)), "00000001.seg");
 }
 
+TEST_F(PackNumbers, NorDoesOneThatFailsBeforeAndItLeavesNoFile) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  for (const Op op : {Op::list, Op::random_name}) {
+    faults_.inject({.only = op,
+                    .path_contains = op == Op::list ? "segments" : "",
+                    .repeat = Repeat::for_ever,
+                    .os_error = EMFILE});
+    for (std::uint32_t i = 0; i < 50; ++i) EXPECT_NE(put(*store, numbered(i), "x"), "ok");
+    faults_.clear_faults();
+  }
+  EXPECT_TRUE(segment_names().empty());
+  EXPECT_EQ(put(*store, numbered(1), "x"), "ok");
+  EXPECT_EQ(segment_of(*store, numbered(1)), "00000000.seg");
+}
+
 TEST_F(PackNumbers, WhenNoneIsLeftClearBeginsAnew) {
   auto store = open();
   fill(*store, 0, 3);

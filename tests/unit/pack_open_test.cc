@@ -219,6 +219,33 @@ TEST_F(ReadOnly, OfAStoreWithoutSegmentsItSeesWhatIsPutLater) {
   EXPECT_EQ(text_of(*reader, numbered(1)), "newer");
 }
 
+// One that lacks descriptors does not go its own way beside a writer.
+TEST_F(ReadOnly, WithoutDescriptorsItIsNotOpened) {
+  const auto writer = directory_.open();
+  ASSERT_TRUE(writer->put(numbered(9), bytes_of("old")));
+  FaultFileSystem system(posix_file_system());
+  system.inject({.only = Op::open_file, .path_contains = "index.", .os_error = EMFILE});
+  PackStoreOptions reading = directory_.options;
+  reading.access = Access::read_only;
+  reading.file_system = &system;
+  EXPECT_FALSE(open_pack_store(reading));
+  const auto reader = open_pack_store(reading).value();
+  ASSERT_TRUE(writer->put(numbered(9), bytes_of("new")));
+  EXPECT_EQ(text_of(*reader, numbered(9)), "new");
+}
+
+TEST_F(ReadOnly, WithADamagedStateItReadsTheSegmentsOnce) {
+  flip_bit(directory_.root() / "state", 8 * 16);
+  FaultFileSystem system(posix_file_system());
+  PackStoreOptions reading = directory_.options;
+  reading.access = Access::read_only;
+  reading.file_system = &system;
+  const auto reader = open_pack_store(reading).value();
+  const auto before = system.operations();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(text_of(*reader, numbered(1)), expected_[1]);
+  EXPECT_LE(system.operations() - before, 400u);
+}
+
 TEST_F(ReadOnly, OfDamagedEntries) {
   flip_bit(directory_.segment(0), 8 * (records_of(directory_.segment(0))[1].offset + 200));
   expected_[1] = "error: corrupt";

@@ -6,9 +6,9 @@
 // included: whoever made it may have been stopped just before. A vyre directory has no marker to
 // tell, so that its parent is synced by every open for writing.
 //
-// A marker that is damaged, or names another id than all that the store holds, is replaced by one
-// of the id that the rest of the store proves. What is not damaged is never replaced, nor what
-// stands beside nothing of ours: it is somebody else's.
+// A marker that is damaged or lost, or names another id than all that the store holds, is replaced
+// by one of the id that the rest of the store proves. What is not damaged is never replaced, nor
+// what stands beside nothing of ours: it is somebody else's.
 #include "store/directory/claim.h"
 
 #include <algorithm>
@@ -126,23 +126,54 @@ format::StoreId id_of(const format::Marker& marker) {
   return id;
 }
 
+bool differ_in_one(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) others += a[i] == b[i] ? 0 : 1;
+  return others == 1;
+}
+
 // Not what a newer Larder has written.
 bool is_damaged(const Result<format::Marker>& marker) {
   if (!marker) return marker.error().code == Errc::not_a_store;
-  return marker->kind != kind_name(Kind::file) && marker->kind != kind_name(Kind::pack);
+  return differ_in_one(marker->kind, kind_name(Kind::file)) ||
+         differ_in_one(marker->kind, kind_name(Kind::pack));
 }
 
-// Of a store whose marker cannot be read. The id of a file store is nowhere else: it gets another
-// one, by which entries that were made with a key are lost.
-Result<std::optional<Claim>> claim_by_evidence(Directory& root, std::uint32_t user, Kind kind) {
-  Claim claim{.ours = true, .marker_is_damaged = true};
+// Its last line, when that is whole.
+std::optional<format::StoreId> id_in_damaged(std::string_view text) {
+  constexpr std::size_t digits = 32;
+  const std::size_t at = text.rfind("\nid ");
+  if (at == std::string_view::npos || text.size() != at + 4 + digits + 1) return std::nullopt;
+  const std::string_view id = text.substr(at + 4, digits);
+  const bool is_whole =
+      text.back() == '\n' && std::ranges::all_of(id, [](char c) { return hex_digit(c) >= 0; });
+  return is_whole ? std::optional(id_of({.kind = {}, .id = std::string(id)})) : std::nullopt;
+}
+
+// Of a store whose marker cannot be read. The id of a file store is nowhere else: where it is lost,
+// the store gets another one, unless it has entries that were made with a key, which need it.
+Result<std::optional<Claim>> claim_by_evidence(Directory& root, std::uint32_t user, Kind kind,
+                                               const std::string& text) {
+  Claim claim{.ours = true, .marker_is_damaged = true, .damaged_text = text};
   if (kind == Kind::file) {
-    LARDER_TRY(const bool is_store, has_entry_files(root, user));
+    LARDER_TRY(const EntryFiles files, look_at_entry_files(root, user));
+    claim.id = id_in_damaged(text);
+    const bool is_store =
+        files == EntryFiles::without_key || (files == EntryFiles::with_key && claim.id.has_value());
     return is_store ? std::optional(claim) : std::nullopt;
   }
   if (kind == Kind::vyre) return std::nullopt;
   LARDER_TRY(claim.id, id_of_pack(root, user));
   return claim.id ? std::optional(claim) : std::nullopt;
+}
+
+// The same where there is none at all: `state` alone may be left by a creation that was cut short.
+Result<std::optional<Claim>> claim_without_marker(Directory& root, std::uint32_t user, Kind kind) {
+  if (kind != Kind::pack) return claim_by_evidence(root, user, kind, {});
+  LARDER_TRY(const auto id, id_against_marker(root, user, {}));
+  if (!id) return std::nullopt;
+  return Claim{.ours = true, .id = id, .marker_is_damaged = true};
 }
 
 std::string hex_of(const format::StoreId& id) {
@@ -167,20 +198,23 @@ Result<void> lock_marker(File& marker) {
                                .message = "another process is making a store there; try again"});
 }
 
-// Under a lock on the one that is there: of two processes that replace it one after another, the
-// first would go on with an id that is the store's no more.
-Result<void> replace_marker(Directory& root, NewFile& file) {
+// Under a lock on the one that is there, when it is the one that was seen: of two processes that
+// replace it one after another, the first would go on with an id that is the store's no more.
+Result<void> replace_marker(Directory& root, std::string_view seen, NewFile& file) {
   LARDER_TRY(const auto there, root.open_file(format::marker_name, OpenMode::read_write));
   LARDER_CHECK_OK(lock_marker(*there));
   LARDER_TRY(const FileInfo locked, there->info());
   LARDER_TRY(const FileInfo now, root.info_at(format::marker_name));
-  if (!locked.same_file(now)) return {};
+  std::string text(std::min<std::uint64_t>(locked.size_bytes, format::max_marker_bytes), '\0');
+  LARDER_TRY(const std::size_t count, there->read_at(std::as_writable_bytes(std::span(text)), 0));
+  text.resize(count);
+  if (!locked.same_file(now) || text != seen) return {};
   return file.replace(root, format::marker_name);
 }
 
 Result<void> replace_empty_marker(Directory& root, NewFile& file) {
   LARDER_TRY(const FileInfo before, root.info_at(format::marker_name));
-  return is_empty_marker(before) ? replace_marker(root, file) : Result<void>();
+  return is_empty_marker(before) ? replace_marker(root, "", file) : Result<void>();
 }
 
 Result<NewFile> make_marker(FileSystem& file_system, Directory& root,
@@ -230,11 +264,13 @@ Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
     return std::unexpected(std::move(file).error());
   }
   if (absent) {
-    return kind == Kind::vyre ? Claim{.ours = true} : examine_unmarked(root, kind, path);
+    if (kind == Kind::vyre) return Claim{.ours = true};
+    LARDER_TRY(const auto proven, claim_without_marker(root, user, kind));
+    return proven ? *proven : examine_unmarked(root, kind, path);
   }
   auto marker = format::decode_marker(file->text);
   if (file->may_be_marker && is_damaged(marker)) {
-    LARDER_TRY(const auto proven, claim_by_evidence(root, user, kind));
+    LARDER_TRY(const auto proven, claim_by_evidence(root, user, kind, file->text));
     if (proven) return *proven;
   }
   if (file->text.empty()) return examine_unmarked(root, kind, path);
@@ -250,20 +286,24 @@ Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
   const format::StoreId id = id_of(*marker);
   if (kind == Kind::file) return Claim{.ours = true, .id = id};
   LARDER_TRY(const auto other, id_against_marker(root, user, id));
-  return Claim{.ours = true, .id = other.value_or(id), .marker_is_damaged = other.has_value()};
+  // All else says one thing, and the marker all but that: no other explanation is as likely.
+  if (!other || !differ_in_one(hex_of(*other), marker->id)) return Claim{.ours = true, .id = id};
+  return Claim{.ours = true, .id = other, .marker_is_damaged = true, .damaged_text = file->text};
 }
 
 std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path) {
   const auto root = file_system.open_directory(path);
   if (!root) return std::nullopt;
   const auto file = read_marker(**root);
-  if (!file) return std::nullopt;
   const std::uint32_t user = file_system.user().effective;
-  const auto marker = format::decode_marker(file->text);
-  const bool damaged = file->may_be_marker && is_damaged(marker);
+  if (!file && file.error().code != Errc::absent) return std::nullopt;
+  const auto marker = file ? format::decode_marker(file->text) : Result<format::Marker>();
+  const bool damaged = file && file->may_be_marker && is_damaged(marker);
   for (const Kind kind : {Kind::pack, Kind::file}) {
-    if (marker && marker->kind == kind_name(kind)) return kind;
-    const auto proven = damaged ? claim_by_evidence(**root, user, kind) : std::nullopt;
+    if (file && marker && marker->kind == kind_name(kind)) return kind;
+    if (file && !damaged) continue;
+    const auto proven = file ? claim_by_evidence(**root, user, kind, file->text)
+                             : claim_without_marker(**root, user, kind);
     if (proven && *proven) return kind;
   }
   return std::nullopt;
@@ -281,13 +321,15 @@ Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind) {
   return root.sync();
 }
 
-Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind,
-                         const std::optional<format::StoreId>& id) {
+Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind, const Claim& claim) {
   LARDER_TRY(std::string text, file_system.random_name());
-  if (id) text = hex_of(*id);
+  if (claim.id) text = hex_of(*claim.id);
   LARDER_TRY(NewFile file,
              make_marker(file_system, root, {.kind = std::string(kind_name(kind)), .id = text}));
-  LARDER_CHECK_OK(replace_marker(root, file));
+  auto replaced = file.publish(root, format::marker_name);
+  if (!replaced && replaced.error().code == Errc::exists)
+    replaced = replace_marker(root, claim.damaged_text, file);
+  if (!replaced) return replaced;
   return root.sync();
 }
 

@@ -22,8 +22,9 @@ struct Claim {
   bool ours = false;
   std::optional<format::StoreId> id = {};  // of the marker; a vyre directory has none
   // It says something else, or nothing; what stands beside it is ours, and says the above. Of a
-  // file store nothing tells the id.
+  // file store nothing may tell the id.
   bool marker_is_damaged = false;
+  std::string damaged_text = {};
 };
 
 // unsafe_directory when another user owns the root, or others may write into it or swap it.
@@ -41,10 +42,9 @@ std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path
 // which kind, only another look tells.
 Result<void> write_marker(FileSystem& file_system, Directory& root, Kind kind);
 
-// Puts a marker with that id (another one, where nothing tells it) in the place of a damaged one,
-// durably, unless another process just did: only another look tells.
-Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind,
-                         const std::optional<format::StoreId>& id);
+// Puts a marker with the id of `claim` (another one, where nothing tells it) in the place of the
+// damaged one that was seen, durably, unless another process just did: only another look tells.
+Result<void> mend_marker(FileSystem& file_system, Directory& root, Kind kind, const Claim& claim);
 
 // Makes the name of `path` durable: of the directory itself, wherever a link may have led.
 Result<void> sync_parent(FileSystem& file_system, const std::string& path);

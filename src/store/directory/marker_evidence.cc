@@ -114,8 +114,9 @@ Result<std::optional<StoreId>> id_against_marker(Directory& root, std::uint32_t 
   return ids.empty() ? std::nullopt : agreed(state, ids);
 }
 
-Result<bool> has_entry_files(Directory& root, std::uint32_t user) {
+Result<EntryFiles> look_at_entry_files(Directory& root, std::uint32_t user) {
   constexpr FileLayout layout = FileLayout::larder;
+  EntryFiles files = EntryFiles::none;
   LARDER_TRY(const auto shards, some_names(root, [](std::string_view name) {
                return format::is_shard_name(layout, name);
              }));
@@ -131,10 +132,13 @@ Result<bool> has_entry_files(Directory& root, std::uint32_t user) {
       LARDER_TRY(const FileInfo info, folder->info_at(name));
       const bool is_entry =
           count == header.size() && format::header_is_plausible(layout, header, info.size_bytes);
-      if (is_entry) return true;
+      if (!is_entry) continue;
+      const auto key_id = format::claimed_key_id(layout, header, info.size_bytes);
+      if (key_id && *key_id != 0) return EntryFiles::with_key;
+      files = EntryFiles::without_key;
     }
   }
-  return false;
+  return files;
 }
 
 }  // namespace larder::store_directory

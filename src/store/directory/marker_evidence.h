@@ -22,8 +22,10 @@ Result<std::optional<format::StoreId>> id_of_pack(Directory& root, std::uint32_t
 Result<std::optional<format::StoreId>> id_against_marker(Directory& root, std::uint32_t user,
                                                          const format::StoreId& marked);
 
-// Whether there is an entry of the larder layout, as far as its header tells.
-Result<bool> has_entry_files(Directory& root, std::uint32_t user);
+// Whether there are entries of the larder layout, as far as their headers tell, and of what kind
+// the first ones are.
+enum class EntryFiles { none, without_key, with_key };
+Result<EntryFiles> look_at_entry_files(Directory& root, std::uint32_t user);
 
 }  // namespace larder::store_directory
 

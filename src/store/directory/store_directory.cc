@@ -189,7 +189,7 @@ Result<StoreDirectory::Found> StoreDirectory::create() {
     LARDER_CHECK_OK(sync_parent_of_root());
   }
   if (found.claim.marker_is_damaged) {
-    LARDER_CHECK_OK(mend_marker(file_system_, *found.directory, options_.kind, found.claim.id));
+    LARDER_CHECK_OK(mend_marker(file_system_, *found.directory, options_.kind, found.claim));
     LARDER_TRY(found.claim, examine_claim(file_system_, *found.directory, options_.kind, path()));
     has_mended_ = true;
   }

@@ -60,6 +60,15 @@ bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs:
   return made.value_or(false);
 }
 
+// What goes with its segment, or is swept, is what the index does not lead to: it has to be right.
+void PackStoreImpl::heal_index(Shelf& shelf) {
+  const auto healed = guarded([&] { return shelf.heal_index(); });
+  if (!healed) {
+    log(LogLevel::warning, options_.directory + ": the index could not be compared with the " +
+                               "segments: " + healed.error().message);
+  }
+}
+
 Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
     const ReadEpochs::Collector collector(state().epochs);
@@ -69,6 +78,7 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
+    heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);
@@ -95,6 +105,7 @@ Result<void> PackStoreImpl::maintain() {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
+    heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting);

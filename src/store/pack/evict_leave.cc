@@ -36,6 +36,7 @@ Result<void> SegmentEviction::leave(const Step& step) {
   if (leaves_out_tombstones_) LARDER_CHECK_OK(shelf.segments_directory().sync());
   const auto removed = shelf.segments_directory().remove_file(path_of(on_disk_.name));
   if (!removed && removed.error().code != Errc::absent) return removed;
+  shelf.note_unlinked();
   shelf.state().word(StateWord::gone_segments).fetch_add(1);
   shelf.segments().remove(number());
   shelf.marks().forget(number());

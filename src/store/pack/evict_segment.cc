@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -52,10 +53,12 @@ SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_dis
                                  std::shared_ptr<Segment> segment)
     : parts_(parts), on_disk_(on_disk), rules_(std::move(rules)), segment_(std::move(segment)) {}
 
-// Given up, its copies stay: what they are copies of must not leave as if it were the only one. The
-// kernel drops the lock with the file, should it come to that.
+// Given up, its copies stay, and what it has let go of is in the segment: neither may be taken for
+// what it is not. Who is killed here leaves the word raised. The kernel drops the lock with the
+// file, should it come to that.
 SegmentEviction::~SegmentEviction() {
-  if (carried_bytes_ > 0 && phase_ != Phase::gone) parts_.shelf.note_forgotten();
+  if (has_begun_ && phase_ != Phase::gone) parts_.shelf.note_forgotten();
+  if (has_begun_) parts_.shelf.end_eviction();
   best_effort([this] { (void)segment_->file()->unlock(owner_lock_at, 1); });
 }
 
@@ -149,8 +152,14 @@ Result<bool> SegmentEviction::read_header(const Item& item, format::Record& reco
                                                          record) == format::RecordVerdict::good;
 }
 
+// Until this segment is gone, the index and the segments do not say the same.
+void SegmentEviction::note_begun() {
+  if (!std::exchange(has_begun_, true)) parts_.shelf.begin_eviction();
+}
+
 // True when all were looked at.
 Result<bool> SegmentEviction::copy(std::uint64_t bytes) {
+  note_begun();
   std::uint64_t done = 0;
   for (; next_ < items_.size() && done < bytes; ++next_) {
     LARDER_TRY(const std::uint64_t cost, sort_out(items_[next_]));

@@ -131,6 +131,7 @@ class SegmentEviction {
   Result<std::size_t> read(std::span<std::byte> into, std::uint64_t offset);
   Result<bool> read_header(const Item& item, format::Record& record);
 
+  void note_begun();
   Result<bool> copy(std::uint64_t bytes);
   Result<std::uint64_t> sort_out(Item& item);
   Result<Verdict> judge(const Item& item);
@@ -162,6 +163,7 @@ class SegmentEviction {
   Phase phase_ = Phase::copy;
   std::size_t next_ = 0;
   std::uint64_t carried_bytes_ = 0;
+  bool has_begun_ = false;
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now
   bool is_unreadable_ = false;

@@ -226,6 +226,7 @@ class PackStoreImpl final : public PackStore {
                                const std::vector<OddSlot>& slots, Repair repair);
   std::vector<Stray> stray_places(Shelf& shelf, const std::string& path,
                                   const std::vector<OddSlot>& slots, Repair repair);
+  Result<std::optional<Stray>> stray_index(Shelf& shelf, Repair repair);
   Result<void> forget_slots(Shelf& shelf, const std::vector<OddSlot>& slots);
   Result<void> remove_segment(Shelf& shelf, const format::SegmentName& name,
                               const std::vector<OddSlot>& slots);
@@ -233,6 +234,7 @@ class PackStoreImpl final : public PackStore {
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
+  void heal_index(Shelf& shelf);
   void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);

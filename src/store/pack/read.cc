@@ -92,6 +92,7 @@ Result<Candidate> PackStoreImpl::unpack(const Found& found, std::span<const std:
 Result<Candidate> PackStoreImpl::read_large(Shelf& shelf, const Found& found,
                                             std::optional<Artifact>& artifact) {
   LARDER_TRY(artifact, shelf.large().get(format::large_file_key(found.record)));
+  if (artifact && artifact->size() != found.record.raw_bytes) return Candidate::damaged;
   return artifact ? Candidate::wanted : Candidate::other;
 }
 
@@ -258,6 +259,7 @@ std::optional<MappedView> PackStoreImpl::view_of(Artifact artifact) {
 Result<Candidate> PackStoreImpl::view_large(Shelf& shelf, const Found& found,
                                             std::optional<MappedView>& view) {
   LARDER_TRY(view, shelf.large().view(format::large_file_key(found.record)));
+  if (view && view->bytes().size() != found.record.raw_bytes) return Candidate::damaged;
   return view ? Candidate::wanted : Candidate::other;
 }
 

@@ -344,6 +344,7 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   if (alone) state_->word(StateWord::open_sessions).store(0);
   if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
   if (alone) state_->word(StateWord::forgotten).store(0);
+  if (alone) state_->word(StateWord::evictions).store(0);
   if (!rebuilt.is_complete || rebuilt.has_copies) note_forgotten();
   if (!alone) return;
   for (std::size_t i = 0; i < format::state_hints; ++i) {
@@ -446,7 +447,7 @@ void Shelf::close_cleanly() {
   evictor_->close();
   writers_->close_all();
   auto sessions = state_->word(StateWord::open_sessions);
-  if (!ends_well) return;
+  if (!ends_well || (has_unlinked_ && !segments_directory_->sync())) return;
   if (has_changed_) sessions.fetch_sub(1);
   if (sessions.load() != 0 || index_is_partial() || state_->is_clean() || !is_last()) return;
   if (sessions.load() != 0 || marks().any() || !index_->sync()) return;

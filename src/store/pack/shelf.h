@@ -69,14 +69,39 @@ class Shelf {
   // Whether a rebuild could find entries that have left the index: their records stand in segments,
   // or older ones do, and no removal that is known to be durable tells of it. Noted before they
   // leave.
-  bool has_forgotten() const { return state_->word(format::StateWord::forgotten).load() != 0; }
+  // As long as another process evicts, too: it may have been killed.
+  bool has_forgotten() const {
+    return state_->word(format::StateWord::forgotten).load() != 0 ||
+           state_->word(format::StateWord::evictions).load() > own_evictions_.load();
+  }
   void note_forgotten() {
-    if (!has_forgotten()) state_->word(format::StateWord::forgotten).store(1);
+    auto word = state_->word(format::StateWord::forgotten);
+    if (word.load() == 0) word.store(1);
+  }
+  // Around what an eviction copies and lets go of. Who is killed in between stays counted until the
+  // next rebuild by a process that is alone.
+  void begin_eviction() {
+    ++own_evictions_;
+    state_->word(format::StateWord::evictions).fetch_add(1);
+  }
+  void end_eviction() {
+    state_->word(format::StateWord::evictions).fetch_sub(1);
+    --own_evictions_;
   }
 
   // Whether this has made an index of its own, and now there may be a shared one: the store is to
   // be opened anew. Only of one that was opened read-only.
   bool is_outdated() { return has_own_index_ && may_share_index(); }
+
+  // How many whole entries the segments hold and the index lacks: it was damaged, or a put was
+  // killed. Of segments that somebody is at work on nothing is said. Reads them all. Errors: could
+  // not be found out.
+  Result<std::uint64_t> count_hidden();
+  // Makes the index anew when there are any, beside whoever is here; returns how many there were.
+  Result<std::uint64_t> heal_index();
+
+  // A segment has left: its name has to be off the disk before an index without it is called clean.
+  void note_unlinked() noexcept { has_unlinked_ = true; }
 
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
@@ -143,6 +168,7 @@ class Shelf {
   Result<bool> come_in();
   Result<bool> share_index();
   bool may_share_index();
+  Result<std::vector<std::uint64_t>> find_hidden();
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);
@@ -173,9 +199,12 @@ class Shelf {
   bool has_entered_ = false;
   bool has_own_index_ = false;
   std::uint64_t own_since_generation_ = 0;
+  std::optional<FileInfo> refused_state_;
   std::mutex change_mutex_;
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
   std::atomic<std::uint64_t> gone_seen_ = 0;
+  std::atomic<std::uint64_t> own_evictions_ = 0;
+  std::atomic<bool> has_unlinked_ = false;
   std::unique_ptr<Evictor> evictor_;  // null when there are no segments
 };
 

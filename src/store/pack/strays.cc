@@ -172,6 +172,23 @@ std::vector<Stray> PackStoreImpl::strays_of(Shelf& shelf, const format::SegmentN
   return strays;
 }
 
+// Entries that are whole, and that nothing leads to.
+Result<std::optional<Stray>> PackStoreImpl::stray_index(Shelf& shelf, Repair repair) {
+  LARDER_TRY(const std::uint64_t hidden, shelf.count_hidden());
+  if (hidden == 0) return std::nullopt;
+  Stray stray{.code = Errc::corrupt,
+              .location = options_.directory + "/" + format::index_name(shelf.state().generation()),
+              .message = "lacks entries that the segments hold whole; a repair makes it anew",
+              .entries = hidden};
+  if (repair == Repair::yes) {
+    mend(stray, [&]() -> Result<void> {
+      LARDER_CHECK_OK(shelf.heal_index());
+      return {};
+    });
+  }
+  return stray;
+}
+
 Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair repair) {
   return guarded([&]() -> Result<void> {
     if (repair == Repair::yes && options_.access == Access::read_only) {
@@ -192,6 +209,8 @@ Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair rep
       return stopped ? Visit::stop : Visit::go_on;
     }));
     if (stopped) return {};
+    LARDER_TRY(const auto index, stray_index(*shelf, repair));
+    if (index && visitor(*index) == Visit::stop) return {};
     return shelf->large().visit_strays(visitor, repair);
   });
 }

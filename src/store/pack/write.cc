@@ -19,6 +19,8 @@ namespace {
 using format::StateWord;
 
 constexpr int put_attempts = 16;  // each lost to somebody's change of the same entry
+// What a store takes with one entry in it, at least: an index, `state`, marker, locks and folders.
+constexpr std::uint64_t bytes_beside_entries = 112u << 10;
 constexpr auto large_wait = std::chrono::seconds(2);  // for another put of the same payload
 
 }  // namespace
@@ -250,7 +252,7 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
   }
   if (payload.size() > max_payload_bytes_) return over_cap(fingerprint);
   const auto budget_bytes = options_.budget.max_bytes;
-  if (budget_bytes && payload.size() > *budget_bytes) {
+  if (budget_bytes && payload.size() + bytes_beside_entries > *budget_bytes) {
     return std::unexpected(store_directory::over_budget(
         payload.size(), *budget_bytes, options_.directory + ": " + fingerprint.hex()));
   }

@@ -112,34 +112,34 @@ Result<std::shared_ptr<SegmentWriter>> Writers::adopt_segment() {
   return nullptr;
 }
 
+// On a full disk, or without descriptors, each put would use up a number.
+std::unexpected<Error> Writers::give_back(std::uint64_t number, Error error) {
+  std::uint64_t next = number + 1;
+  parts_.state.word(StateWord::next_segment).compare_exchange_strong(next, number);
+  return std::unexpected(std::move(error));
+}
+
 Result<std::shared_ptr<SegmentWriter>> Writers::create_segment(
     const SegmentWriter::Options& options) {
   for (int attempt = 0; attempt < attempts_to_create; ++attempt) {
+    format::SegmentHeader header;
+    header.identity.store = parts_.origin.store;
+    LARDER_TRY(header.identity.random, random_bytes(parts_.file_system));
     const std::uint64_t number = parts_.state.word(StateWord::next_segment).fetch_add(1);
     if (number > format::max_segment_number) break;
-    format::SegmentHeader header{
-        .identity = {.store = parts_.origin.store,
-                     .number = static_cast<std::uint32_t>(number),
-                     .random = {}},
-        .created_at_sequence = parts_.state.word(StateWord::sequence).load()};
-    LARDER_TRY(header.identity.random, random_bytes(parts_.file_system));
+    header.identity.number = static_cast<std::uint32_t>(number);
+    header.created_at_sequence = parts_.state.word(StateWord::sequence).load();
+    // Who shares another `state` than the owner of that one (it was deleted) does not know that
+    // the number was given.
+    auto bad = find_bad_segment(parts_.segments, header.identity.number);
+    if (!bad) return give_back(number, std::move(bad).error());
+    if (*bad) continue;
     auto made = SegmentWriter::create(parts_.segments, header, options);
     if (made) {
-      // Who shares another `state` than the owner of that one (it was deleted) does not know that
-      // the number was given.
-      LARDER_TRY(const auto bad, find_bad_segment(parts_.segments, header.identity.number));
-      if (bad) {
-        LARDER_CHECK_OK(parts_.segments.remove_file(format::segment_name(header.identity.number)));
-        continue;
-      }
       leave_hint(header.identity.number);
       return std::shared_ptr<SegmentWriter>(*std::move(made));
     }
-    if (made.error().code == Errc::exists) continue;
-    // On a full disk each put would use up a number.
-    std::uint64_t next = number + 1;
-    parts_.state.word(StateWord::next_segment).compare_exchange_strong(next, number);
-    return std::unexpected(std::move(made).error());
+    if (made.error().code != Errc::exists) return give_back(number, std::move(made).error());
   }
   return std::unexpected(
       Error{.code = Errc::no_space, .message = "no segment number is left; clear the store"});

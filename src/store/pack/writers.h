@@ -123,6 +123,7 @@ class Writers {
                            std::uint64_t record_bytes, std::uint64_t large_bytes);
   Result<std::shared_ptr<SegmentWriter>> open_segment(std::uint64_t record_bytes, Adopt adopt);
   Result<std::shared_ptr<SegmentWriter>> adopt_segment();
+  std::unexpected<Error> give_back(std::uint64_t number, Error error);
   Result<std::shared_ptr<SegmentWriter>> create_segment(const SegmentWriter::Options& options);
   Result<void> retire_full(const std::shared_ptr<SegmentWriter>& writer);
   void leave_hint(std::uint32_t number);

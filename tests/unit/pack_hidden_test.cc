@@ -1,0 +1,161 @@
+// An index whose slots were damaged while nobody had it open: what it lacks is in the segments.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "format/pack_index.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+class PackHidden : public PackStoreFixture {
+ protected:
+  PackHidden() {
+    options_.log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
+  }
+
+  void fill_and_close() {
+    const auto store = open();
+    fill(*store, 0, 100);
+    ASSERT_EQ(put(*store, numbered(5000), large_), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+
+  fs::path index() const {
+    for (const auto& entry : fs::directory_iterator(root())) {
+      if (entry.path().filename().string().starts_with("index.")) return entry.path();
+    }
+    return {};
+  }
+
+  void zero_all_slots() const {
+    std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(format::index_header_bytes);
+    file << std::string(fs::file_size(index()) - format::index_header_bytes, '\0');
+  }
+
+  // The tag of the first slot in use.
+  void flip_a_bit() const {
+    std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
+    for (std::uint64_t at = format::index_header_bytes; file; at += format::slot_bytes) {
+      file.seekg(static_cast<std::streamoff>(at));
+      const int byte = file.get();
+      if (byte <= 0) continue;
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put(static_cast<char>(byte ^ 1));
+      return;
+    }
+  }
+
+  struct Told {
+    std::uint64_t entries = 0;
+    bool mended = false;
+  };
+  static Told tell(Store& store, Repair repair) {
+    Told told;
+    EXPECT_TRUE(store.visit_strays(
+        [&](const Stray& stray) {
+          told = {.entries = told.entries + stray.entries, .mended = stray.removed};
+          return Visit::go_on;
+        },
+        repair));
+    return told;
+  }
+
+  void expect_all(Store& store) const {
+    EXPECT_EQ(count_present(store, 0, 100), 100u);
+    EXPECT_EQ(content(store.get(numbered(5000))), large_);
+  }
+
+  const std::string large_ = payload_of(17 * mib, 5);
+  std::vector<std::string> log_;
+};
+
+TEST_F(PackHidden, ARepairBringsAllBack) {
+  fill_and_close();
+  zero_all_slots();
+  const auto store = open();
+  EXPECT_EQ(count_present(*store, 0, 100), 0u);
+  EXPECT_EQ(tell(*store, Repair::no).entries, 101u);
+  EXPECT_TRUE(tell(*store, Repair::yes).mended);
+  expect_all(*store);
+  EXPECT_EQ(tell(*store, Repair::no).entries, 0u);
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(count_present(*open(), 0, 100), 100u);
+}
+
+TEST_F(PackHidden, ABitCostsNoEntry) {
+  fill_and_close();
+  flip_a_bit();
+  const auto store = open();
+  EXPECT_EQ(tell(*store, Repair::yes).entries, 1u);
+  expect_all(*store);
+}
+
+TEST_F(PackHidden, NothingGoesBecauseTheIndexLacksIt) {
+  for (const bool is_pruned : {true, false}) {
+    fs::remove_all(root());
+    fill_and_close();
+    zero_all_slots();
+    const auto store = open();
+    if (is_pruned) {
+      EXPECT_TRUE(store->prune({.max_bytes = 64 * mib}));
+    } else {
+      EXPECT_TRUE(store->maintain());
+    }
+    expect_all(*store);
+    EXPECT_FALSE(log_.empty());
+  }
+}
+
+TEST_F(PackHidden, AReaderIsToldOfIt) {
+  fill_and_close();
+  zero_all_slots();
+  options_.access = Access::read_only;
+  EXPECT_EQ(tell(*open(), Repair::no).entries, 101u);
+}
+
+// Beside those who have the store open, who find all of it again.
+TEST_F(PackHidden, OthersFindAllOfItAgain) {
+  fill_and_close();
+  zero_all_slots();
+  const auto other = open();
+  EXPECT_EQ(count_present(*other, 0, 100), 0u);
+  EXPECT_TRUE(tell(*open(), Repair::yes).mended);
+  expect_all(*other);
+}
+
+TEST_F(PackHidden, WhatWasRemovedReplacedOrDamagedIsNotHidden) {
+  options_.budget = {.max_bytes = 64 * mib};
+  auto store = open();
+  fill(*store, 0, 600);  // the first segments are sealed, and tell of their entries unread
+  ASSERT_EQ(put(*store, numbered(1), "replaced"), "ok");
+  ASSERT_EQ(store->remove(numbered(2)), true);
+  ASSERT_TRUE(store->flush());
+  store.reset();
+  EXPECT_EQ(tell(*open(), Repair::no).entries, 0u);
+  // Found to be damaged by a look-up, it has left the index.
+  const std::string location = open()->inspect(numbered(5)).value()->location;
+  const std::size_t at = std::stoul(location.substr(location.rfind(' ') + 1));
+  {
+    std::fstream file(location.substr(0, location.find(" at ")),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    ASSERT_TRUE(file) << location;
+    file.seekp(static_cast<std::streamoff>(at + 300));
+    file.put('?');
+  }
+  EXPECT_EQ(content(open()->get(numbered(5))), "error: corrupt");
+  store = open();
+  EXPECT_EQ(tell(*store, Repair::no).entries, 0u);
+  EXPECT_TRUE(store->prune({.max_bytes = 64 * mib}));
+  EXPECT_EQ(content(store->get(numbered(5))), "absent");
+  EXPECT_EQ(content(store->get(numbered(2))), "absent");
+  EXPECT_EQ(content(store->get(numbered(1))), "replaced");
+}
+
+}  // namespace
+}  // namespace larder
