@@ -238,7 +238,10 @@ TEST_F(PackDamage, AStaleIndexAfterAnUncleanEnd) {
 
 TEST_F(PackDamage, AMarkerOfAnotherKindIsLeftAlone) {
   make_tiny(specimen_);
-  for (const char* const marker : {"garbage", "larder store\nkind file\nversion 1\nid x\n"}) {
+  const std::string id = "id " + std::string(32, 'a') + "\n";
+  for (const std::string& marker :
+       {"larder store\nkind file\nversion 1\n" + id, "larder store\nkind pack\nversion 2\n" + id,
+        "larder store\nkind tape\nversion 1\n" + id}) {
     write_bytes(path("LARDER"), marker);
     const auto before = specimen_.directory().snapshot();
     EXPECT_FALSE(open_pack_store(specimen_.directory().options));

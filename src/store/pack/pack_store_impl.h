@@ -226,7 +226,8 @@ class PackStoreImpl final : public PackStore {
                                const std::vector<OddSlot>& slots, Repair repair);
   std::vector<Stray> stray_places(Shelf& shelf, const std::string& path,
                                   const std::vector<OddSlot>& slots, Repair repair);
-  Result<std::optional<Stray>> stray_index(Shelf& shelf, Repair repair);
+  enum class Told : std::uint8_t { nothing, trouble };
+  std::optional<Stray> stray_index(Shelf& shelf, Repair repair, Told told);
   Result<void> forget_slots(Shelf& shelf, const std::vector<OddSlot>& slots);
   Result<void> remove_segment(Shelf& shelf, const format::SegmentName& name,
                               const std::vector<OddSlot>& slots);

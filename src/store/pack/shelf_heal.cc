@@ -19,12 +19,22 @@ namespace {
 using format::StateWord;
 
 // Whoever evicts from it, or writes to it, is at work there.
-bool is_at_rest(Shelf& shelf, std::uint32_t number) {
+Result<bool> is_at_rest(Shelf& shelf, std::uint32_t number) {
   const auto file =
       shelf.segments_directory().open_file(format::segment_name(number), OpenMode::read);
-  if (!file) return false;
-  const auto locked = (*file)->is_locked(owner_lock_at, 1);
-  return locked && !*locked;
+  if (!file && file.error().code == Errc::absent) return false;
+  if (!file) return std::unexpected(file.error());
+  LARDER_TRY(const bool is_locked, (*file)->is_locked(owner_lock_at, 1));
+  return !is_locked;
+}
+
+// What is no file of an artifact is as good as none.
+Result<bool> has_file(Shelf& shelf, const format::Record& record) {
+  auto holds = shelf.large().holds_payload(format::large_file_key(record), record.payload_digest);
+  if (holds) return holds;
+  const Errc code = holds.error().code;
+  if (code == Errc::not_ours || code == Errc::corrupt || code == Errc::too_large) return false;
+  return holds;
 }
 
 // The record, its payload and its file: what is damaged has left the index for that.
@@ -35,7 +45,7 @@ Result<bool> is_whole(Shelf& shelf, std::uint64_t word) {
   const auto record = describe_record(shelf, location, keep);
   if (!segment || !record) return false;
   if (record->kind == format::RecordKind::large) {
-    return shelf.large().holds_payload(format::large_file_key(*record), record->payload_digest);
+    return has_file(shelf, *record);
   }
   std::vector<std::byte> stored(record->stored_bytes);
   LARDER_TRY(
@@ -48,22 +58,28 @@ Result<bool> is_whole(Shelf& shelf, std::uint64_t word) {
 
 Result<std::vector<std::uint64_t>> Shelf::find_hidden() {
   Index truth({.root = root(), .state = *state_, .epochs = parts_.epochs, .origin = origin_});
-  LARDER_CHECK_OK(rebuild({.segments_directory = *segments_directory_,
-                           .origin = origin_,
-                           .hash = hash_,
-                           .keys = keys_,
-                           .segments = *segments_,
-                           .index = truth,
-                           .state = *state_,
-                           .large_is_good = [](const auto&) { return Result<bool>(true); }},
-                          IndexPlace::in_private_memory));
+  LARDER_TRY(const Rebuilt read,
+             rebuild({.segments_directory = *segments_directory_,
+                      .origin = origin_,
+                      .hash = hash_,
+                      .keys = keys_,
+                      .segments = *segments_,
+                      .index = truth,
+                      .state = *state_,
+                      .large_is_good = [](const auto&) { return Result<bool>(true); }},
+                     IndexPlace::in_private_memory));
+  if (!read.is_complete) {
+    return std::unexpected(
+        Error{.code = Errc::io_error, .message = "parts of them cannot be read"});
+  }
   LARDER_TRY(const IndexTable* const all, truth.table());
   LARDER_TRY(const IndexTable* const table, index_->table());
   std::vector<std::uint64_t> hidden;
   for (std::uint64_t slot = 0; slot < all->slots(); ++slot) {
     const std::uint64_t word = all->word_at(slot) & format::place_mask;
     if (word == 0 || table->has_entry(all->tag_at(slot))) continue;
-    if (!is_at_rest(*this, format::Location::of(word).segment)) continue;
+    LARDER_TRY(const bool rests, is_at_rest(*this, format::Location::of(word).segment));
+    if (!rests) continue;
     LARDER_TRY(const bool whole, is_whole(*this, word));
     if (whole) hidden.push_back(word);
   }

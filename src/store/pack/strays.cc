@@ -172,14 +172,21 @@ std::vector<Stray> PackStoreImpl::strays_of(Shelf& shelf, const format::SegmentN
   return strays;
 }
 
-// Entries that are whole, and that nothing leads to.
-Result<std::optional<Stray>> PackStoreImpl::stray_index(Shelf& shelf, Repair repair) {
-  LARDER_TRY(const std::uint64_t hidden, shelf.count_hidden());
-  if (hidden == 0) return std::nullopt;
-  Stray stray{.code = Errc::corrupt,
-              .location = options_.directory + "/" + format::index_name(shelf.state().generation()),
-              .message = "lacks entries that the segments hold whole; a repair makes it anew",
-              .entries = hidden};
+// Entries that are whole, and that nothing leads to. What keeps the segments from being read may
+// have been told with them.
+std::optional<Stray> PackStoreImpl::stray_index(Shelf& shelf, Repair repair, Told told) {
+  const auto hidden = shelf.count_hidden();
+  Stray stray;
+  stray.location = options_.directory + "/" + format::index_name(shelf.state().generation());
+  if (!hidden) {
+    if (told == Told::trouble) return std::nullopt;
+    stray.code = hidden.error().code;
+    stray.message = "cannot be compared with the segments: " + hidden.error().message;
+    return stray;
+  }
+  if (*hidden == 0) return std::nullopt;
+  stray.message = "lacks entries that the segments hold whole; a repair makes it anew";
+  stray.entries = *hidden;
   if (repair == Repair::yes) {
     mend(stray, [&]() -> Result<void> {
       LARDER_CHECK_OK(shelf.heal_index());
@@ -201,15 +208,18 @@ Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair rep
     LARDER_TRY(auto walked, walk(*shelf, [](const EntryInfo&) { return Visit::go_on; }));
     OddSlots odd = std::move(walked).value_or(OddSlots());
     bool stopped = false;
+    Told told = Told::nothing;
     LARDER_CHECK_OK(list_segments(*shelf, [&](const format::SegmentName& name) {
       const auto slots = std::exchange(odd[name.number], {});
       for (const Stray& stray : strays_of(*shelf, name, slots, repair)) {
+        const bool is_unread = stray.code != Errc::not_ours && stray.code != Errc::corrupt;
+        if (is_unread) told = Told::trouble;
         stopped = stopped || visitor(stray) == Visit::stop;
       }
       return stopped ? Visit::stop : Visit::go_on;
     }));
     if (stopped) return {};
-    LARDER_TRY(const auto index, stray_index(*shelf, repair));
+    const auto index = stray_index(*shelf, repair, told);
     if (index && visitor(*index) == Visit::stop) return {};
     return shelf->large().visit_strays(visitor, repair);
   });
