@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t usual_kills = 600;
 constexpr std::uint64_t kills_of_round = 40;  // then all end, and the store is looked at
 constexpr std::uint64_t rounds_of_store = 40;
-constexpr std::uint64_t full_bytes = 40u << 20;  // before an unbounded pack's first eviction
+constexpr std::uint64_t full_bytes = 24u << 20;  // long before an unbounded pack's first eviction
+constexpr std::uint64_t evicting_bytes = 56u << 20;  // perhaps after it
 constexpr double least_pause_us = 20, longest_pause_us = 3000;
 
 struct Case {
@@ -56,6 +57,7 @@ class Kills {
       if (round % rounds_of_store != 0 && disk_bytes(choice_.directory) < full_bytes) continue;
       fs::remove_all(choice_.directory);
       ledger_.forget_all();
+      has_evicted_ = false;
     }
     return wrong;
   }
@@ -89,11 +91,12 @@ class Kills {
     return wrong.empty() ? wrong : "after " + std::to_string(kills_) + " kills: " + wrong;
   }
 
-  // So much that an unbounded pack might soon evict.
-  bool is_full() const {
-    return choice_.size == Size::unbounded && choice_.kind == Kind::pack &&
-           fs::exists(choice_.directory) && disk_bytes(choice_.directory) > full_bytes;
+  bool is_beyond(std::uint64_t bytes) const {
+    return choice_.kind == Kind::pack && fs::exists(choice_.directory) &&
+           disk_bytes(choice_.directory) > bytes;
   }
+  // So much that an unbounded pack might soon evict.
+  bool is_full() const { return choice_.size == Size::unbounded && is_beyond(full_bytes); }
 
   void start(std::uint32_t writer) {
     stage_->histories[writer].clear();
@@ -117,10 +120,9 @@ class Kills {
     const std::string ending = ending_of(children_[writer]);
     const History& history = stage_->histories[writer];
     ledger_.add(history.events());
-    const auto is_eviction = [](const Event& event) { return event.deed == Deed::evicted; };
-    if (choice_.size == Size::unbounded && std::ranges::any_of(history.events(), is_eviction)) {
-      return "it evicted, and who is killed then cannot say what: the round was too long";
-    }
+    has_evicted_ = has_evicted_ || std::ranges::any_of(history.events(), [](const Event& event) {
+                     return event.deed == Deed::evicted;
+                   });
     events_ += history.events().size();
     return ending + history.complaint();
   }
@@ -135,7 +137,11 @@ class Kills {
       stage_->is_over = true;
     }
     for (std::uint32_t writer = 0; writer < writers; ++writer) wrong += account_for(writer);
-    if (choice_.size == Size::bounded) ledger_.excuse_absence(stage_->now());
+    // Who is killed while he evicts cannot say what. A machine that is busy enough lets writers get
+    // that far in an unbounded pack, too.
+    if (choice_.size == Size::bounded || has_evicted_ || is_beyond(evicting_bytes)) {
+      ledger_.excuse_absence(stage_->now());
+    }
     return wrong;
   }
 
@@ -168,6 +174,7 @@ class Kills {
   Ledger ledger_{Ledger::Lasting::when_returned};
   StoreChoice choice_;
   std::uint64_t kills_ = 0, events_ = 0, largest_ = 0;
+  bool has_evicted_ = false;  // from this store
 };
 
 class Kill : public ::testing::TestWithParam<Case> {};
