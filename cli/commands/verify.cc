@@ -109,7 +109,7 @@ void print_troubles(std::string_view word, Colour colour, const Troubles& troubl
     const std::string several =
         trouble.entries > 1 ? fmt::format(" ({} entries)", trouble.entries) : "";
     fmt::print("{} {}{}{}: {}\n", coloured(colour, word), printable(trouble.name()), several,
-               trouble.removed ? " (removed)" : "", printable(trouble.message));
+               trouble.removed ? " (repaired)" : "", printable(trouble.message));
   }
 }
 
@@ -150,9 +150,10 @@ int exit_code_of(const Verdict& verdict, Repair repairs) {
   std::uint64_t left = 0;
   for (const Trouble& trouble : verdict.damaged) left += trouble.removed ? 0 : trouble.count();
   if (left != 0) {
-    const std::string_view advice = repairs == Repair::yes
-                                        ? "and still there, as said above; try again"
-                                        : "`larder verify --repair` removes what is damaged";
+    const std::string_view advice =
+        repairs == Repair::yes
+            ? "and still there, as said above; try again"
+            : "`larder verify --repair` mends it, or removes what nobody can mend";
     return fail(exit_corrupt, fmt::format("{} damaged; {}", left, advice));
   }
   const std::uint64_t unreadable = count_of(verdict.unreadable);
@@ -173,10 +174,12 @@ int run_verify(const Context& context) {
   }
   auto store = repairs == Repair::yes ? open_for_writing(context) : open_for_reading(context);
   if (!store) return fail(store.error());
+  // First what hides entries, so that they are counted below.
+  Verdict verdict;
+  const auto strays = verify_strays(**store, repairs, verdict);
+  if (!strays) return fail(strays.error());
   const auto entries = entries_of(**store);
   if (!entries) return fail(entries.error());
-
-  Verdict verdict;
   {
     Progress progress("verifying");
     progress.expect(entries->size());
@@ -185,8 +188,6 @@ int run_verify(const Context& context) {
       progress.step();
     }
   }
-  const auto strays = verify_strays(**store, repairs, verdict);
-  if (!strays) return fail(strays.error());
   context.options.format == Format::json ? print_json(verdict) : print_text(verdict);
   return exit_code_of(verdict, repairs);
 }

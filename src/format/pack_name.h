@@ -1,5 +1,5 @@
-// Fixed-width numbers in the names of a pack store's files: lower-case hex, leading zeros, nothing
-// else, so that one number has one name.
+// The names of a pack store's files. Numbers in them have a fixed width: lower-case hex, leading
+// zeros, nothing else, so that one number has one name.
 #ifndef LARDER_FORMAT_PACK_NAME_H_
 #define LARDER_FORMAT_PACK_NAME_H_
 
@@ -12,6 +12,11 @@
 #include "base/hex.h"
 
 namespace larder::format {
+
+// In the root, beside the marker and the lock file.
+inline constexpr std::string_view state_name = "state";
+inline constexpr std::string_view segments_name = "segments";
+inline constexpr std::string_view large_name = "large";
 
 inline void append_hex(std::string& to, std::uint64_t number, int digits) {
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) {

@@ -28,10 +28,25 @@ class DamageInPacks(ProgramTest):
         self.assertIn(f"damaged {segment} at 128: ".encode(), result.stdout)
         self.assertIn(b"1 good", result.stdout)
         self.refused(REFUSED, "verify", "--repair", says="readonly", LARDER_READONLY="1")
-        self.assertIn(f"damaged {segment} at 128 (removed): ".encode(),
+        self.assertIn(f"damaged {segment} at 128 (repaired): ".encode(),
                       self.larder("verify", "--repair"))
         self.assertIn(b"1 good (1 B), 0 damaged, 0 foreign, 0 unreadable", self.larder("verify"))
         self.assertEqual(self.larder("list").split()[0], B.encode())
+
+    def test_verify_brings_back_what_a_damaged_index_hides(self) -> None:
+        self.put(A, b"x")
+        self.put(B, b"y")
+        index, = (name for name in os.listdir(self.store) if name.startswith("index."))
+        with open(os.path.join(self.store, index), "r+b") as file:
+            file.seek(4096)
+            file.write(bytes(65536))
+        self.refused(NOT_FOUND, "get", A)
+        self.refused(CORRUPT, "verify", says="2 damaged")
+        mended = self.larder("verify", "--repair")
+        self.assertIn(f"{index} (2 entries) (repaired): lacks entries".encode(), mended)
+        self.assertIn(b"2 good (2 B), 2 damaged", mended)
+        self.assertEqual(self.larder("get", A), b"x")
+        self.assertIn(b"2 good (2 B), 0 damaged", self.larder("verify"))
 
     def test_verify_counts_and_repairs_what_is_in_an_unreadable_segment(self) -> None:
         self.put(A, b"x")

@@ -254,6 +254,19 @@ TEST_F(PackBesideUpkeep, ALargePutMakesWayBeforeItIsWritten) {
   EXPECT_EQ(content(store->get(numbered(1'000'000))), large);
 }
 
+// It would cost all others, and then leave: the index and the rest need room, too.
+TEST_F(PackBesideUpkeep, APutThatOnlyJustFitsTheBudgetIsRefused) {
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  fill(*store, 0, 100);
+  const std::string fits_alone = payload_of(4 * mib - 4000, 1);
+  EXPECT_NE(put(*store, numbered(1000), fits_alone), "ok");
+  EXPECT_EQ(count_present(*store, 0, 100), 100u);
+  const std::string fits = payload_of(4 * mib - 200'000, 1);
+  EXPECT_EQ(put(*store, numbered(1000), fits), "ok");
+  EXPECT_EQ(content(store->get(numbered(1000))), fits);
+}
+
 class PackCount : public PackStoreFixture {
  protected:
   void say(std::uint64_t entries) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 
+#include "larder/testing/memory_file_system.h"
 #include "tests/unit/pack_store_fixture.h"
 
 namespace larder {
@@ -159,6 +160,35 @@ TEST_F(PackLetGo, ARemovalHoldsAfterAnEvictorWasKilledBesideOthers) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
   remove_and_lose_the_index();
+}
+
+// The index that a clean close leaves lacks what was evicted: a power cut must not bring it back.
+TEST(PackPowerCut, NoSegmentIsBackBesideACleanIndex) {
+  testing::MemoryFileSystem disk;
+  PackStoreOptions options{
+      .directory = "/store", .budget = {.max_bytes = 6 * mib}, .file_system = &disk};
+  auto store = open_pack_store(options).value();
+  const auto has_left = [&disk] {
+    bool is_there = false;
+    const auto segments = disk.open_directory("/store/segments").value();
+    EXPECT_TRUE(segments->list([&](std::string_view name) {
+      is_there = is_there || name == "00000000.seg";
+      return true;
+    }));
+    return !is_there;
+  };
+  for (std::uint32_t i = 0; i < 10 || !has_left(); ++i) {
+    ASSERT_LT(i, 4000u);
+    ASSERT_TRUE(store->put(numbered(i), bytes_of(payload_of(4096, i))));
+    ASSERT_TRUE(store->flush());
+  }
+  store.reset();
+  const auto left = disk.crash_clone(1, 0);
+  const auto segments = left->open_directory("/store/segments").value();
+  EXPECT_TRUE(segments->list([](std::string_view name) {
+    EXPECT_NE(name, "00000000.seg");
+    return true;
+  }));
 }
 
 }  // namespace

@@ -119,6 +119,17 @@ TEST_F(PackHidden, AReaderIsToldOfIt) {
   EXPECT_EQ(tell(*open(), Repair::no).entries, 101u);
 }
 
+// It may be evicting from it: then the index lacks what has just left.
+TEST_F(PackHidden, OfASegmentThatSomebodyHoldsNothingIsSaid) {
+  fill_and_close();
+  zero_all_slots();
+  const auto held = hold(segment_names().front());
+  const auto store = open();
+  EXPECT_EQ(tell(*store, Repair::no).entries, 0u);
+  ASSERT_TRUE(held->unlock(pack_store::owner_lock_at, 1));
+  EXPECT_EQ(tell(*store, Repair::no).entries, 101u);
+}
+
 // Beside those who have the store open, who find all of it again.
 TEST_F(PackHidden, OthersFindAllOfItAgain) {
   fill_and_close();

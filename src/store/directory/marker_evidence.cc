@@ -9,6 +9,7 @@
 #include "format/entry.h"
 #include "format/entry_name.h"
 #include "format/pack_index.h"
+#include "format/pack_name.h"
 #include "format/pack_segment.h"
 
 namespace larder::store_directory {
@@ -16,8 +17,6 @@ namespace {
 
 using format::StoreId;
 
-constexpr std::string_view state_name = "state";
-constexpr std::string_view segments_name = "segments";
 constexpr std::size_t most_looked_at = 8;  // in a folder: they say the same
 
 // The first bytes of a regular file that is `user`'s, or root's; as if it were empty when there is
@@ -39,7 +38,7 @@ Result<std::size_t> read_first(Directory& directory, std::string_view name, std:
 
 Result<std::optional<StoreId>> id_in_state(Directory& root, std::uint32_t user) {
   std::array<std::byte, format::state_bytes> bytes;
-  LARDER_TRY(const std::size_t count, read_first(root, state_name, user, bytes));
+  LARDER_TRY(const std::size_t count, read_first(root, format::state_name, user, bytes));
   if (count < bytes.size()) return std::nullopt;
   return format::decode_state_header(bytes);
 }
@@ -77,7 +76,7 @@ Result<std::unique_ptr<Directory>> open_folder(Directory& root, std::string_view
 
 Result<std::vector<StoreId>> ids_in_segments(Directory& root, std::uint32_t user) {
   std::vector<StoreId> ids;
-  LARDER_TRY(const auto segments, open_folder(root, segments_name));
+  LARDER_TRY(const auto segments, open_folder(root, format::segments_name));
   if (!segments) return ids;
   LARDER_TRY(const auto names, some_names(*segments, [](std::string_view name) {
                return format::parse_segment_name(name).has_value();

@@ -5,12 +5,11 @@
 
 #include "base/try.h"
 #include "format/pack_index.h"
+#include "format/pack_name.h"
 
 namespace larder::store_directory {
 namespace {
 
-constexpr std::string_view state_name = "state";
-constexpr std::string_view segments_name = "segments";
 constexpr std::size_t magic_bytes = 8;
 
 Result<bool> begins_with(Directory& root, std::string_view name, std::string_view magic) {
@@ -32,13 +31,14 @@ Result<bool> is_empty_directory(Directory& root, std::string_view name) {
 }  // namespace
 
 bool is_name_of_pack_creation(std::string_view name) noexcept {
-  return name == state_name || name == segments_name || format::parse_index_name(name);
+  return name == format::state_name || name == format::segments_name ||
+         format::parse_index_name(name);
 }
 
 Result<bool> left_by_pack_creation(Directory& root, std::string_view name) {
-  auto left = name == segments_name ? is_empty_directory(root, name)
-              : name == state_name  ? begins_with(root, name, "LARDsta\n")
-                                    : begins_with(root, name, "LARDidx\n");
+  auto left = name == format::segments_name ? is_empty_directory(root, name)
+              : name == format::state_name  ? begins_with(root, name, "LARDsta\n")
+                                            : begins_with(root, name, "LARDidx\n");
   // A link, or a file in the place of the directory.
   if (!left && left.error().code == Errc::not_ours) return false;
   return left;

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/try.h"
-#include "store/pack/names.h"
+#include "format/pack_name.h"
 
 namespace larder::pack_store {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/try.h"
+#include "format/pack_name.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
-#include "store/pack/names.h"
 
 namespace larder::pack_store {
 namespace {

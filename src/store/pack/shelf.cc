@@ -13,11 +13,11 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "format/pack_name.h"
 #include "store/directory/explain.h"
 #include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
 #include "store/pack/large_files.h"
-#include "store/pack/names.h"
 #include "store/pack/rebuild.h"
 #include "store/pack/segment_leftovers.h"
 
@@ -103,15 +103,15 @@ Error Shelf::of_part(std::string_view name, Error error) const {
 }
 
 Result<void> Shelf::open_directories() {
-  auto opened = root().open_directory(segments_name);
+  auto opened = root().open_directory(format::segments_name);
   if (!opened && opened.error().code == Errc::absent && !read_only()) {
-    const auto made = root().make_directory(segments_name);
+    const auto made = root().make_directory(format::segments_name);
     if (!made && made.error().code != Errc::exists) return made;
     LARDER_CHECK_OK(root().sync());
-    opened = root().open_directory(segments_name);
+    opened = root().open_directory(format::segments_name);
   }
   if (!opened && opened.error().code == Errc::absent) return {};
-  if (!opened) return std::unexpected(of_part(segments_name, std::move(opened).error()));
+  if (!opened) return std::unexpected(of_part(format::segments_name, std::move(opened).error()));
   segments_directory_ = *std::move(opened);
   return check_segments_directory();
 }
@@ -120,7 +120,7 @@ Result<void> Shelf::open_directories() {
 Result<void> Shelf::check_segments_directory() {
   LARDER_TRY(const FileInfo info, segments_directory_->info());
   if (origin_.trusts(info) && (info.permissions & writable_by_others) == 0) return {};
-  const std::string path = parts_.path + "/" + std::string(segments_name);
+  const std::string path = parts_.path + "/" + std::string(format::segments_name);
   return std::unexpected(Error{.code = Errc::unsafe_directory,
                                .message = path +
                                           ": another user owns it, or may write into it; make it "
@@ -133,7 +133,7 @@ LeftoverParts Shelf::leftover_parts() {
           .origin = origin_,
           .state = *state_,
           .index = *index_,
-          .path = parts_.path + "/" + std::string(segments_name),
+          .path = parts_.path + "/" + std::string(format::segments_name),
           .log = parts_.options.log};
 }
 
@@ -152,7 +152,7 @@ Result<void> Shelf::open_state() {
       opened = StateFile::create(root(), origin_);
     }
   }
-  if (!opened) return std::unexpected(of_part(state_name, std::move(opened).error()));
+  if (!opened) return std::unexpected(of_part(format::state_name, std::move(opened).error()));
   state_ = *std::move(opened);
   return {};
 }
@@ -167,7 +167,7 @@ Result<void> Shelf::make_parts() {
       std::make_unique<SegmentTable>(parts_.epochs, segments_kept_open(parts_.file_system),
                                      [this](std::uint32_t number) { return open_segment(number); });
   if (segments_directory_) LARDER_CHECK_OK(make_writers());
-  FileStoreOptions large{.directory = parts_.path + "/" + std::string(large_name),
+  FileStoreOptions large{.directory = parts_.path + "/" + std::string(format::large_name),
                          .keys = parts_.options.keys,
                          .access = parts_.options.access,
                          .create = Create::at_first_put,
@@ -369,7 +369,7 @@ Result<bool> Shelf::is_in_place() {
   LARDER_TRY(const bool state_there, state_->is_at_its_name(root()));
   if (!state_there) return false;
   LARDER_TRY(const FileInfo held, segments_directory_->info());
-  const auto named = root().info_at(segments_name);
+  const auto named = root().info_at(format::segments_name);
   if (!named && named.error().code == Errc::absent) return false;
   if (!named) return std::unexpected(named.error());
   return named->same_file(held);

@@ -2,7 +2,7 @@
 #include <cerrno>
 
 #include "base/try.h"
-#include "store/pack/names.h"
+#include "format/pack_name.h"
 #include "store/pack/rebuild.h"
 #include "store/pack/shelf.h"
 
@@ -33,9 +33,9 @@ Result<void> Shelf::enter_read_only() {
 // Whoever comes to write makes a new index, as he finds no better one than this process did; and a
 // `state`, where this process found none that is to be believed.
 bool Shelf::may_share_index() {
-  if (!segments_directory_) return root().info_at(segments_name).has_value();
+  if (!segments_directory_) return root().info_at(format::segments_name).has_value();
   if (state_->file() != nullptr) return state_->generation() != own_since_generation_;
-  const auto now = root().info_at(state_name);
+  const auto now = root().info_at(format::state_name);
   return now && !(refused_state_ && now->same_file(*refused_state_));
 }
 
@@ -43,7 +43,7 @@ bool Shelf::may_share_index() {
 // not passed over because this process lacks descriptors or memory.
 Result<bool> Shelf::share_index() {
   if (state_->file() == nullptr) {
-    if (const auto info = root().info_at(state_name)) refused_state_ = *info;
+    if (const auto info = root().info_at(format::state_name)) refused_state_ = *info;
     return false;
   }
   own_since_generation_ = state_->generation();

@@ -5,8 +5,8 @@
 #include "base/byte_order.h"
 #include "base/hex.h"
 #include "base/try.h"
+#include "format/pack_name.h"
 #include "store/directory/new_file.h"
-#include "store/pack/names.h"
 
 namespace larder::pack_store {
 
@@ -47,14 +47,14 @@ Result<std::unique_ptr<StateFile>> StateFile::create(Directory& root, const Orig
   LARDER_CHECK_OK(fresh.file().write_at(pieces, 0));
   LARDER_CHECK_OK(fresh.file().sync_data());
   // Whatever stands there was judged by the caller: nothing, or no state of this store.
-  LARDER_CHECK_OK(fresh.replace(root, state_name));
+  LARDER_CHECK_OK(fresh.replace(root, format::state_name));
   LARDER_CHECK_OK(root.sync());
   return open(root, origin, OpenMode::read_write);
 }
 
 Result<std::unique_ptr<StateFile>> StateFile::open(Directory& root, const Origin& origin,
                                                    OpenMode mode) {
-  LARDER_TRY(auto file, root.open_file(state_name, mode));
+  LARDER_TRY(auto file, root.open_file(format::state_name, mode));
   LARDER_TRY(const FileInfo info, file->info());
   const bool is_ours = info.kind == FileKind::regular && origin.trusts(info);
   if (is_ours && info.size_bytes >= format::state_bytes) {
@@ -103,7 +103,7 @@ Result<void> StateFile::make_clean() {
 
 Result<bool> StateFile::is_at_its_name(Directory& root) const {
   LARDER_TRY(const FileInfo held, file_->info());
-  const auto named = root.info_at(state_name);
+  const auto named = root.info_at(format::state_name);
   if (!named && named.error().code == Errc::absent) return false;
   if (!named) return std::unexpected(named.error());
   return named->same_file(held);
