@@ -17,7 +17,6 @@
 namespace larder::cli {
 namespace {
 
-constexpr std::size_t most_at_once = 64;
 constexpr std::uint64_t largest_list = 1ull << 30;
 constexpr std::string_view blank = " \t\r";
 
@@ -49,17 +48,11 @@ Result<std::vector<Fingerprint>> parse_list(std::string_view text, const std::st
 
 Transfer fetch_all(RemoteStore& tier, Store& local, std::vector<Fingerprint>& wanted) {
   Transfer transfer{.tier = tier.describe(), .entries = wanted.size()};
-  Progress progress("fetching");
-  progress.expect(wanted.size());
   std::vector<Fingerprint> absent;
-  std::span<const Fingerprint> left = wanted;
-  while (!left.empty() && !transfer.is_hopeless()) {
-    const auto batch = left.first(std::min(left.size(), most_at_once));
+  const Batch left = move_in_batches(wanted, "fetching", transfer, [&](Batch batch) {
     const auto missing = fetch_missing(tier, local, batch, transfer);
     absent.insert(absent.end(), missing.begin(), missing.end());
-    for (std::size_t i = 0; i < batch.size(); ++i) progress.step();
-    left = left.subspan(batch.size());
-  }
+  });
   absent.insert(absent.end(), left.begin(), left.end());
   wanted = std::move(absent);
   return transfer;

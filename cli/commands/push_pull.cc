@@ -17,8 +17,6 @@
 namespace larder::cli {
 namespace {
 
-constexpr std::size_t most_at_once = 64;
-
 void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
                 Transfer& transfer) {
   const auto details = local.inspect(fingerprint);
@@ -37,7 +35,6 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
   transfer.moved_bytes += (*artifact)->size();
 }
 
-using Batch = std::span<const Fingerprint>;
 using Move = std::function<void(Batch, Transfer&)>;
 
 Transfer move_all(const std::string& tier, Store& from, const char* label, const Move& move) {
@@ -49,15 +46,8 @@ Transfer move_all(const std::string& tier, Store& from, const char* label, const
   }
   std::vector<Fingerprint> fingerprints;
   for (const EntryInfo& entry : *entries) fingerprints.push_back(entry.fingerprint);
-  Progress progress(label);
-  progress.expect(entries->size());
   transfer.entries = entries->size();
-  for (Batch left = fingerprints; !left.empty() && !transfer.is_hopeless();) {
-    const Batch batch = left.first(std::min(left.size(), most_at_once));
-    move(batch, transfer);
-    for (std::size_t i = 0; i < batch.size(); ++i) progress.step();
-    left = left.subspan(batch.size());
-  }
+  move_in_batches(fingerprints, label, transfer, [&](Batch batch) { move(batch, transfer); });
   return transfer;
 }
 

@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "commands/commands.h"
 #include "document.h"
+#include "terminal.h"
 #include "text.h"
 
 namespace larder::cli {
 namespace {
+
+constexpr std::size_t most_at_once = 64;
 
 bool is_silence(Errc code) { return code == Errc::unreachable || code == Errc::timed_out; }
 
@@ -51,6 +55,19 @@ void Transfer::note(const Error& error) {
 }
 
 bool Transfer::is_hopeless() const { return failed != 0 && is_silence(failure.code); }
+
+Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
+                      const std::function<void(Batch)>& move) {
+  Progress progress(label);
+  progress.expect(entries.size());
+  while (!entries.empty() && !transfer.is_hopeless()) {
+    const Batch batch = entries.first(std::min(entries.size(), most_at_once));
+    move(batch);
+    for (std::size_t i = 0; i < batch.size(); ++i) progress.step();
+    entries = entries.subspan(batch.size());
+  }
+  return entries;
+}
 
 Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
   if (!context.config.remotes.empty()) {

@@ -4,6 +4,7 @@
 #define LARDER_CLI_COMMANDS_TRANSFER_H_
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,12 @@ struct Transfer {
   // The server is gone; what is left would fail as well, at once.
   bool is_hopeless() const;
 };
+
+// Hands them to `move`, 64 at a time, until the server is gone. Shows how far it is, under
+// `label`. Returns what was not handed over.
+using Batch = std::span<const Fingerprint>;
+Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
+                      const std::function<void(Batch)>& move);
 
 Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 

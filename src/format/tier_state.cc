@@ -1,11 +1,10 @@
 #include "format/tier_state.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/byte_order.h"
-#include "base/checked_reader.h"
 #include "base/digest.h"
+#include "format/counter_block.h"
 #include "larder/fingerprint.h"
 
 namespace larder::format {
@@ -13,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t magic = 0x313072656974524c;  // "LRtier01"
 constexpr std::size_t fixed_bytes = 24;
-constexpr std::uint64_t max_counters = 500;
 static_assert(fixed_bytes + 8 * max_counters + 32 <= largest_tier_state_bytes);
 
 }  // namespace
@@ -29,24 +27,18 @@ TierStateBlock encode_tier_state(const TierState& state) noexcept {
   put(remote_metric_count);
   put(state.open_until_s);
   for (const RemoteMetricField& field : remote_metric_fields()) put(state.counters.*field.member);
-  const Digest digest = blake3(std::span(block).first(tier_state_bytes - 32));
-  std::memcpy(at, digest.data(), digest.size());
+  seal_counter_block(block);
   return block;
 }
 
 std::optional<TierState> decode_tier_state(std::span<const std::byte> bytes) noexcept {
-  CheckedReader reader(bytes);
-  const auto found_magic = reader.number<std::uint64_t>();
-  const auto counters = reader.number<std::uint64_t>();
-  if (!reader.ok() || found_magic != magic || counters > max_counters) return std::nullopt;
-  const std::size_t covered_bytes = fixed_bytes + 8 * counters;
-  if (bytes.size() < covered_bytes + 32) return std::nullopt;
-  const auto digest = bytes.subspan(covered_bytes).first<32>();
-  if (!equal_constant_time(digest, blake3(bytes.first(covered_bytes)))) return std::nullopt;
+  auto block = open_counter_block(bytes, magic, fixed_bytes);
+  if (!block) return std::nullopt;
+  CheckedReader& reader = block->fields;
   TierState state{.open_until_s = reader.number<std::uint64_t>(), .counters = {}};
   // Another version may keep fewer or more: the common ones count.
   const auto& fields = remote_metric_fields();
-  for (std::size_t i = 0; i < std::min<std::size_t>(counters, fields.size()); ++i) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(block->counters, fields.size()); ++i) {
     state.counters.*fields[i].member = reader.number<std::uint64_t>();
   }
   return state;

@@ -75,38 +75,16 @@ TEST(Redis, ManyAreFetchedInOneGoAndToldApart) {
   const RedisServer server;
   RemoteStoreOptions options = options_of(server.tcp_url());
   options.max_entry_bytes = 100'000;
-  const auto store = opened(options);
-  std::vector<Fingerprint> asked;
-  for (std::uint32_t i = 0; i < 200; ++i) {
-    asked.push_back(numbered(i));
-    if (i % 3 == 0) continue;
-    ASSERT_TRUE(store->put(numbered(i), bytes_of(payload_of(i * 100, 1))));
-  }
   const auto name_of = [](std::uint32_t number) {
     const std::string hex = numbered(number).hex();
     return "larder:" + hex.substr(0, 2) + "/" + hex + ".art";
   };
-  ask(server, ("SET " + name_of(10) + " garbage").c_str());
-  ask(server, ("SETRANGE " + name_of(20) + " 200000 x").c_str());
-  const auto before = store->remote_metrics();
-  const auto found = store->get_many(asked).value();
-  ASSERT_EQ(found.size(), asked.size());
-  for (std::uint32_t i = 0; i < 200; ++i) {
-    if (i == 10 || i == 20) {
-      ASSERT_FALSE(found[i]) << i;
-      EXPECT_EQ(found[i].error().code, i == 10 ? Errc::corrupt : Errc::too_large);
-      continue;
-    }
-    ASSERT_TRUE(found[i]) << i << found[i].error().message;
-    EXPECT_EQ(found[i]->has_value(), i % 3 != 0) << i;
-    EXPECT_TRUE(!*found[i] || (**found[i]).text() == payload_of(i * 100, 1)) << i;
-  }
-  const RemoteMetrics told = store->remote_metrics().since(before);
-  EXPECT_EQ(told.lookups, 200u);
-  EXPECT_EQ(told.corrupt, 1u);
-  EXPECT_EQ(told.skipped, 1u);
-  EXPECT_EQ(told.absent, 67u);
-  EXPECT_TRUE(told.balanced());
+  expect_many_to_be_told_apart(
+      *opened(options),
+      [&](std::uint32_t number) { ask(server, ("SET " + name_of(number) + " garbage").c_str()); },
+      [&](std::uint32_t number) {
+        ask(server, ("SETRANGE " + name_of(number) + " 200000 x").c_str());
+      });
 }
 
 TEST(Redis, ALateAnswerIsNotTakenForTheNextOne) {
