@@ -117,6 +117,13 @@ Check check_directory(const std::string& directory, bool is_read_only) {
         Health::fail, "directory",
         fmt::format("{} may be written by others (mode {:04o}); chmod 0700 it", directory, mode)};
   }
+  const int wanted = is_read_only ? R_OK | X_OK : R_OK | W_OK | X_OK;
+  if (::access(directory.c_str(), wanted) != 0) {
+    return {Health::fail, "directory",
+            fmt::format("{} may not be {} by you (mode {:04o}); chmod 0700 it{}", directory,
+                        is_read_only ? "read" : "written", mode,
+                        is_read_only ? "" : ", or set read_only")};
+  }
   if ((mode & 0077u) != 0) {
     return {
         Health::warn, "directory",

@@ -53,6 +53,12 @@ std::uint64_t count_of(const Troubles& troubles) {
   return count;
 }
 
+std::uint64_t count_of_repaired(const Troubles& troubles) {
+  std::uint64_t count = 0;
+  for (const Trouble& trouble : troubles) count += trouble.removed ? trouble.count() : 0;
+  return count;
+}
+
 Result<std::vector<EntryInfo>> entries_of(Store& store) {
   std::vector<EntryInfo> entries;
   auto visited = store.visit([&](const EntryInfo& entry) {
@@ -117,9 +123,11 @@ void print_text(const Verdict& verdict) {
   print_troubles("damaged", Colour::red, verdict.damaged);
   print_troubles("foreign", Colour::yellow, verdict.foreign);
   print_troubles("unreadable", Colour::red, verdict.unreadable);
-  fmt::print("{} good ({}), {} damaged, {} foreign, {} unreadable{}\n", verdict.good,
-             human_bytes(verdict.good_bytes), count_of(verdict.damaged), count_of(verdict.foreign),
-             count_of(verdict.unreadable),
+  const std::uint64_t repaired = count_of_repaired(verdict.damaged);
+  fmt::print("{} good ({}), {} damaged{}, {} foreign, {} unreadable{}\n", verdict.good,
+             human_bytes(verdict.good_bytes), count_of(verdict.damaged),
+             repaired == 0 ? "" : fmt::format(" ({} of them repaired)", repaired),
+             count_of(verdict.foreign), count_of(verdict.unreadable),
              verdict.other_key == 0 ? "" : fmt::format(", {} of another key", verdict.other_key));
 }
 

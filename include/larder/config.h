@@ -66,7 +66,7 @@ struct Config {
   bool must_hit = false;
   bool refresh = false;
   std::string log;                     // a file to append to, or "stderr"; empty: none
-  std::string key_file;                // for read_key_file; empty: no key; not beside remotes
+  std::string key_file;                // for read_key_file; empty: no key
   std::vector<RemoteSetting> remotes;  // behind the store, the fastest first
   std::vector<Setting> settings;
 };

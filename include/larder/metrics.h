@@ -17,7 +17,9 @@ struct Metrics {
   std::uint64_t absent = 0;     // no entry of that fingerprint
   std::uint64_t corrupt = 0;    // an entry that failed verification
   std::uint64_t io_errors = 0;  // the system failed: whether there is an entry is not known
-  std::uint64_t skipped = 0;    // not read: not a regular file, foreign, oversized, or mode says so
+  // Not read: no regular file, foreign, oversized, larger than the buffer of get_into, or the mode
+  // says so.
+  std::uint64_t skipped = 0;
 
   std::uint64_t hit_bytes = 0;
 

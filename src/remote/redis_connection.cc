@@ -215,7 +215,7 @@ Result<bool> RedisConnection::check_announced(std::uint64_t max_bytes) {
 }
 
 // The socket's own limit is that for silence; only where less time is left, that is waited for.
-Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience& patience) {
+Result<std::size_t> RedisConnection::read_more(const Patience& patience) {
   const char* late = "did not answer in time; is it overloaded?";
   const milliseconds left = time_left(patience.deadline);
   // Where there is always something to read, nothing else would end it.
@@ -230,19 +230,17 @@ Result<void> RedisConnection::read_more(std::uint64_t max_bytes, const Patience&
     return broken(Errc::unreachable, "the connection was cut; is the server up?");
   }
   if (!*count) return broken(Errc::timed_out, late);
-  redisReader& reader = *context_->reader;
   const auto* bytes = reinterpret_cast<const char*>(buffer_.data());
-  if (redisReaderFeed(&reader, bytes, **count) != REDIS_OK) {
+  if (redisReaderFeed(context_->reader, bytes, **count) != REDIS_OK) {
     return broken(Errc::out_of_memory, "there is no memory for its answer");
   }
-  constexpr std::uint64_t framing = 2 * read_bytes;  // of this answer, and the next one's beginning
-  if (reader.len - reader.pos > max_bytes + framing) {
-    return broken(Errc::too_large, "sends more than was asked for");
-  }
-  return {};
+  return **count;
 }
 
 Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience) {
+  constexpr std::uint64_t framing = 2 * read_bytes;  // of this answer, and the next one's beginning
+  // Of an answer in parts the reader keeps those that have come.
+  std::uint64_t come_bytes = context_->reader->len - context_->reader->pos;
   for (;;) {
     LARDER_TRY(const bool has_begun, check_announced(max_bytes));
     void* reply = nullptr;
@@ -253,7 +251,11 @@ Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patie
       --expected_;
       return judge(RedisReply(static_cast<redisReply*>(reply)));
     }
-    LARDER_CHECK_OK(read_more(max_bytes, patience));
+    LARDER_TRY(const std::size_t count, read_more(patience));
+    come_bytes += count;
+    if (come_bytes > max_bytes + framing) {
+      return broken(Errc::too_large, "sends more than was asked for");
+    }
   }
 }
 

@@ -78,7 +78,7 @@ class RedisConnection {
 
   Result<void> introduce(const RedisEndpoint& endpoint, const Patience& patience);
   Result<void> send_all(std::vector<std::span<const std::byte>> pieces, const Patience& patience);
-  Result<void> read_more(std::uint64_t max_bytes, const Patience& patience);
+  Result<std::size_t> read_more(const Patience& patience);
   Result<bool> check_announced(std::uint64_t max_bytes);
   Result<RedisReply> judge(RedisReply reply);
   std::unexpected<Error> broken(Errc code, std::string_view what);

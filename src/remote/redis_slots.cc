@@ -67,10 +67,17 @@ std::optional<RedisAddress> address_of(const redisReply& reply) {
   return address;
 }
 
+// As many as a cluster may have, by Redis's specification, and some more.
+constexpr std::size_t most_nodes = 1024;
+
+// nobody: there are too many.
 std::uint16_t place_of(RedisSlotMap& map, const RedisAddress& address) {
   const auto at = std::ranges::find(map.nodes, address);
   const auto place = static_cast<std::uint16_t>(at - map.nodes.begin());
-  if (at == map.nodes.end()) map.nodes.push_back(address);
+  if (at == map.nodes.end()) {
+    if (map.nodes.size() == most_nodes) return RedisSlotMap::nobody;
+    map.nodes.push_back(address);
+  }
   return place;
 }
 
@@ -88,6 +95,7 @@ bool add_range(RedisSlotMap& map, const redisReply& range) {
     return false;
   }
   const std::uint16_t place = place_of(map, *address);
+  if (place == RedisSlotMap::nobody) return false;
   std::fill(map.owners.begin() + first, map.owners.begin() + last + 1, place);
   return true;
 }
@@ -128,7 +136,7 @@ std::optional<RedisSlotMap> parse_slot_map(const redisReply& reply) {
   RedisSlotMap map{.nodes = {}, .owners = {}};
   map.owners.fill(RedisSlotMap::nobody);
   const auto ranges = elements_of(reply);
-  if (ranges.empty()) return std::nullopt;
+  if (ranges.empty() || ranges.size() > redis_slots) return std::nullopt;
   for (const redisReply* range : ranges) {
     if (!add_range(map, *range)) return std::nullopt;
   }

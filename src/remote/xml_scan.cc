@@ -5,11 +5,15 @@
 namespace larder::remote {
 namespace {
 
+// Whoever sends a million `<` gets no more than that of each looked at.
+constexpr std::size_t longest_name = 256;
+
 // The local name of the element that begins with the `<` at `at`: of `<D:href lang="x">` href.
 std::string_view name_at(std::string_view xml, std::size_t at) noexcept {
-  const std::size_t end = xml.find_first_of(" \t\r\n/>", at + 1);
+  std::string_view name = xml.substr(at + 1, longest_name);
+  const std::size_t end = name.find_first_of(" \t\r\n/>");
   if (end == std::string_view::npos) return {};
-  std::string_view name = xml.substr(at + 1, end - at - 1);
+  name = name.substr(0, end);
   const std::size_t colon = name.find(':');
   if (colon != std::string_view::npos) name.remove_prefix(colon + 1);
   return name;

@@ -90,6 +90,39 @@ TEST_F(PackRecovery, RecordsBehindAHalfWrittenOneAreFound) {
   EXPECT_EQ(text_after_reopening(3), "three");
 }
 
+TEST_F(PackRecovery, WhatIsNoWholeRecordIsTold) {
+  put_and_close(1, "one");
+  append(record_at_end(2, payload_of(50'000, 2), false).substr(0, 1000));
+  put_and_close(3, "three");
+  std::vector<std::string> told;
+  directory_.options.log = [&](LogLevel, std::string_view line) { told.emplace_back(line); };
+  directory_.forget_index();
+  EXPECT_EQ(text_after_reopening(3), "three");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("no whole record"), std::string::npos) << told[0];
+  EXPECT_NE(told[0].find(directory_.segment(0).string()), std::string::npos) << told[0];
+}
+
+// Nor of one that was sealed without a proof of being on the disk.
+TEST_F(PackRecovery, OfAWholeSegmentNothingIsTold) {
+  put_and_close(1, "one");
+  EXPECT_EQ(in_child([&] {
+              const auto store = open_pack_store(directory_.options);
+              for (std::uint32_t i = 2; i < 60; ++i) {
+                const std::string payload = i == 2 || i > 20 ? "two" : payload_of(100'000, i);
+                if (!store || !(*store)->put(numbered(i), bytes_of(payload))) return 1;
+              }
+              ::_exit(0);  // with zeros ahead
+              return 0;
+            }),
+            0);
+  ASSERT_GT(directory_.segments().size(), 1u);
+  std::vector<std::string> told;
+  directory_.options.log = [&](LogLevel, std::string_view line) { told.emplace_back(line); };
+  EXPECT_EQ(text_after_reopening(2), "two");
+  EXPECT_TRUE(told.empty());
+}
+
 TEST_F(PackRecovery, RecordsBehindACutRecipeAreFound) {
   {
     const auto store = directory_.open();

@@ -1,5 +1,6 @@
 // The transport to a Redis Cluster, against a real one of three servers.
 #include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
 
 #include "remote/redis_commands.h"
 #include "remote/redis_slots.h"
@@ -46,6 +47,32 @@ class Cluster : public testing::Test {
 std::unique_ptr<RedisCluster> Cluster::cluster_;
 
 class LostServers : public Cluster {};
+
+// Of one slot on each server.
+std::optional<remote::RedisSlotMap> slot_map_of(int servers) {
+  std::string wire = "*" + std::to_string(servers) + "\r\n";
+  for (int i = 0; i < servers; ++i) {
+    const std::string slot = ":" + std::to_string(i) + "\r\n";
+    wire += "*3\r\n" + slot + slot + "*2\r\n$1\r\nh\r\n:" + std::to_string(i + 1) + "\r\n";
+  }
+  redisReader* const reader = redisReaderCreate();
+  void* reply = nullptr;
+  EXPECT_EQ(redisReaderFeed(reader, wire.data(), wire.size()), REDIS_OK);
+  EXPECT_EQ(redisReaderGetReply(reader, &reply), REDIS_OK);
+  const auto map = remote::parse_slot_map(*static_cast<redisReply*>(reply));
+  freeReplyObject(reply);
+  redisReaderFree(reader);
+  return map;
+}
+
+TEST(RedisSlots, OfMoreServersThanAClusterMayHaveAreNoMap) {
+  const auto most = slot_map_of(1024);
+  ASSERT_TRUE(most);
+  EXPECT_EQ(most->nodes.size(), 1024u);
+  EXPECT_EQ(most->owners[1023], 1023u);
+  EXPECT_EQ(most->owners[1024], remote::RedisSlotMap::nobody);
+  EXPECT_FALSE(slot_map_of(1025));
+}
 
 TEST_F(Cluster, EntriesAreOnEveryServerAndComeBack) {
   if (!cluster_) return;

@@ -285,6 +285,16 @@ void endless_bulk(Peer& peer) {
   }
 }
 
+// None of its parts is too large.
+void many_parts(Peer& peer) {
+  peer.read();
+  peer.say("*16000\r\n");
+  const std::string part = "$900\r\n" + std::string(900, 'x') + "\r\n";
+  for (int i = 0; i < 16'000 && peer.say(part); ++i) {
+  }
+  peer.hang();
+}
+
 void drip(Peer& peer) {
   peer.read();
   peer.say("$1000\r\n");
@@ -314,6 +324,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"Endless", endless, Errc::too_large},
                     Misbehaviour{"Larger", says("$999999999\r\nabc"), Errc::too_large},
                     Misbehaviour{"EndlessBulk", endless_bulk, Errc::corrupt},
+                    Misbehaviour{"ManyParts", many_parts, Errc::too_large},
                     Misbehaviour{"Array", says("*1000000000\r\n"), Errc::io_error},
                     Misbehaviour{"Nested", says("*1\r\n*1000000000\r\n"), Errc::io_error},
                     Misbehaviour{"Number", says(":7\r\n"), Errc::io_error},

@@ -131,10 +131,26 @@ TEST_F(PackLeftovers, ANumberThatWasNeverGivenOutIsNotTouched) {
 
 // After a power cut, `state` does not know the number any more.
 TEST_F(PackLeftovers, ARebuildTakesWhatLostItsHeaderAway) {
+  std::string told;
+  options_.log = [&](LogLevel, std::string_view line) { told += line; };
   lose_the_header();
   lose_the_index();
   EXPECT_EQ(content(open()->get(numbered(1))), "absent");
   EXPECT_FALSE(fs::exists(segments() / written));
+  EXPECT_NE(told.find("it has no header"), std::string::npos) << told;
+}
+
+// Nobody lost anything with it.
+TEST_F(PackLeftovers, OfAnEmptyOneNothingIsSaid) {
+  std::string told;
+  options_.log = [&](LogLevel, std::string_view line) { told += line; };
+  const auto file = make_leftover();
+  const std::array<std::byte, 8192> zeros = {};
+  ASSERT_TRUE(file->write_at(std::array{std::span<const std::byte>(zeros)}, 0));
+  lose_the_index();
+  EXPECT_EQ(content(open()->get(numbered(1))), "one");
+  EXPECT_FALSE(is_there());
+  EXPECT_EQ(told, "");
 }
 
 TEST_F(PackLeftovers, WithoutAHeaderItGoesWhenNothingLeadsToIt) {

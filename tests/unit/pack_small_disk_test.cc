@@ -7,6 +7,7 @@
 #include <map>
 
 #include "larder/pack_store.h"
+#include "tests/endurance/child.h"
 #include "tests/endurance/pack_directory.h"
 #include "tests/unit/small_disk.h"
 
@@ -28,9 +29,10 @@ class FullDisk {
   }
 
   std::string run() {
-    for (const auto step : {&FullDisk::fill, &FullDisk::make_room_from_what_there_is,
-                            &FullDisk::refuse_what_cannot_fit, &FullDisk::go_on_with_room,
-                            &FullDisk::open_when_full, &FullDisk::fill_the_disk_alone}) {
+    for (const auto step :
+         {&FullDisk::fill, &FullDisk::make_room_from_what_there_is,
+          &FullDisk::refuse_what_cannot_fit, &FullDisk::go_on_with_room, &FullDisk::open_when_full,
+          &FullDisk::open_when_full_after_a_kill, &FullDisk::fill_the_disk_alone}) {
       std::string wrong = (this->*step)();
       if (wrong.empty()) wrong = compare();
       if (!wrong.empty()) return wrong;
@@ -129,6 +131,23 @@ class FullDisk {
     if (refused.error().code != Errc::no_space) return "open says " + refused.error().message;
     fs::remove(path_ + "/ballast");
     return open();
+  }
+
+  // The table of who was killed makes way for its successor.
+  std::string open_when_full_after_a_kill() {
+    store_.reset();
+    const std::string payload = payload_of(5'000, 77);
+    model_[numbered(77)] = payload;
+    const int status = in_child([&] {
+      const auto dying = open_pack_store(options_);
+      return dying && (*dying)->put(numbered(77), bytes_of(payload)) ? 0 : 1;
+    });
+    if (status != 0) return "nothing was put";
+    fill_with_ballast();
+    std::string wrong = open();
+    if (wrong.empty()) wrong = compare();
+    fs::remove(path_ + "/ballast");
+    return wrong;
   }
 
   std::string fill_the_disk_alone() {

@@ -45,6 +45,14 @@ class PackStrays : public ::testing::Test {
     return strays_of(*directory_.open(), repair);
   }
 
+  std::vector<fs::path> large_files() const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(directory_.root() / "large")) {
+      if (entry.path().extension() == ".art") files.push_back(entry.path());
+    }
+    return files;
+  }
+
   std::string segment_path() const { return directory_.segment(0).string(); }
 
   // Of the first and the third record.
@@ -199,6 +207,36 @@ TEST_F(PackStrays, WhoHasASegmentOpenSinceItWasGoodGoesOnReadingIt) {
   EXPECT_EQ(text_of(*store, numbered(1)), "payload");
 }
 
+TEST_F(PackStrays, EntriesOfAMissingSegmentAreLost) {
+  fs::remove(directory_.segment(0));
+  for (const Repair repair : {Repair::no, Repair::yes}) {
+    const auto found = strays(repair);
+    expect_one(found, Errc::corrupt, 3, "missing");
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].location, segment_path());
+    EXPECT_EQ(found[0].removed, repair == Repair::yes);
+  }
+  EXPECT_TRUE(strays().empty());
+  EXPECT_EQ(directory_.open()->metrics().entries, 0u);
+}
+
+TEST_F(PackStrays, AnArtifactWhoseFileIsMissingIsLost) {
+  {
+    const auto store = directory_.open();
+    ASSERT_TRUE(store->put(numbered(5), bytes_of(payload_of(1u << 20, 5))));
+    ASSERT_TRUE(store->flush());
+  }
+  const auto in_use = large_files();
+  ASSERT_EQ(in_use.size(), 1u);
+  fs::remove(in_use[0]);
+  expect_one(strays(Repair::no), Errc::corrupt, 1, "file of this artifact is missing");
+  const auto found = strays(Repair::yes);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found[0].removed);
+  EXPECT_TRUE(strays().empty());
+  EXPECT_EQ(text_of(*directory_.open(), numbered(2)), "payload");
+}
+
 // The entries behind it are lost; what stands there is somebody's.
 TEST_F(PackStrays, AForeignThingInPlaceOfASegmentIsNeverTouched) {
   const fs::path elsewhere = directory_.root() / "elsewhere.seg";
@@ -228,11 +266,9 @@ TEST_F(PackStrays, ASegmentOfAnotherStoreOrVersionIsNeverTouched) {
 
 TEST_F(PackStrays, ForeignThingsAmongTheLargeFilesAreTold) {
   ASSERT_TRUE(directory_.open()->put(numbered(5), bytes_of(payload_of(1u << 20, 5))));
-  for (const auto& entry : fs::recursive_directory_iterator(directory_.root() / "large")) {
-    if (entry.path().extension() != ".art") continue;
-    fs::remove(entry.path());
-    fs::create_directory(entry.path());
-    break;
+  for (const fs::path& file : large_files()) {
+    fs::remove(file);
+    fs::create_directory(file);
   }
   const auto found = strays(Repair::yes);
   expect_one(found, Errc::not_ours, 0, "a folder under the name of an entry");

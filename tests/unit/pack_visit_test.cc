@@ -88,9 +88,39 @@ TEST_F(PackVisit, WhatWasEvictedOrRemovedIsNoDamage) {
   EXPECT_TRUE(store->remove(numbered(1)).value());
   EXPECT_TRUE(store->flush());
   EXPECT_EQ(visited().size(), 2u);
-  fs::remove(directory_.segment(0));
+  EXPECT_TRUE(store->clear());
   EXPECT_TRUE(visited().empty());
   EXPECT_TRUE(warnings_.empty());
+}
+
+// The table that is walked over is replaced on the way, and still leads to what was evicted since.
+TEST_F(PackVisit, WhatIsEvictedMeanwhileIsNoDamage) {
+  const auto first = directory_.open();
+  const auto beside = directory_.open();
+  ASSERT_TRUE(first->put(numbered(4), bytes_of("payload")));
+  ASSERT_TRUE(beside->put(numbered(5), bytes_of("payload")));
+  ASSERT_EQ(directory_.segments().size(), 2u);
+  std::size_t seen = 0;
+  const auto evict_once = [&](const EntryInfo&) {
+    if (seen++ != 0) return Visit::go_on;
+    for (std::uint32_t i = 10; i < 6'000; ++i) {
+      EXPECT_TRUE(beside->put(numbered(i), bytes_of(payload_of(2'000, i))));
+    }
+    EXPECT_TRUE(beside->prune({.max_entries = 10}));
+    return Visit::go_on;
+  };
+  directory_.options.log = [&](LogLevel level, std::string_view line) {
+    if (level == LogLevel::warning) warnings_.emplace_back(line);
+  };
+  EXPECT_TRUE(directory_.open()->visit(evict_once));
+  EXPECT_FALSE(fs::exists(directory_.segment(1)));
+  EXPECT_TRUE(warnings_.empty());
+}
+
+TEST_F(PackVisit, EntriesOfAMissingSegmentAreCounted) {
+  fs::remove(directory_.segment(0));
+  EXPECT_TRUE(visited().empty());
+  expect_one_warning("3 lost with a file that is missing");
 }
 
 }  // namespace

@@ -87,6 +87,8 @@ class FileStore final : public Store {
   Result<bool> remove(const Fingerprint& fingerprint) override;
   // The same, whatever key it was made with.
   Result<bool> remove_of_any_key(const Fingerprint& fingerprint);
+  // Whether anything stands at its name. Errors: it is not known.
+  Result<bool> has_file(const Fingerprint& fingerprint);
   // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
   Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   // The same, and the next flush vouches for the file. False also when one has failed for it.

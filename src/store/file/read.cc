@@ -205,6 +205,14 @@ Result<std::optional<FileStore::Opened>> FileStore::read_payload(const Fingerpri
   return entry;
 }
 
+Result<bool> FileStore::has_file(const Fingerprint& fingerprint) {
+  LARDER_TRY(const auto root, directory().reader());
+  if (!root) return false;
+  const auto info = root->info_at(format::entry_path(options_.layout, fingerprint));
+  if (!info && info.error().code != Errc::absent) return std::unexpected(info.error());
+  return info.has_value();
+}
+
 Result<bool> FileStore::holds_payload(const Fingerprint& fingerprint,
                                       const Digest& payload_digest) {
   return guarded([&]() -> Result<bool> {

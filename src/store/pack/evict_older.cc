@@ -48,7 +48,7 @@ Result<std::vector<format::SummaryEntry>> list_records(Shelf& shelf, Writers& ca
              scan_records(segment, {}, [&](const format::Record& record, std::uint32_t place) {
                entries.push_back(format::summary_entry(record, shelf.tag_of(record), place));
              }));
-  if (scanned == Scanned::whole) return entries;
+  if (!scanned.has_gaps) return entries;
   return std::unexpected(Error{.code = Errc::io_error, .message = "not all of it can be read"});
 }
 

@@ -152,14 +152,13 @@ Result<bool> SegmentEviction::read_header(const Item& item, format::Record& reco
                                                          record) == format::RecordVerdict::good;
 }
 
-// Until this segment is gone, the index and the segments do not say the same.
+// From the first copy until this segment is gone, the index and the segments do not say the same.
 void SegmentEviction::note_begun() {
   if (!std::exchange(has_begun_, true)) parts_.shelf.begin_eviction();
 }
 
 // True when all were looked at.
 Result<bool> SegmentEviction::copy(std::uint64_t bytes) {
-  note_begun();
   std::uint64_t done = 0;
   for (; next_ < items_.size() && done < bytes; ++next_) {
     LARDER_TRY(const std::uint64_t cost, sort_out(items_[next_]));
@@ -225,6 +224,7 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
   // Ages count from the last use.
   if (item.visited) record.written_s = format::record_time(parts_.file_system.now_s());
   LARDER_TRY(auto claimed, parts_.carriers.claim(record.total_bytes(), large_bytes_of(record)));
+  note_begun();
   LARDER_TRY(const format::Location location,
              claimed.writer->append(record, stored,
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
@@ -324,6 +324,7 @@ Result<void> SegmentEviction::leave_tombstones() {
 // eviction may fail, be given up, or find it changed, and a removal would take it at the next
 // rebuild.
 Result<void> SegmentEviction::settle() {
+  note_begun();
   LARDER_CHECK_OK(leave_tombstones());
   if (carried_bytes_ == 0) return {};
   return sync_carried(parts_.shelf, parts_.carriers);

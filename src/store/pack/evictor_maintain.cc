@@ -155,7 +155,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   LARDER_CHECK_OK(compact_hollow(caller));
   LARDER_CHECK_OK(prove_abandoned());
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
-    parts_.shelf.index().remove_leftovers();
+    parts_.shelf.index().remove_tables(Index::Keep::current);
   }
   trim_all();
   LARDER_CHECK_OK(measure(LargeFiles::one_by_one));

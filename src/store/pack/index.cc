@@ -239,13 +239,14 @@ Result<void> Index::start_private(std::uint64_t entries) {
   return {};
 }
 
-void Index::remove_leftovers() {
+void Index::remove_tables(Keep keep) {
   const std::uint64_t current = parts_.state.generation();
   std::vector<std::string> leftovers;
   // What stays is unused space, until the next one who is alone removes it.
   (void)parts_.root.list([&](std::string_view name) {
     const auto generation = format::parse_index_name(name);
-    if (generation && *generation != current) leftovers.emplace_back(name);
+    const bool is_kept = generation == current && keep == Keep::current;
+    if (generation && !is_kept) leftovers.emplace_back(name);
     return true;
   });
   for (const std::string& name : leftovers) (void)parts_.root.remove_file(name);

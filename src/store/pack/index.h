@@ -88,8 +88,9 @@ class Index {
   // The same in memory of this process alone, for stores that may not be written.
   Result<void> start_private(std::uint64_t entries);
 
-  // Removes files of other generations. By a process that is alone.
-  void remove_leftovers();
+  // Removes the files of other generations, or of all. By a process that is alone.
+  enum class Keep : std::uint8_t { current, none };
+  void remove_tables(Keep keep);
 
   // Makes the current table durable.
   Result<void> sync();

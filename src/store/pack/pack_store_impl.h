@@ -203,7 +203,7 @@ class PackStoreImpl final : public PackStore {
                                                     const Artifact& artifact);
 
   // visit.cc
-  enum class NoEntry { gone, damaged, unreadable };
+  enum class NoEntry { gone, missing, damaged, unreadable };  // missing: its file is not there
   struct OddSlot {
     std::uint64_t tag = 0;
     std::uint64_t place_word = 0;
@@ -215,6 +215,7 @@ class PackStoreImpl final : public PackStore {
                                                           std::shared_ptr<Segment>& keep);
   // What leads to no entry that can be shown; nullopt when the visitor wanted no more.
   static Result<std::optional<OddSlots>> walk(Shelf& shelf, const EntryVisitor& visitor);
+  static void drop_left(Shelf& shelf, OddSlots& odd);
   void tell_odd(Shelf& shelf, const OddSlots& odd);
 
   // strays.cc
@@ -224,8 +225,11 @@ class PackStoreImpl final : public PackStore {
   static std::optional<Error> trouble_with(Shelf& shelf, const format::SegmentName& name);
   std::vector<Stray> strays_of(Shelf& shelf, const format::SegmentName& name,
                                const std::vector<OddSlot>& slots, Repair repair);
+  static std::string_view what_ails(NoEntry why);
   std::vector<Stray> stray_places(Shelf& shelf, const std::string& path,
                                   const std::vector<OddSlot>& slots, Repair repair);
+  std::optional<Stray> missing_segment(Shelf& shelf, std::uint32_t number,
+                                       const std::vector<OddSlot>& slots, Repair repair);
   enum class Told : std::uint8_t { nothing, trouble };
   std::optional<Stray> stray_index(Shelf& shelf, Repair repair, Told told);
   Result<void> forget_slots(Shelf& shelf, const std::vector<OddSlot>& slots);

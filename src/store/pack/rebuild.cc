@@ -74,13 +74,22 @@ class Rebuild {
   Result<Rebuilt> run_alone() {
     LARDER_CHECK_OK(read_all());
     LARDER_CHECK_OK(keep_newest());
-    if (place_ == IndexPlace::shared) LARDER_CHECK_OK(parts_.index.start_anew(found_.size()));
+    if (place_ == IndexPlace::shared) LARDER_CHECK_OK(start_shared());
     if (place_ == IndexPlace::in_private_memory) {
       LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
     }
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     if (place_ == IndexPlace::shared) parts_.state.word(StateWord::partial_index).store(0);
     return result_;
+  }
+
+  // On a full disk, the table that is to be replaced has to make room first: it is no use to
+  // anybody any more.
+  Result<void> start_shared() {
+    auto started = parts_.index.start_anew(found_.size());
+    if (started || started.error().code != Errc::no_space) return started;
+    parts_.index.remove_tables(Index::Keep::none);
+    return parts_.index.start_anew(found_.size());
   }
 
   std::uint64_t removal_epoch() const { return parts_.state.word(StateWord::removal_epoch).load(); }
@@ -137,6 +146,7 @@ class Rebuild {
     if (!found) return forgive(found.error());
     if (!found->from_summary) result_.unproven.push_back(name);
     if (found->has_gaps) result_.is_complete = false;
+    if (!found->torn.empty()) result_.torn.emplace(name.number, std::move(found->torn));
     for (const format::SummaryEntry& entry : found->entries) note(name.number, entry);
     return {};
   }

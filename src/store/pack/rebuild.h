@@ -3,6 +3,7 @@
 #define LARDER_STORE_PACK_REBUILD_H_
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct Rebuilt {
   std::uint64_t next_segment = 0;
   // Whose records no trailer proves to be on the disk.
   std::vector<format::SegmentName> unproven = {};
+  // Places in them of what a kill, a power cut or damage has left of records.
+  std::map<std::uint32_t, std::vector<std::uint32_t>> torn = {};
   bool is_complete = true;  // false: some part of the disk could not be read
   bool has_copies = false;  // of records that do not say that there is an older one
 };

@@ -15,6 +15,8 @@ namespace {
 
 using format::StateWord;
 
+constexpr std::size_t bytes_at_once = 1u << 20;
+
 bool is_without_header(std::span<const std::byte> bytes) noexcept {
   for (std::size_t at = 0; at < format::records_at; at += format::segment_header_bytes) {
     const auto copy = bytes.subspan(std::min(at, bytes.size()));
@@ -64,18 +66,31 @@ class Leftovers {
     return count && is_without_header(std::span(head).first(*count));
   }
 
-  bool has_garbage(File& file) const {
-    std::array<std::byte, format::records_at> head = {};
-    (void)file.read_at(head, 0);
-    return std::ranges::any_of(head, [](std::byte byte) { return byte != std::byte{0}; });
+  // Something stands from there on, as far as it can be read.
+  bool has_bytes(File& file, std::uint64_t from, std::uint64_t until) const {
+    std::vector<std::byte> bytes(bytes_at_once);
+    for (std::uint64_t at = from; at < until; at += bytes.size()) {
+      const auto part = std::span(bytes).first(std::min<std::uint64_t>(bytes.size(), until - at));
+      const auto count = file.read_at(part, at);
+      if (!count || *count == 0) return false;
+      const auto is_set = [](std::byte byte) { return byte != std::byte{0}; };
+      if (std::ranges::any_of(part.first(*count), is_set)) return true;
+    }
+    return false;
   }
 
-  void tell(const std::string& name) const {
+  // A power cut leaves zeros, of what nobody had flushed; a damaged disk may, too.
+  void tell(const std::string& name, File& file, std::uint64_t size_bytes) const {
     if (!parts_.log) return;
+    const bool is_damaged = has_bytes(file, 0, format::records_at);
+    const bool had_records = has_bytes(file, format::records_at, size_bytes);
+    if (!is_damaged && !had_records) return;
+    const std::string why = is_damaged ? "both of its headers are damaged"
+                                       : "it has no header, lost in a power cut or by damage";
     best_effort([&] {
-      parts_.log(LogLevel::warning, parts_.path + "/" + name +
-                                        ": both of its headers are damaged, nothing in it can be "
-                                        "read; removed; compile again what was in it");
+      parts_.log(LogLevel::warning, parts_.path + "/" + name + ": " + why +
+                                        ", nothing in it can be read; removed; compile again what "
+                                        "was in it");
     });
   }
 
@@ -89,7 +104,7 @@ class Leftovers {
     const auto named = parts_.segments.info_at(name);
     if (!info || !named || !named->same_file(*info) || !is_suspect(name)) return;
     if (!is_headless(**file)) return;
-    if (parts_.segments.remove_file(name) && has_garbage(**file)) tell(name);
+    if (parts_.segments.remove_file(name)) tell(name, **file, info->size_bytes);
   }
 
   const LeftoverParts& parts_;

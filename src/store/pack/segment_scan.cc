@@ -88,6 +88,11 @@ Result<bool> payload_verifies(Window& window, const format::Record& record, std:
   return stored.size() == record.stored_bytes && format::payload_is_good(record, stored);
 }
 
+// Space that was never written.
+bool is_hole(std::span<const std::byte> unit) noexcept {
+  return std::ranges::all_of(unit, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 // How far the next record may begin. Behind a recipe that was cut, somebody may have gone on.
 Result<std::uint64_t> length_of(Window& window, const format::Record& record,
                                 std::uint64_t offset) {
@@ -112,6 +117,8 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
                              const RecordVisitor& visitor) {
   LARDER_TRY(const FileInfo info, segment.file()->info());
   Window window(*segment.file());
+  Scanned scanned;
+  bool was_good = true;
   std::uint64_t offset = format::round_to_unit(std::max(range.from, format::records_at));
   const std::uint64_t until =
       std::min({range.until, segment.good_until(), longest_segment_bytes, info.size_bytes});
@@ -127,14 +134,19 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
     }
     if (!is_good) {
       // How long it claims to be is not believed: good records may stand behind it.
+      const bool is_torn = !is_hole(header);
+      if (was_good && is_torn) scanned.torn.push_back(place_of(offset));
+      was_good = was_good && !is_torn;
       offset += pack_unit_bytes;
       continue;
     }
+    was_good = true;
     visitor(record, place_of(offset));
     LARDER_TRY(const std::uint64_t length, length_of(window, record, offset));
     offset += length;
   }
-  return window.has_gaps() ? Scanned::with_gaps : Scanned::whole;
+  scanned.has_gaps = window.has_gaps();
+  return scanned;
 }
 
 Result<SegmentEnd> read_end(Segment& segment) {
@@ -183,12 +195,17 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
     return SegmentEntries{.entries = **std::move(summary), .from_summary = true};
   }
   SegmentEntries found;
-  LARDER_TRY(const Scanned scanned,
+  LARDER_TRY(Scanned scanned,
              scan_records(segment, range, [&](const format::Record& record, std::uint32_t place) {
                const std::uint64_t tag = hash(record.fingerprint, record.key_id);
                found.entries.push_back(format::summary_entry(record, tag, place));
              }));
-  found.has_gaps = scanned == Scanned::with_gaps;
+  found.has_gaps = scanned.has_gaps;
+  found.torn = std::move(scanned.torn);
+  LARDER_TRY(const SegmentEnd end, read_end(segment));
+  if (end.footer) {
+    std::erase_if(found.torn, [&](std::uint32_t at) { return at >= end.footer->summary_place; });
+  }
   return found;
 }
 

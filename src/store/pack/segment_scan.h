@@ -20,9 +20,11 @@ bool is_lost_sector(const Error& error) noexcept;
 
 // Calls back with each record in [from, until) whose header and payload are good, in order: after a
 // kill or a power cut a header may stand there without its payload. Damage and holes are stepped
-// over, 64 bytes at a time; with_gaps when some of it was a lost sector.
-// Errors: other ones of reading.
-enum class Scanned { whole, with_gaps };
+// over, 64 bytes at a time. Errors: other ones of reading than lost sectors.
+struct Scanned {
+  bool has_gaps = false;              // some of it was a lost sector
+  std::vector<std::uint32_t> torn{};  // where something stands that is no whole record
+};
 using RecordVisitor = std::function<void(const format::Record&, std::uint32_t place)>;
 // Whether the file that a `large` record leads to is there and whole. Errors: it is not known.
 using LargeCheck = std::function<Result<bool>(const format::Record&)>;
@@ -66,7 +68,8 @@ Result<std::optional<std::vector<format::SummaryEntry>>> read_summary(Segment& s
 struct SegmentEntries {
   std::vector<format::SummaryEntry> entries;
   bool from_summary = false;
-  bool has_gaps = false;  // there may be more, behind a lost sector
+  bool has_gaps = false;              // there may be more, behind a lost sector
+  std::vector<std::uint32_t> torn{};  // what a kill, a power cut or damage has left
 };
 
 // Everything in it that may be believed. What no trailer proves to be on the disk is read whole: an

@@ -99,7 +99,7 @@ Result<void> SegmentWriter::count_large() {
     sum += large_bytes_of(record);
   };
   LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = end_}, add));
-  if (scanned == Scanned::whole) large_bytes_ = sum;
+  if (!scanned.has_gaps) large_bytes_ = sum;
   return {};
 }
 
@@ -172,7 +172,7 @@ Result<std::vector<format::SummaryEntry>> SegmentWriter::complete_summary() {
   };
   LARDER_TRY(const Scanned scanned, scan_records(*segment_, {.until = adopted_at_}, note));
   // A summary without them would make their loss final.
-  if (scanned == Scanned::with_gaps) {
+  if (scanned.has_gaps) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "parts of a segment cannot be read"});
   }

@@ -251,6 +251,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
                           .state = *state_,
                           .large_is_good = [this](const auto& record) { return is_good(record); }},
                          place);
+  if (rebuilt) tell_torn(*rebuilt);
   if (rebuilt && !rebuilt->is_complete && parts_.options.log) {
     parts_.options.log(LogLevel::warning,
                        parts_.path +
@@ -258,6 +259,21 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
                            "open can read it: look at the system's log");
   }
   return rebuilt;
+}
+
+// After a kill as usual; who looks for what a damaged disk cost him needs to hear of it.
+void Shelf::tell_torn(const Rebuilt& rebuilt) const {
+  if (!parts_.options.log) return;
+  for (const auto& [number, places] : rebuilt.torn) {
+    const std::uint64_t first = std::uint64_t{places.front()} * format::pack_unit_bytes;
+    const std::string more =
+        places.size() == 1 ? "" : " and in " + std::to_string(places.size() - 1) + " places more";
+    parts_.options.log(LogLevel::info,
+                       parts_.path + "/" + std::string(format::segments_name) + "/" +
+                           format::segment_name(number) + ": at " + std::to_string(first) + more +
+                           " stands no whole record: cut off by a kill or a power cut, or damaged; "
+                           "what it was is a miss now");
+  }
 }
 
 // Of a record that leads to a file. One of another key is known by its digest alone.
@@ -295,7 +311,7 @@ Result<void> Shelf::enter() {
   LARDER_TRY(const bool alone, come_in());
   LARDER_TRY(const bool is_good, index_is_good(alone));
   if (!is_good) LARDER_CHECK_OK(make_index_anew(alone));
-  if (alone) index_->remove_leftovers();
+  if (alone) index_->remove_tables(Index::Keep::current);
   gone_seen_ = state_->word(StateWord::gone_segments).load();
   if (alone) LARDER_CHECK_OK(state_->file()->try_lock(LockMode::shared, presence_at, 1));
   has_entered_ = true;

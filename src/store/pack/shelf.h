@@ -160,6 +160,7 @@ class Shelf {
   Result<void> enter();
   Result<void> make_index_anew(bool alone);
   Result<void> enter_read_only();
+  void tell_torn(const Rebuilt& rebuilt) const;
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
   Error of_part(std::string_view name, Error error) const;

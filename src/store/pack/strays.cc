@@ -127,24 +127,44 @@ Result<void> PackStoreImpl::remove_segment(Shelf& shelf, const format::SegmentNa
   return directory.sync();
 }
 
+std::string_view PackStoreImpl::what_ails(NoEntry why) {
+  switch (why) {
+    case NoEntry::unreadable: return "cannot be read; look at the system's log";
+    case NoEntry::missing:
+      return "the file of this artifact is missing; compile again, the next put replaces it";
+    default: return "damaged beyond recognition; compile again, the next put replaces it";
+  }
+}
+
 std::vector<Stray> PackStoreImpl::stray_places(Shelf& shelf, const std::string& path,
                                                const std::vector<OddSlot>& slots, Repair repair) {
   std::vector<Stray> strays;
   for (const OddSlot& slot : slots) {
     const auto location = format::Location::of(slot.place_word);
-    const bool is_damaged = slot.why == NoEntry::damaged;
-    Stray stray{.code = is_damaged ? Errc::corrupt : Errc::io_error,
+    const bool is_lost = slot.why != NoEntry::unreadable;
+    Stray stray{.code = is_lost ? Errc::corrupt : Errc::io_error,
                 .location = path + " at " + std::to_string(location.offset_bytes()),
-                .message = is_damaged ? "damaged beyond recognition; compile again, the next put "
-                                        "replaces it"
-                                      : "cannot be read; look at the system's log",
+                .message = std::string(what_ails(slot.why)),
                 .entries = 1};
-    if (is_damaged && repair == Repair::yes) {
+    if (is_lost && repair == Repair::yes) {
       mend(stray, [&] { return forget_slots(shelf, {slot}); });
     }
     strays.push_back(std::move(stray));
   }
   return strays;
+}
+
+// Deleted by somebody, or lost by the file system: who evicts takes the slots away first.
+std::optional<Stray> PackStoreImpl::missing_segment(Shelf& shelf, std::uint32_t number,
+                                                    const std::vector<OddSlot>& slots,
+                                                    Repair repair) {
+  if (slots.empty()) return std::nullopt;
+  Stray stray{.code = Errc::corrupt,
+              .location = path_of_segment({.number = number}),
+              .message = "missing; compile again what was in it, the next put of each replaces it",
+              .entries = slots.size()};
+  if (repair == Repair::yes) mend(stray, [&] { return forget_slots(shelf, slots); });
+  return stray;
 }
 
 std::vector<Stray> PackStoreImpl::strays_of(Shelf& shelf, const format::SegmentName& name,
@@ -218,6 +238,10 @@ Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair rep
       }
       return stopped ? Visit::stop : Visit::go_on;
     }));
+    for (const auto& [number, slots] : odd) {
+      const auto missing = missing_segment(*shelf, number, slots, repair);
+      stopped = stopped || (missing && visitor(*missing) == Visit::stop);
+    }
     if (stopped) return {};
     const auto index = stray_index(*shelf, repair, told);
     if (index && visitor(*index) == Visit::stop) return {};

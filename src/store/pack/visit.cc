@@ -7,6 +7,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/pack/evict_usage.h"
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
@@ -42,7 +43,7 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
   const auto segment = shelf.segments().find(found.location.segment, keep);
   if (!segment) {
     switch (segment.error().code) {
-      case Errc::absent: return std::unexpected(NoEntry::gone);
+      case Errc::absent: return std::unexpected(NoEntry::missing);
       case Errc::corrupt:
       case Errc::not_ours: return std::unexpected(NoEntry::damaged);
       default: return std::unexpected(NoEntry::unreadable);
@@ -62,6 +63,11 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
   }
   const format::Record& record = found.record;
   const bool is_large = record.kind == format::RecordKind::large;
+  if (is_large) {
+    const auto has_file = shelf.large().has_file(format::large_file_key(record));
+    if (!has_file) return std::unexpected(NoEntry::unreadable);
+    if (!*has_file) return std::unexpected(NoEntry::missing);
+  }
   return EntryInfo{.fingerprint = record.fingerprint,
                    .payload_bytes = record.raw_bytes,
                    .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
@@ -90,7 +96,21 @@ Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
           {.tag = tag, .place_word = word, .why = entry.error()});
     }
   }
+  drop_left(shelf, odd);
   return odd;
+}
+
+// A table that another one has replaced still leads to what was evicted since. Who evicts takes the
+// slot away first: what the table of now leads to, and is not there, was lost.
+void PackStoreImpl::drop_left(Shelf& shelf, OddSlots& odd) {
+  for (auto& [number, slots] : odd) {
+    std::erase_if(slots, [&](const OddSlot& slot) {
+      if (slot.why != NoEntry::missing) return false;
+      const auto word = find_word(shelf, slot.tag, slot.place_word);
+      return !word || !*word;
+    });
+  }
+  std::erase_if(odd, [](const auto& segment) { return segment.second.empty(); });
 }
 
 // One line for each segment: visit_strays has the places.
@@ -98,10 +118,16 @@ void PackStoreImpl::tell_odd(Shelf& shelf, const OddSlots& odd) {
   for (const auto& [number, slots] : odd) {
     const auto unreadable = std::ranges::count(slots, NoEntry::unreadable, &OddSlot::why);
     const std::string path = path_of_segment({.number = number});
-    const std::size_t damaged = slots.size() - static_cast<std::size_t>(unreadable);
+    const auto missing = std::ranges::count(slots, NoEntry::missing, &OddSlot::why);
+    const std::size_t damaged = slots.size() - static_cast<std::size_t>(unreadable + missing);
     if (damaged != 0) {
       log(LogLevel::warning, path + ": " + std::to_string(damaged) +
                                  " damaged beyond recognition; the next put of each replaces it");
+    }
+    if (missing != 0) {
+      log(LogLevel::warning, path + ": " + std::to_string(missing) +
+                                 " lost with a file that is missing; the next put of each "
+                                 "replaces it");
     }
     if (unreadable != 0) {
       log(LogLevel::warning, path + ": " + std::to_string(unreadable) +
