@@ -39,5 +39,6 @@ ctest_preset() {
   step "tests ($preset)" "test-$preset" ctest --preset "$preset" -j "$(nproc)" --no-tests=error "$@"
   grep -E 'tests passed|Total Test time' "$log_dir/test-$preset.log" | sed 's/^ */   /'
   # What a test could not do here, with the reason; it says so itself.
-  { grep -h '^SKIPPED' "build/$preset/Testing/Temporary/LastTest.log" || true; } | sed 's/^/   /'
+  { grep -h '^SKIPPED' "build/$preset/Testing/Temporary/LastTest.log" || true; } | sort -u |
+    sed 's/^/   /'
 }

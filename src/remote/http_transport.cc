@@ -101,7 +101,7 @@ class HttpTransport final : public Transport {
   bool is_as_demanded(std::string_view name, const HttpAnswer& answer) const;
 
   std::unexpected<Error> refused(long status) const;
-  Result<void> make_collections(std::string_view name, const Patience& patience);
+  Result<std::optional<long>> make_collections(std::string_view name, const Patience& patience);
   Result<std::vector<Member>> members_of(const std::string& collection, const Patience& patience);
   Result<Visit> list_below(const std::string& collection, int depth, const ObjectVisitor& visitor,
                            const Patience& patience);
@@ -169,15 +169,20 @@ Result<void> HttpTransport::put(std::string_view name, Pieces pieces, const Pati
       .method = "PUT", .url = url_of(name), .body = pieces, .max_answer_bytes = largest_word};
   LARDER_TRY(HttpAnswer answer, perform(request, patience));
   if (dialect_ == Dialect::webdav && may_lack_folder(answer.status)) {
-    LARDER_CHECK_OK(make_collections(name, patience));
+    LARDER_TRY(const auto refusal, make_collections(name, patience));
     LARDER_TRY(answer, perform(request, patience));
+    if (refusal && may_lack_folder(answer.status)) return refused(*refusal);
   }
   if (!is_success(answer.status)) return refused(answer.status);
   return {};
 }
 
-// The tier's own folder too; 405 says that there is one already.
-Result<void> HttpTransport::make_collections(std::string_view name, const Patience& patience) {
+// The tier's own folder too; 405 says that there is one already. So may a refusal: who made it in
+// the same moment has Apache answer 403. Returned is the last one, for when there is no folder
+// after all.
+Result<std::optional<long>> HttpTransport::make_collections(std::string_view name,
+                                                            const Patience& patience) {
+  std::optional<long> refusal;
   for (std::size_t slash = 0; slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
     const std::string_view folder = name.substr(0, slash);
     const std::string url = endpoint_.base + "/" + std::string(folder) + (slash == 0 ? "" : "/");
@@ -185,9 +190,9 @@ Result<void> HttpTransport::make_collections(std::string_view name, const Patien
         const HttpAnswer answer,
         perform({.method = "MKCOL", .url = url, .max_answer_bytes = largest_word}, patience));
     const bool is_there = is_success(answer.status) || answer.status == 405;
-    if (!is_there && slash != 0) return refused(answer.status);
+    if (!is_there && slash != 0) refusal = answer.status;
   }
-  return {};
+  return refusal;
 }
 
 Result<std::optional<std::uint64_t>> HttpTransport::size(std::string_view name,

@@ -49,9 +49,9 @@ grep -q '^larder::Recipe::fingerprint' <<<"$exported" || fail "the public interf
 foreign=$(grep -Ev '^((typeinfo|typeinfo name|vtable) for )?larder::|^larder_' <<<"$exported") &&
   fail "it exports what is not Larder's: $foreign"
 
-echo "-- add_subdirectory"
+echo "-- add_subdirectory, without remote tiers and what they need"
 cmake -S "$source_dir/tests/consumer/add_subdirectory" -B "$temp/embedding" -G Ninja \
-  -DLARDER_SOURCE_DIR="$source_dir" >/dev/null
+  -DLARDER_SOURCE_DIR="$source_dir" -DLARDER_REMOTE=OFF >/dev/null
 cmake --build "$temp/embedding" --target embedded
 expect_same "$temp/embedding/embedded"
 [ ! -e "$temp/embedding/larder/tests" ] || fail "an embedding project got our tests"

@@ -157,6 +157,9 @@ class S3Backend final : public Backend {
     EXPECT_TRUE(transport_->put(name_of(number), {&piece, 1}, patience()));
   }
   std::optional<RemoteStoreOptions> with_wrong_password() override { return with("falsch"); }
+  std::optional<std::uint16_t> port() const override {
+    return static_cast<std::uint16_t>(std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)));
+  }
 
  private:
   static remote::Patience patience() {
@@ -204,6 +207,15 @@ std::unique_ptr<Backend> make_apache() {
 }
 
 }  // namespace
+
+RemoteStoreOptions Backend::by_way_of(std::uint16_t proxy_port) const {
+  RemoteStoreOptions tier = options();
+  const auto endpoint = tier.attributes.find("endpoint");
+  std::string& where = endpoint == tier.attributes.end() ? tier.url : endpoint->second;
+  const std::string own = std::to_string(*port());
+  where.replace(where.find(own), own.size(), std::to_string(proxy_port));
+  return tier;
+}
 
 const std::vector<BackendKind>& backend_kinds() {
   static const std::vector<BackendKind> kinds = {

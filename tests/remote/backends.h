@@ -32,6 +32,8 @@ class Backend {
   virtual std::optional<RemoteStoreOptions> with_wrong_password() { return std::nullopt; }
   virtual std::optional<RemoteStoreOptions> small() { return std::nullopt; }  // takes 1 KiB
   virtual std::optional<std::uint16_t> port() const { return std::nullopt; }
+  // The tier with another port in place of that: there stands something that passes on.
+  RemoteStoreOptions by_way_of(std::uint16_t proxy_port) const;
   virtual std::vector<ServerProcess*> processes() { return {}; }
 
  protected:

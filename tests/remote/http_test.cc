@@ -397,6 +397,41 @@ TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
   EXPECT_FALSE(open_remote_store(options)) << "there is no room for a key";
 }
 
+// The headers and as much of a body as they announce; empty at the end.
+std::string read_request(Peer& peer) {
+  std::string request;
+  for (;;) {
+    const std::size_t end = request.find("\r\n\r\n");
+    const std::size_t length = request.find("Content-Length: ");
+    const std::size_t body = length < end ? std::stoul(request.substr(length + 16)) : 0;
+    if (end != std::string::npos && request.size() >= end + 4 + body) return request;
+    const std::string more = peer.read();
+    if (more.empty()) return {};
+    request += more;
+  }
+}
+
+// Of two who make a folder in the same moment, Apache tells one that he may not.
+class RefusedFolder : public testing::TestWithParam<bool> {};
+
+TEST_P(RefusedFolder, IsTakenForAFolderThatIsThereUntilThePutFailsToo) {
+  const bool is_there = GetParam();
+  std::atomic<bool> has_asked = false;
+  const HostileServer server([&](Peer& peer) {
+    const std::string request = read_request(peer);
+    std::string status = "404 Not Found";
+    if (request.starts_with("MKCOL")) status = "403 Forbidden";
+    if (request.starts_with("PUT")) status = has_asked && is_there ? "201 Created" : "409 Conflict";
+    if (request.starts_with("MKCOL")) has_asked = true;
+    peer.say("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  const auto store = opened(options_of("webdav://127.0.0.1:" + std::to_string(server.port())));
+  EXPECT_EQ(put_error(*store, 1, "x"), is_there ? "none" : "permission_denied");
+  EXPECT_TRUE(has_asked);
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, RefusedFolder, testing::Bool());
+
 TEST(HostileUpload, AServerThatReadsNothingIsLate) {
   const HostileServer server([](Peer& peer) { peer.hang(); });
   RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
