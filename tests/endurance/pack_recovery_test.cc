@@ -120,7 +120,48 @@ TEST_F(PackRecovery, OfAWholeSegmentNothingIsTold) {
   std::vector<std::string> told;
   directory_.options.log = [&](LogLevel, std::string_view line) { told.emplace_back(line); };
   EXPECT_EQ(text_after_reopening(2), "two");
-  EXPECT_TRUE(told.empty());
+  EXPECT_EQ(told, std::vector<std::string>());
+}
+
+// Its record stays, and its file is gone as it should be.
+TEST_F(PackRecovery, OfARemovedLargeArtifactNothingIsTold) {
+  put_and_close(1, payload_of(300'000, 1));
+  EXPECT_EQ(in_child([&] {
+              const auto store = open_pack_store(directory_.options);
+              return store && (*store)->remove(numbered(1)) == true ? 0 : 1;
+            }),
+            0);
+  std::vector<std::string> told;
+  directory_.options.log = [&](LogLevel, std::string_view line) { told.emplace_back(line); };
+  directory_.forget_index();
+  directory_.forget_state();
+  EXPECT_EQ(text_after_reopening(1), "absent");
+  EXPECT_EQ(told, std::vector<std::string>());
+}
+
+// But for the first read, which is of its header, wherever it is.
+TEST_F(PackRecovery, ALostSectorCostsNothingThatCanBeRead) {
+  put_and_close(1, "one");
+  put_and_die(2, "two");
+  const auto unclean = directory_.snapshot();
+  FaultFileSystem faults(posix_file_system());
+  directory_.options.file_system = &faults;
+  std::uint64_t reads = 0;
+  const auto count = [&](const Operation& operation) {
+    reads += operation.op == Op::read_at && operation.path.ends_with(".seg") ? 1 : 0;
+  };
+  for (std::uint64_t lost = 1; lost == 1 || lost <= reads; ++lost) {
+    directory_.restore(unclean);
+    directory_.forget_index();
+    reads = 0;
+    faults.observe(count);
+    if (lost > 1) faults.inject({.only = Op::read_at, .path_contains = ".seg", .at = lost});
+    const auto store = directory_.open();
+    faults.observe({});
+    faults.clear_faults();
+    EXPECT_EQ(text_of(*store, numbered(1)), "one") << "read " << lost << " of " << reads;
+  }
+  EXPECT_GT(reads, 3u);
 }
 
 TEST_F(PackRecovery, RecordsBehindACutRecipeAreFound) {

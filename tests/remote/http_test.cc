@@ -6,7 +6,6 @@
 #include <mutex>
 
 #include "base/digest.h"
-#include "remote/webdav_listing.h"
 #include "store/remote/netrc.h"
 #include "tests/remote/hostile_server.h"
 #include "tests/remote/nginx_server.h"
@@ -148,6 +147,30 @@ TEST_F(Nginx, ARedirectionIsFollowedWithinTheHostOnly) {
   const auto elsewhere = opened(options_of(server_->url("http", "elsewhere")))->get(numbered(1));
   ASSERT_FALSE(elsewhere);
   EXPECT_EQ(elsewhere.error().code, Errc::io_error);
+}
+
+// Only a tier's own setting says where it is.
+TEST_F(Nginx, NoProxyOfTheEnvironmentIsAsked) {
+  if (!server_) return;
+  const std::string nobody = "http://127.0.0.1:" + std::to_string(free_port());
+  for (const char* name : {"http_proxy", "all_proxy"}) ::setenv(name, nobody.c_str(), 1);
+  const auto store = opened(options_of(server_->url("http", "put")));
+  const auto stored = store->put(numbered(1), bytes_of("x"));
+  EXPECT_TRUE(stored) << stored.error().message;
+  for (const char* name : {"http_proxy", "all_proxy"}) ::unsetenv(name);
+}
+
+TEST(HttpRedirections, EndAfterAFew) {
+  std::atomic<int> asked = 0;
+  const HostileServer server([&](Peer& peer) {
+    peer.read();
+    ++asked;
+    peer.say(
+        "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  const auto store = opened(options_of("http://127.0.0.1:" + std::to_string(server.port())));
+  EXPECT_EQ(store->get(numbered(1)).error().code, Errc::io_error);
+  EXPECT_EQ(asked, 4) << "the question, and three redirections";
 }
 
 TEST_F(Nginx, ManyAreFetchedTogetherAndToldApart) {
@@ -384,7 +407,9 @@ INSTANTIATE_TEST_SUITE_P(
         VyreAnswer{"OtherDevice", asked_for, "git 1234", "gfx1101", false, Errc::not_ours},
         VyreAnswer{"NoDevice", asked_for, "git 1234", "", false, Errc::not_ours},
         VyreAnswer{"TwoDevices", asked_for, "git 1234",
-                   "gfx1100\r\nx-vyre-cache-device-compatibility: gfx1101", false, Errc::not_ours}),
+                   "gfx1100\r\nx-vyre-cache-device-compatibility: gfx1101", false, Errc::not_ours},
+        VyreAnswer{"TwoDevicesTheRightOneLast", asked_for, "git 1234",
+                   "gfx1101\r\nx-vyre-cache-device-compatibility: gfx1100", false, Errc::not_ours}),
     [](const testing::TestParamInfo<VyreAnswer>& tested) { return tested.param.name; });
 
 TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
@@ -397,41 +422,6 @@ TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
   EXPECT_FALSE(open_remote_store(options)) << "there is no room for a key";
 }
 
-// The headers and as much of a body as they announce; empty at the end.
-std::string read_request(Peer& peer) {
-  std::string request;
-  for (;;) {
-    const std::size_t end = request.find("\r\n\r\n");
-    const std::size_t length = request.find("Content-Length: ");
-    const std::size_t body = length < end ? std::stoul(request.substr(length + 16)) : 0;
-    if (end != std::string::npos && request.size() >= end + 4 + body) return request;
-    const std::string more = peer.read();
-    if (more.empty()) return {};
-    request += more;
-  }
-}
-
-// Of two who make a folder in the same moment, Apache tells one that he may not.
-class RefusedFolder : public testing::TestWithParam<bool> {};
-
-TEST_P(RefusedFolder, IsTakenForAFolderThatIsThereUntilThePutFailsToo) {
-  const bool is_there = GetParam();
-  std::atomic<bool> has_asked = false;
-  const HostileServer server([&](Peer& peer) {
-    const std::string request = read_request(peer);
-    std::string status = "404 Not Found";
-    if (request.starts_with("MKCOL")) status = "403 Forbidden";
-    if (request.starts_with("PUT")) status = has_asked && is_there ? "201 Created" : "409 Conflict";
-    if (request.starts_with("MKCOL")) has_asked = true;
-    peer.say("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-  });
-  const auto store = opened(options_of("webdav://127.0.0.1:" + std::to_string(server.port())));
-  EXPECT_EQ(put_error(*store, 1, "x"), is_there ? "none" : "permission_denied");
-  EXPECT_TRUE(has_asked);
-}
-
-INSTANTIATE_TEST_SUITE_P(Folders, RefusedFolder, testing::Bool());
-
 TEST(HostileUpload, AServerThatReadsNothingIsLate) {
   const HostileServer server([](Peer& peer) { peer.hang(); });
   RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
@@ -440,34 +430,6 @@ TEST(HostileUpload, AServerThatReadsNothingIsLate) {
   const auto stored = store->put(numbered(1), bytes_of(payload_of(20u << 20, 1)));
   ASSERT_FALSE(stored);
   EXPECT_EQ(stored.error().code, Errc::timed_out);
-}
-
-TEST(WebdavListing, TellsMembersOfWhateverPrefix) {
-  const std::string xml =
-      "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">"
-      "<D:response><D:href>/a/b/</D:href><D:propstat><D:prop><D:resourcetype><D:collection/>"
-      "</D:resourcetype></D:prop></D:propstat></D:response>"
-      "<D:response><D:href>/a/b/ab/</D:href><D:prop><D:resourcetype><D:collection/>"
-      "</D:resourcetype></D:prop></D:response>"
-      "<D:response><D:href>http://h:1/a/b/x.art</D:href><D:prop><D:resourcetype/>"
-      "<D:getcontentlength>17</D:getcontentlength></D:prop></D:response>"
-      "<D:response><D:href>/a/b/%61</D:href></D:response>"
-      "<D:response><D:href>/elsewhere/y.art</D:href></D:response></D:multistatus>";
-  const auto members = remote::parse_multistatus(xml, "/a/b/");
-  ASSERT_EQ(members.size(), 2u);
-  EXPECT_EQ(members[0].name, "ab");
-  EXPECT_TRUE(members[0].is_collection);
-  EXPECT_EQ(members[1].name, "x.art");
-  EXPECT_FALSE(members[1].is_collection);
-  EXPECT_EQ(members[1].bytes, 17u);
-  for (std::size_t length = 0; length < xml.size(); ++length) {
-    EXPECT_LE(remote::parse_multistatus(xml.substr(0, length), "/a/b/").size(), 2u);
-  }
-}
-
-// Looking for the end of each name would take until tomorrow.
-TEST(WebdavListing, AMillionNamesWithoutAnEndAreNone) {
-  EXPECT_TRUE(remote::parse_multistatus(std::string(4u << 20, '<'), "/a/b/").empty());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/derived_keys.h"
 #include "format/entry.h"
 #include "larder/recipe.h"
+#include "store/remote/breaker.h"
 #include "store/remote/remote_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/remote/folder_transport.h"
@@ -443,6 +444,20 @@ TEST(BreakerTest, LetsOneThroughAfterThePause) {
   breaker.succeeded();
   EXPECT_NE(Breaker::Admission::no, breaker.admit(later + std::chrono::seconds(10)));
   EXPECT_EQ(breaker.openings(), 1u);
+}
+
+// The others wait for what it tells.
+TEST(RemoteBreakers, OneAloneTriesAgain) {
+  Breaker breaker({.failures = 1, .pause = std::chrono::milliseconds(1000)});
+  const auto now = Breaker::Clock::now();
+  EXPECT_EQ(breaker.admit(now), Breaker::Admission::yes);
+  EXPECT_TRUE(breaker.failed(now));
+  EXPECT_EQ(breaker.admit(now), Breaker::Admission::no);
+  const auto later = now + std::chrono::milliseconds(1200);
+  EXPECT_EQ(breaker.admit(later), Breaker::Admission::attempt);
+  EXPECT_EQ(breaker.admit(later), Breaker::Admission::no);
+  EXPECT_TRUE(breaker.succeeded());
+  EXPECT_EQ(breaker.admit(later), Breaker::Admission::yes);
 }
 
 }  // namespace

@@ -237,6 +237,75 @@ TEST_F(PackStrays, AnArtifactWhoseFileIsMissingIsLost) {
   EXPECT_EQ(text_of(*directory_.open(), numbered(2)), "payload");
 }
 
+class PackStraysOfTwoWriters : public PackStrays {
+ protected:
+  void SetUp() override {
+    PackStrays::SetUp();
+    ASSERT_TRUE(beside_->put(numbered(4), bytes_of("payload")));
+    ASSERT_TRUE(beside_->flush());
+    ASSERT_EQ(directory_.segments().size(), 2u);
+  }
+
+  // Each in a segment of its own: 5 in segment 0, 6 in segment 1.
+  void put_large_ones() {
+    ASSERT_TRUE(first_->put(numbered(5), bytes_of(payload_of(1u << 20, 5))));
+    ASSERT_TRUE(beside_->put(numbered(6), bytes_of(payload_of(1u << 20, 6))));
+    ASSERT_TRUE(first_->flush());
+    ASSERT_TRUE(beside_->flush());
+  }
+
+  std::shared_ptr<PackStore> first_ = held(directory_);
+  std::shared_ptr<PackStore> beside_ = directory_.open();
+
+ private:
+  // Holds segment 0, so that another writer makes one.
+  static std::shared_ptr<PackStore> held(const PackDirectory& directory) {
+    auto store = directory.open();
+    EXPECT_TRUE(store->put(numbered(9), bytes_of("payload")));
+    return store;
+  }
+};
+
+// Nor what the walk could not read.
+TEST_F(PackStraysOfTwoWriters, WhoStopsTakesNothingOutThatHeWasNotToldOf) {
+  testing::FaultFileSystem faults(posix_file_system());
+  directory_.options.file_system = &faults;
+  const auto store = directory_.open();
+  faults.inject({.only = Op::read_at, .path_contains = "segments/", .repeat = Repeat::for_ever});
+  int told = 0;
+  const auto stop = [&](const Stray&) {
+    ++told;
+    return Visit::stop;
+  };
+  EXPECT_TRUE(store->visit_strays(stop, Repair::yes));
+  EXPECT_EQ(told, 1);
+  faults.clear_faults();
+  for (const std::uint32_t i : {1u, 2u, 3u, 4u, 9u}) {
+    EXPECT_EQ(text_of(*store, numbered(i)), "payload") << i;
+  }
+}
+
+// The walk has seen that both are missing.
+TEST_F(PackStraysOfTwoWriters, AnArtifactThatIsPutAgainMeanwhileStaysAndIsNotTold) {
+  put_large_ones();
+  for (const fs::path& file : large_files()) fs::remove(file);
+  const auto repairer = directory_.open();
+  std::uint32_t again = 0;
+  int told = 0;
+  EXPECT_TRUE(repairer->visit_strays(
+      [&](const Stray& stray) {
+        EXPECT_TRUE(stray.removed);
+        if (told++ != 0) return Visit::go_on;
+        again = stray.location.starts_with(segment_path()) ? 6 : 5;
+        EXPECT_TRUE(beside_->put(numbered(again), bytes_of(payload_of(1u << 20, again))));
+        EXPECT_TRUE(beside_->flush());
+        return Visit::go_on;
+      },
+      Repair::yes));
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(text_of(*beside_, numbered(again)), payload_of(1u << 20, again));
+}
+
 // The entries behind it are lost; what stands there is somebody's.
 TEST_F(PackStrays, AForeignThingInPlaceOfASegmentIsNeverTouched) {
   const fs::path elsewhere = directory_.root() / "elsewhere.seg";

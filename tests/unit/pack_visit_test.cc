@@ -117,6 +117,29 @@ TEST_F(PackVisit, WhatIsEvictedMeanwhileIsNoDamage) {
   EXPECT_TRUE(warnings_.empty());
 }
 
+// A reader whose index is his own hears of nothing that leaves.
+TEST_F(PackVisit, WhatIsEvictedBesideAnIndexOfItsOwnIsNoDamage) {
+  {
+    const auto first = directory_.open();
+    const auto beside = directory_.open();
+    ASSERT_TRUE(first->put(numbered(4), bytes_of("payload")));
+    ASSERT_TRUE(beside->put(numbered(5), bytes_of("payload")));
+    ASSERT_EQ(directory_.segments().size(), 2u);
+  }  // uncleanly
+  PackStoreOptions reading = directory_.options;
+  reading.access = Access::read_only;
+  const auto reader = open_pack_store(reading).value();
+  std::size_t seen = 0;
+  EXPECT_TRUE(reader->visit([&](const EntryInfo&) {
+    if (seen++ == 0) {
+      EXPECT_TRUE(directory_.open()->clear());
+    }
+    return Visit::go_on;
+  }));
+  EXPECT_GT(seen, 0u);
+  EXPECT_TRUE(warnings_.empty());
+}
+
 TEST_F(PackVisit, EntriesOfAMissingSegmentAreCounted) {
   fs::remove(directory_.segment(0));
   EXPECT_TRUE(visited().empty());

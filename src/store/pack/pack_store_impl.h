@@ -232,6 +232,7 @@ class PackStoreImpl final : public PackStore {
                                        const std::vector<OddSlot>& slots, Repair repair);
   enum class Told : std::uint8_t { nothing, trouble };
   std::optional<Stray> stray_index(Shelf& shelf, Repair repair, Told told);
+  Result<bool> forget_lost(Shelf& shelf, const OddSlot& slot);
   Result<void> forget_slots(Shelf& shelf, const std::vector<OddSlot>& slots);
   Result<void> remove_segment(Shelf& shelf, const format::SegmentName& name,
                               const std::vector<OddSlot>& slots);

@@ -83,7 +83,8 @@ class Leftovers {
   void tell(const std::string& name, File& file, std::uint64_t size_bytes) const {
     if (!parts_.log) return;
     const bool is_damaged = has_bytes(file, 0, format::records_at);
-    const bool had_records = has_bytes(file, format::records_at, size_bytes);
+    const bool had_records =
+        has_bytes(file, format::records_at, std::min(size_bytes, longest_segment_bytes));
     if (!is_damaged && !had_records) return;
     const std::string why = is_damaged ? "both of its headers are damaged"
                                        : "it has no header, lost in a power cut or by damage";

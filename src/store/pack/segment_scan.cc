@@ -118,7 +118,7 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
   LARDER_TRY(const FileInfo info, segment.file()->info());
   Window window(*segment.file());
   Scanned scanned;
-  bool was_good = true;
+  bool was_whole = true;
   std::uint64_t offset = format::round_to_unit(std::max(range.from, format::records_at));
   const std::uint64_t until =
       std::min({range.until, segment.good_until(), longest_segment_bytes, info.size_bytes});
@@ -127,21 +127,24 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
     if (header.size() < format::record_header_bytes) break;
     format::Record record;
     const auto verdict = format::decode_record(header, segment.key(), place_of(offset), record);
-    bool is_good = verdict == format::RecordVerdict::good && offset + record.hit_bytes() <= until &&
-                   may_believe(record, range.keys);
-    if (is_good) {
+    const bool is_record = verdict == format::RecordVerdict::good &&
+                           offset + record.hit_bytes() <= until && may_believe(record, range.keys);
+    bool is_good = is_record;
+    if (is_record) {
       LARDER_TRY(is_good, payload_verifies(window, record, offset, range.large_is_good));
     }
-    if (!is_good) {
-      // How long it claims to be is not believed: good records may stand behind it.
+    // The file of what was removed, or replaced, is gone as it should be.
+    const bool has_left = is_record && !is_good && record.kind == format::RecordKind::large;
+    if (!is_good && !has_left) {
       const bool is_torn = !is_hole(header);
-      if (was_good && is_torn) scanned.torn.push_back(place_of(offset));
-      was_good = was_good && !is_torn;
+      if (was_whole && is_torn) scanned.torn.push_back(place_of(offset));
+      was_whole = was_whole && !is_torn;
+      // How long it claims to be is not believed: good records may stand behind it.
       offset += pack_unit_bytes;
       continue;
     }
-    was_good = true;
-    visitor(record, place_of(offset));
+    was_whole = true;
+    if (is_good) visitor(record, place_of(offset));
     LARDER_TRY(const std::uint64_t length, length_of(window, record, offset));
     offset += length;
   }
@@ -202,9 +205,10 @@ Result<SegmentEntries> read_entries(Segment& segment, const format::SlotHash& ha
              }));
   found.has_gaps = scanned.has_gaps;
   found.torn = std::move(scanned.torn);
-  LARDER_TRY(const SegmentEnd end, read_end(segment));
-  if (end.footer) {
-    std::erase_if(found.torn, [&](std::uint32_t at) { return at >= end.footer->summary_place; });
+  const auto end = read_end(segment);
+  if (!end && !is_lost_sector(end.error())) return std::unexpected(end.error());
+  if (end && end->footer) {
+    std::erase_if(found.torn, [&](std::uint32_t at) { return at >= end->footer->summary_place; });
   }
   return found;
 }

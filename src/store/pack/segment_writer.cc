@@ -84,6 +84,10 @@ Result<SegmentWriter::Adopted> SegmentWriter::adopt(Directory& segments, const O
   LARDER_TRY(const std::uint64_t end, read_written_end(**opened, info.size_bytes));
   const bool has_room = end + options.capacity_bytes / 16 <= options.capacity_bytes;
   if (info.link_count == 0 || ending.footer || !has_room) return Refusal::useless;
+  // Behind the end, up to the end of its last block, a power cut may have left what was written
+  // there: whole records, which would be back if another cut took the next append and left the
+  // length that it gave the file. Cutting the file off where it ends wipes that.
+  if (!file.trim(info.size_bytes)) return Refusal::useless;
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter(*std::move(opened), options, end, end));
   LARDER_CHECK_OK(writer->count_large());
   writer->zeroed_until_ = format::round_to_unit(info.size_bytes);

@@ -3,7 +3,8 @@
 // Crash model. A record is one write behind all others; blocks are allocated ahead of it, and small
 // ones are written into zeros that the first of them put behind itself. The zeros are cut off at
 // sealing and at the end; after a kill they stay, and an adopter appends behind the last record and
-// the last byte that is not zero: it never overwrites. Unflushed records may be lost by a power
+// the last byte that is not zero: it never overwrites; first it wipes what may stand behind the end
+// of the file. Unflushed records may be lost by a power
 // cut, torn or whole: each verifies for itself. Sealing appends a summary; the trailer follows only
 // after a sync of everything before it, of the files that its records lead to as well, and proves
 // that sync to others.

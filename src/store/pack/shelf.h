@@ -91,6 +91,7 @@ class Shelf {
 
   // Whether this has made an index of its own, and now there may be a shared one: the store is to
   // be opened anew. Only of one that was opened read-only.
+  bool has_own_index() const noexcept { return has_own_index_; }
   bool is_outdated() { return has_own_index_ && may_share_index(); }
 
   // How many whole entries the segments hold and the index lacks: it was damaged, or a put was

@@ -4,6 +4,7 @@
 // A repair takes slots out of the index by compare-and-swap from the word that led to the damage:
 // what was put in its place meanwhile stays. A segment is removed when both of its headers are
 // damaged, so that nothing in it can ever be verified, and under the lock of those who write it.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "store/directory/explain.h"
+#include "store/pack/evict_usage.h"
 #include "store/pack/pack_store_impl.h"
 #include "store/pack/segment_writer.h"
 
@@ -18,6 +20,7 @@ namespace larder::pack_store {
 namespace {
 
 using format::StateWord;
+using store_directory::LockOffset;
 using store_directory::with_remedy;
 
 // Neither header is good for this store under this number.
@@ -127,6 +130,26 @@ Result<void> PackStoreImpl::remove_segment(Shelf& shelf, const format::SegmentNa
   return directory.sync();
 }
 
+// False when there is something else by now. A file that is missing is looked for once more, under
+// the lock of those who store it.
+Result<bool> PackStoreImpl::forget_lost(Shelf& shelf, const OddSlot& slot) {
+  if (slot.why != NoEntry::missing) return forget_slot(shelf, slot.tag, slot.place_word);
+  const auto record = describe_record(shelf, format::Location::of(slot.place_word));
+  if (!record) {
+    return std::unexpected(
+        Error{.code = Errc::io_error, .message = "it cannot be read just now; try again"});
+  }
+  const Fingerprint key = format::large_file_key(*record);
+  LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
+  if (!held) {
+    return std::unexpected(
+        Error{.code = Errc::timed_out, .message = "a process is at work on it; try again"});
+  }
+  LARDER_TRY(const bool is_there, shelf.large().has_file(key));
+  if (is_there) return false;
+  return forget_slot(shelf, slot.tag, slot.place_word);
+}
+
 std::string_view PackStoreImpl::what_ails(NoEntry why) {
   switch (why) {
     case NoEntry::unreadable: return "cannot be read; look at the system's log";
@@ -147,7 +170,12 @@ std::vector<Stray> PackStoreImpl::stray_places(Shelf& shelf, const std::string& 
                 .message = std::string(what_ails(slot.why)),
                 .entries = 1};
     if (is_lost && repair == Repair::yes) {
-      mend(stray, [&] { return forget_slots(shelf, {slot}); });
+      bool has_left = true;
+      mend(stray, [&]() -> Result<void> {
+        LARDER_TRY(has_left, forget_lost(shelf, slot));
+        return {};
+      });
+      if (!has_left) continue;  // somebody has put it again meanwhile
     }
     strays.push_back(std::move(stray));
   }
@@ -158,7 +186,8 @@ std::vector<Stray> PackStoreImpl::stray_places(Shelf& shelf, const std::string& 
 std::optional<Stray> PackStoreImpl::missing_segment(Shelf& shelf, std::uint32_t number,
                                                     const std::vector<OddSlot>& slots,
                                                     Repair repair) {
-  if (slots.empty()) return std::nullopt;
+  const auto is_missing = [](const OddSlot& slot) { return slot.why == NoEntry::missing; };
+  if (slots.empty() || !std::ranges::all_of(slots, is_missing)) return std::nullopt;
   Stray stray{.code = Errc::corrupt,
               .location = path_of_segment({.number = number}),
               .message = "missing; compile again what was in it, the next put of each replaces it",
@@ -238,11 +267,11 @@ Result<void> PackStoreImpl::visit_strays(const StrayVisitor& visitor, Repair rep
       }
       return stopped ? Visit::stop : Visit::go_on;
     }));
+    if (stopped) return {};
     for (const auto& [number, slots] : odd) {
       const auto missing = missing_segment(*shelf, number, slots, repair);
-      stopped = stopped || (missing && visitor(*missing) == Visit::stop);
+      if (missing && visitor(*missing) == Visit::stop) return {};
     }
-    if (stopped) return {};
     const auto index = stray_index(*shelf, repair, told);
     if (index && visitor(*index) == Visit::stop) return {};
     return shelf->large().visit_strays(visitor, repair);

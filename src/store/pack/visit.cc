@@ -101,11 +101,13 @@ Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
 }
 
 // A table that another one has replaced still leads to what was evicted since. Who evicts takes the
-// slot away first: what the table of now leads to, and is not there, was lost.
+// slot away first: what the table of now leads to, and is not there, was lost. An index of this
+// process's own was made of what was there, and hears of nothing that left later.
 void PackStoreImpl::drop_left(Shelf& shelf, OddSlots& odd) {
   for (auto& [number, slots] : odd) {
     std::erase_if(slots, [&](const OddSlot& slot) {
       if (slot.why != NoEntry::missing) return false;
+      if (shelf.has_own_index()) return true;
       const auto word = find_word(shelf, slot.tag, slot.place_word);
       return !word || !*word;
     });

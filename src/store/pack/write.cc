@@ -125,7 +125,11 @@ Result<void> PackStoreImpl::store_large(Shelf& shelf, Writing& writing, const Fi
 // when the entry left meanwhile, perhaps with its file.
 Result<PackStoreImpl::Done> PackStoreImpl::rely_on_large(Shelf& shelf, Writing& writing) {
   const format::Record& record = writing.record;
-  LARDER_CHECK_OK(store_large(shelf, writing, format::large_file_key(record)));
+  const Fingerprint key = format::large_file_key(record);
+  // Until it is seen that the entry is still there: who found the file missing takes it away.
+  LARDER_TRY(const auto held,
+             shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
+  LARDER_CHECK_OK(store_large(shelf, writing, key));
   LARDER_TRY(const auto there, find_word(shelf, shelf.tag_of(record), writing.expected));
   return there ? Done::yes : Done::no;
 }
