@@ -243,6 +243,12 @@ Result<void> read_word(std::string_view text, std::vector<RemoteSetting>& settin
   }
   if (settings.empty()) return wrong("the first word is no URL; write scheme://host[:port]/path");
   RemoteSetting& setting = settings.back();
+  const bool names_hosts = word.name == "shards" || word.name == "@endpoint";
+  if (names_hosts && word.value.contains('@')) {
+    return wrong(setting.shown + ": " + std::string(word.name) +
+                 " has a user in it, and perhaps a password; leave them out, and see "
+                 "@password-file and the others");
+  }
   auto read = is_attribute ? read_attribute(word, setting) : read_property(word, setting);
   if (!read) return wrong(setting.shown + ": " + read.error().message);
   if (!is_attribute) setting.shown += " " + std::string(text);

@@ -150,6 +150,12 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
   return {};
 }
 
+// Readable are the end, where the server has closed it, and what nobody has asked for.
+bool RedisConnection::is_still_open() const {
+  const auto ready = os::wait_readable(context_->fd, milliseconds(0));
+  return ready && *ready == os::Wait::timed_out;
+}
+
 void RedisConnection::append_command(std::string& commands, Words words) {
   commands += command_of(words, 0);
 }
@@ -266,13 +272,16 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
   redirection_.reset();
   if (reply->type != REDIS_REPLY_ERROR) return reply;
   redirection_ = parse_redirection({reply->str, reply->len});
+  // Others are not repeated: a server may have put anything there that was sent to it.
+  constexpr std::string_view told[] = {"ERR", "EXECABORT", "NOREPLICAS", "CROSSSLOT", "NOPROTO"};
   const std::string_view word = first_word({reply->str, reply->len});
   const auto meaning = std::ranges::find(meanings, word, &ReplyMeaning::word);
   if (meaning == std::end(meanings)) {
-    return std::unexpected(Error{.code = Errc::io_error,
-                                 .message = shown_ + ": the server refused a command (" +
-                                            std::string(word.substr(0, 16)) +
-                                            "); is it a Redis server?"});
+    const bool is_told = std::ranges::find(told, word) != std::end(told);
+    const std::string why = is_told ? " (" + std::string(word) + ")" : "";
+    return std::unexpected(Error{
+        .code = Errc::io_error,
+        .message = shown_ + ": the server refused a command" + why + "; is it a Redis server?"});
   }
   return std::unexpected(Error{.code = meaning->code,
                                .message = shown_ + ": the server " + std::string(meaning->advice)});
@@ -283,6 +292,12 @@ Result<RedisReply> RedisConnection::ask(Words words, std::uint64_t max_bytes,
   const std::string command = command_of(words, 0);
   LARDER_CHECK_OK(send(command, 1, patience));
   return receive(max_bytes, patience);
+}
+
+std::unique_ptr<RedisConnection> take_open(Pool<RedisConnection>& idle) {
+  auto connection = idle.take();
+  while (connection && !connection->is_still_open()) connection = idle.take();
+  return connection;
 }
 
 }  // namespace larder::remote

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "remote/pool.h"
 #include "remote/redis_slots.h"
 #include "remote/transport.h"
 
@@ -50,6 +51,9 @@ class RedisConnection {
   ~RedisConnection();
 
   bool usable() const noexcept { return usable_; }
+
+  // Whether the server has neither closed it nor sent what nobody asked for. One system call.
+  bool is_still_open() const;
 
   // Not usable, since the server was too slow.
   bool timed_out() const noexcept { return timed_out_; }
@@ -92,6 +96,10 @@ class RedisConnection {
   bool timed_out_ = false;
   std::optional<RedisRedirection> redirection_;
 };
+
+// A kept one that is still open, null when there is none. The others are closed: a server that was
+// started anew, or gives up idle connections, has ended them all.
+std::unique_ptr<RedisConnection> take_open(Pool<RedisConnection>& idle);
 
 }  // namespace larder::remote
 

@@ -37,7 +37,7 @@ Result<std::unique_ptr<RedisConnection>> RedisNode::take(const Patience& patienc
                                             ": one of its servers did not answer a moment ago; "
                                             "look at the cluster's state"});
   }
-  if (auto connection = idle_.take()) return connection;
+  if (auto connection = take_open(idle_)) return connection;
   auto connection = RedisConnection::open(endpoint_, patience);
   if (!connection && is_silence(connection.error().code)) leave_alone(connection.error().code);
   return connection;

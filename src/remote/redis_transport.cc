@@ -34,7 +34,7 @@ class RedisTransport final : public Transport {
   template <class Use>
   auto with_connection(const Patience& patience, const Use& use)
       -> std::invoke_result_t<const Use&, RedisConnection&> {
-    auto connection = idle_.take();
+    auto connection = take_open(idle_);
     if (!connection) {
       LARDER_TRY(connection, RedisConnection::open(endpoint_, patience));
     }

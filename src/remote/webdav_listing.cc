@@ -22,6 +22,7 @@ std::optional<Member> member_of(std::string_view response, std::string_view path
   if (!name.starts_with(path)) return std::nullopt;
   name.remove_prefix(path.size());
   if (name.ends_with('/')) name.remove_suffix(1);
+  if (name == "." || name == "..") return std::nullopt;
   if (name.empty() || name.find_first_of("/%&") != std::string_view::npos) return std::nullopt;
   Member member{.name = std::string(name)};
   member.is_collection = find_element(response, "collection", 0) != std::string_view::npos;

@@ -463,17 +463,6 @@ MUTANTS = [
     _("pack-heal-nothing", "an index that lacks entries is made anew", PACK + "shelf_heal.cc",
       "if (hidden == 0) return 0;", "if (hidden != 0) return 0;",
       "unit/pack_hidden endurance/pack_damage"),
-    _("pack-heal-blindly", "what left meanwhile is not hidden", PACK + "shelf_heal.cc",
-      "return is_quiet ? hidden.size() : 0;", "return hidden.size();",
-      "unit/pack_hidden"),
-    _("marker-any-evidence", "what stands beside a marker has to agree", DIRECTORY
-      + "marker_evidence.cc",
-      "if (state) return all_say(*state) ? state : std::nullopt;", "if (state) return state;",
-      "unit/marker_damage"),
-    _("marker-any-owner", "only what is the user's proves a store", DIRECTORY
-      + "marker_evidence.cc",
-      "if (info.kind != FileKind::regular || !is_trusted) return 0;", "",
-      "unit/marker_damage unit/hostile_directory"),
     _("pack-missing-unsaid", "what is missing is told", PACK + "visit.cc",
       "case Errc::absent: return std::unexpected(NoEntry::missing);",
       "case Errc::absent: return std::unexpected(NoEntry::gone);",

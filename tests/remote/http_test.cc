@@ -138,6 +138,11 @@ TEST(Netrc, TheFirstEntryThatFitsIsTaken) {
   EXPECT_FALSE(find_login(text, "b", "anna"));
   EXPECT_FALSE(find_login("machine a login b password", "a", ""));
   EXPECT_FALSE(find_login("", "a", ""));
+  const auto uncommented =
+      find_login("# machine a login old password o\nmachine a login b password #", "a", "");
+  ASSERT_TRUE(uncommented);
+  EXPECT_EQ(uncommented->user, "b");
+  EXPECT_EQ(uncommented->password, "#");
 }
 
 TEST_F(Nginx, ARedirectionIsFollowedWithinTheHostOnly) {

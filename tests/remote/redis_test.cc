@@ -191,6 +191,33 @@ TEST(Redis, WhatNobodyAskedForIsNotTakenForTheNextAnswer) {
   EXPECT_FALSE(opened(options)->get_many(one).value().front());
 }
 
+// Of a server that was started anew, or gives up idle connections, all that were kept are closed.
+TEST(Redis, KeptConnectionsThatTheServerHasClosedCostNothing) {
+  std::atomic<bool> closes = false;
+  const HostileServer server(
+      [&](Peer& peer) {
+        while (!peer.read().empty()) {
+          std::this_thread::sleep_for(milliseconds(20));
+          peer.say("$-1\r\n");
+          if (closes) return;
+        }
+      },
+      Serves::all_at_once);
+  const auto store = opened(options_of("redis://127.0.0.1:" + std::to_string(server.port())));
+  closes = true;  // each after its first answer
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      threads.emplace_back([&store, i] { EXPECT_EQ(text_of(*store, i), "absent"); });
+    }
+  }
+  ASSERT_GE(server.connections(), 4);
+  std::this_thread::sleep_for(milliseconds(50));
+  closes = false;
+  EXPECT_EQ(text_of(*store, 1), "absent");
+  EXPECT_EQ(store->remote_metrics().retries, 0u);
+}
+
 // As an application does it: machines with the same key share what they compile, others do not.
 TEST(Redis, OpenGivesTheKeyToEveryTier) {
   if (!has_program("redis-server")) return;
@@ -254,6 +281,7 @@ TEST_P(HostileRedis, CostsAMissAndNoMore) {
   const auto found = store->get(numbered(1));
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, GetParam().code) << found.error().message;
+  EXPECT_EQ(found.error().message.find("GEHEIM"), std::string::npos) << "a word of the server's";
   EXPECT_TRUE(store->remote_metrics().balanced());
 
   options.attributes["password-file"] =
@@ -327,6 +355,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"ManyParts", many_parts, Errc::too_large},
                     Misbehaviour{"Array", says("*1000000000\r\n"), Errc::io_error},
                     Misbehaviour{"Nested", says("*1\r\n*1000000000\r\n"), Errc::io_error},
+                    Misbehaviour{"Secret", says("-GEHEIM is wrong\r\n"), Errc::io_error},
                     Misbehaviour{"Number", says(":7\r\n"), Errc::io_error},
                     Misbehaviour{"Short", says("$3\r\nabc\r\n"), Errc::corrupt},
                     Misbehaviour{"Echo", echo, Errc::io_error}),

@@ -87,8 +87,9 @@ TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
   const auto settings = parse_remotes("redis://anna@localhost @password=geheim @password-file=/p");
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->front().shown, "redis://localhost @password=... @password-file=/p");
-  for (const char* text :
-       {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x"}) {
+  for (const char* text : {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x",
+                           "redis://* shards=anna:geheim@localhost,127.0.0.1",
+                           "s3://bucket @endpoint=https://anna:geheim@localhost"}) {
     const auto refused = parse_remotes(text);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);

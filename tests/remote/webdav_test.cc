@@ -77,6 +77,8 @@ TEST(WebdavListing, TellsMembersOfWhateverPrefix) {
       "<D:response><D:href>http://h:1/a/b/x.art</D:href><D:prop><D:resourcetype/>"
       "<D:getcontentlength>17</D:getcontentlength></D:prop></D:response>"
       "<D:response><D:href>/a/b/%61</D:href></D:response>"
+      "<D:response><D:href>/a/b/../</D:href><D:collection/></D:response>"
+      "<D:response><D:href>/a/b/./</D:href><D:collection/></D:response>"
       "<D:response><D:href>/elsewhere/y.art</D:href></D:response></D:multistatus>";
   const auto members = remote::parse_multistatus(xml, "/a/b/");
   ASSERT_EQ(members.size(), 2u);

@@ -46,6 +46,8 @@ std::optional<NetrcLogin> find_login(std::string_view netrc, std::string_view ho
       next_word(netrc);
     } else if (word == "macdef") {
       pass_over_macro(netrc);
+    } else if (word.starts_with('#')) {
+      netrc.remove_prefix(std::min(netrc.find('\n'), netrc.size()));
     }
   }
 }

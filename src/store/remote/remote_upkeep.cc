@@ -38,6 +38,8 @@ Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
     return transport.list(
         prefix_,
         [&](const remote::Object& object) {
+          // A server may tell of others than it was asked for.
+          if (!object.name.starts_with(prefix_)) return Visit::go_on;
           const auto fingerprint = fingerprint_of(object.name.substr(prefix_.size()));
           if (fingerprint) {
             entries.push_back(
