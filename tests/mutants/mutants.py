@@ -361,6 +361,10 @@ MUTANTS = [
     _("pack-adopt-owned", "a segment has one writer", PACK + "segment_writer.cc",
       "if (!locked) return Refusal::owned;", "(void)locked;",
       "endurance/pack_processes endurance/pack_kill"),
+    _("pack-adopt-stale-tail", "what stands behind a segment's end is wiped", PACK
+      + "segment_writer.cc",
+      "if (!file.trim(info.size_bytes)) return Refusal::useless;", "",
+      "unit/pack_tail"),
     _("pack-adopt-early", "who adopts a segment overwrites nothing", PACK + "segment_tail.cc",
       "end = std::max(end, offset + record.total_bytes());", "end = std::max(end, offset);",
       "unit/pack_tail endurance/pack_kill"),

@@ -218,6 +218,20 @@ TEST(Redis, KeptConnectionsThatTheServerHasClosedCostNothing) {
   EXPECT_EQ(store->remote_metrics().retries, 0u);
 }
 
+TEST(Redis, KeysThatNobodyAskedForAreNotListed) {
+  const HostileServer server([](Peer& peer) {
+    peer.read();
+    peer.say("*2\r\n$1\r\n0\r\n*1\r\n$8\r\nlarder:x\r\n");  // of no namespace
+    peer.read();
+    peer.say(":7\r\n");
+    peer.hang();
+  });
+  RemoteStoreOptions options = options_of("redis://127.0.0.1:" + std::to_string(server.port()));
+  options.name_space = "team-a";
+  const auto visited = opened(options)->visit([](const EntryInfo&) { return Visit::go_on; });
+  EXPECT_TRUE(visited) << visited.error().message;
+}
+
 // As an application does it: machines with the same key share what they compile, others do not.
 TEST(Redis, OpenGivesTheKeyToEveryTier) {
   if (!has_program("redis-server")) return;

@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using pack_store::zero_step_bytes;
+using testing::Op;
+using testing::Operation;
 
 class PackTail : public PackStoreFixture {
  protected:
@@ -84,6 +86,23 @@ TEST_F(PackTail, AnAdopterGoesOnRightBehindTheLastRecord) {
   store = open();
   EXPECT_EQ(content(store->get(numbered(1))), payload_of(1000, 1));
   EXPECT_EQ(content(store->get(numbered(2))), payload_of(1000, 2));
+}
+
+// What a power cut left in its last block, behind its end, would be back after another one.
+TEST_F(PackTail, AnAdopterCutsTheFileOffWhereItEndsBeforeHeWrites) {
+  ASSERT_EQ(put(*open(), numbered(1), "one"), "ok");
+  std::vector<Op> done;
+  faults_.observe([&](const Operation& operation) {
+    const bool counts = operation.op == Op::trim || operation.op == Op::write_at;
+    if (counts && operation.path.ends_with(".seg")) done.push_back(operation.op);
+  });
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(2), "two"), "ok");
+  ASSERT_EQ(segment_names().size(), 1u);
+  ASSERT_GE(done.size(), 2u);
+  EXPECT_EQ(done[0], Op::trim);
+  EXPECT_EQ(done[1], Op::write_at);
 }
 
 TEST_F(PackTail, AnAdopterKeepsZerosThatBelongToARecord) {

@@ -34,6 +34,16 @@ class PackVisit : public ::testing::Test {
     return fingerprints;
   }
 
+  // The second of the two writers; neither has flushed.
+  std::shared_ptr<PackStore> put_into_two_segments() const {
+    const auto first = directory_.open();
+    auto second = directory_.open();
+    EXPECT_TRUE(first->put(numbered(4), bytes_of("payload")));
+    EXPECT_TRUE(second->put(numbered(5), bytes_of("payload")));
+    EXPECT_EQ(directory_.segments().size(), 2u);
+    return second;
+  }
+
   void expect_one_warning(std::string_view with) {
     ASSERT_EQ(warnings_.size(), 1u);
     EXPECT_NE(warnings_[0].find(with), std::string::npos) << warnings_[0];
@@ -95,11 +105,7 @@ TEST_F(PackVisit, WhatWasEvictedOrRemovedIsNoDamage) {
 
 // The table that is walked over is replaced on the way, and still leads to what was evicted since.
 TEST_F(PackVisit, WhatIsEvictedMeanwhileIsNoDamage) {
-  const auto first = directory_.open();
-  const auto beside = directory_.open();
-  ASSERT_TRUE(first->put(numbered(4), bytes_of("payload")));
-  ASSERT_TRUE(beside->put(numbered(5), bytes_of("payload")));
-  ASSERT_EQ(directory_.segments().size(), 2u);
+  const auto beside = put_into_two_segments();
   std::size_t seen = 0;
   const auto evict_once = [&](const EntryInfo&) {
     if (seen++ != 0) return Visit::go_on;
@@ -109,9 +115,6 @@ TEST_F(PackVisit, WhatIsEvictedMeanwhileIsNoDamage) {
     EXPECT_TRUE(beside->prune({.max_entries = 10}));
     return Visit::go_on;
   };
-  directory_.options.log = [&](LogLevel level, std::string_view line) {
-    if (level == LogLevel::warning) warnings_.emplace_back(line);
-  };
   EXPECT_TRUE(directory_.open()->visit(evict_once));
   EXPECT_FALSE(fs::exists(directory_.segment(1)));
   EXPECT_TRUE(warnings_.empty());
@@ -119,13 +122,7 @@ TEST_F(PackVisit, WhatIsEvictedMeanwhileIsNoDamage) {
 
 // A reader whose index is his own hears of nothing that leaves.
 TEST_F(PackVisit, WhatIsEvictedBesideAnIndexOfItsOwnIsNoDamage) {
-  {
-    const auto first = directory_.open();
-    const auto beside = directory_.open();
-    ASSERT_TRUE(first->put(numbered(4), bytes_of("payload")));
-    ASSERT_TRUE(beside->put(numbered(5), bytes_of("payload")));
-    ASSERT_EQ(directory_.segments().size(), 2u);
-  }  // uncleanly
+  put_into_two_segments().reset();  // uncleanly
   PackStoreOptions reading = directory_.options;
   reading.access = Access::read_only;
   const auto reader = open_pack_store(reading).value();
