@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "text.h"
+
 namespace larder::cli {
 namespace {
 
@@ -13,6 +15,7 @@ namespace {
 void print_line(std::string_view prefix, std::string_view message) {
   std::string line(message);
   std::ranges::replace(line, '\n', ' ');
+  line = printable(line);
   std::fflush(stdout);  // where both streams are one file, the closing line comes last
   fmt::print(stderr, "{}{}\n", prefix, line);
 }

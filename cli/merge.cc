@@ -58,15 +58,13 @@ class Merger {
 
 }  // namespace
 
-Result<std::vector<EntryInfo>> entries_by_last_use(Store& store) {
-  std::vector<EntryInfo> entries;
+Result<void> list_by_last_use(Store& store, std::vector<EntryInfo>& entries) {
   auto visited = store.visit([&](const EntryInfo& entry) {
     entries.push_back(entry);
     return Visit::go_on;
   });
-  if (!visited) return std::unexpected(std::move(visited).error());
   std::ranges::stable_sort(entries, {}, &EntryInfo::last_used_s);
-  return entries;
+  return visited;
 }
 
 MergeReport merge(Store& from, Store& to, std::span<const EntryInfo> entries, Recipes recipes,

@@ -29,8 +29,8 @@ struct MergeReport {
 };
 
 // What the store lists, the entry used last at the end: it then is the one that stays when the
-// store that they are copied into is too small for all.
-Result<std::vector<EntryInfo>> entries_by_last_use(Store& store);
+// store that they are copied into is too small for all. After an error: what could be listed.
+Result<void> list_by_last_use(Store& store, std::vector<EntryInfo>& entries);
 
 // Puts every good one of these entries of `from` that `to` has no good one of, verified on the way.
 // Changes nothing in `from` when that was opened read-only, and does not flush `to`.

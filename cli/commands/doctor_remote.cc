@@ -60,7 +60,10 @@ std::string clock_finding(RemoteStore& store, Health& health) {
   constexpr std::int64_t much_s = 60;
   const auto said = store.server_time_s();
   if (!said || !*said) return "";
-  const std::int64_t ahead_s = **said - static_cast<std::int64_t>(std::time(nullptr));
+  // A server may say anything.
+  constexpr std::int64_t longest_s = 1ll << 40;
+  const std::int64_t ahead_s =
+      std::clamp(**said, -longest_s, longest_s) - static_cast<std::int64_t>(std::time(nullptr));
   if (ahead_s >= -1 && ahead_s <= 1) return ", its clock is right";
   if (ahead_s < -much_s || ahead_s > much_s) health = Health::warn;
   return fmt::format(", its clock is {} s {}; set the clocks", std::abs(ahead_s),

@@ -193,11 +193,12 @@ int run_merge(const Context& context) {
   auto to = open_for_writing(context, [&evicted](const Eviction&) { ++evicted; });
   if (!to) return fail(to.error());
   Outcome outcome;
-  const auto entries = entries_by_last_use(**from);
-  if (!entries) return fail(entries.error());
+  std::vector<EntryInfo> entries;
+  const auto listed = list_by_last_use(**from, entries);
+  if (!listed) return fail(listed.error());
   const auto strays = look_for_strays(**from, outcome);
   if (!strays) return fail(strays.error());
-  const auto copied = copy(**from, **to, *entries, recipes_of(context), outcome);
+  const auto copied = copy(**from, **to, entries, recipes_of(context), outcome);
   if (!copied) return fail(copied.error());
   outcome.evicted = evicted;
   context.options.format == Format::json ? print_json(outcome) : print_text(outcome);

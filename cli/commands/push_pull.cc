@@ -27,6 +27,7 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
   const std::uint64_t before = tier.metrics().puts;
   const auto stored = tier.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});
   if (!stored) return transfer.note(stored.error());
+  transfer.note_answer();
   if (tier.metrics().puts == before) {
     ++transfer.already_there;
     return;
@@ -39,14 +40,12 @@ using Move = std::function<void(Batch, Transfer&)>;
 
 Transfer move_all(const std::string& tier, Store& from, const char* label, const Move& move) {
   Transfer transfer{.tier = tier};
-  const auto entries = entries_by_last_use(from);
-  if (!entries) {
-    transfer.note(entries.error());
-    return transfer;
-  }
+  std::vector<EntryInfo> entries;
+  const auto listed = list_by_last_use(from, entries);
+  if (!listed) transfer.note(listed.error());  // what other servers listed is moved all the same
   std::vector<Fingerprint> fingerprints;
-  for (const EntryInfo& entry : *entries) fingerprints.push_back(entry.fingerprint);
-  transfer.entries = entries->size();
+  for (const EntryInfo& entry : entries) fingerprints.push_back(entry.fingerprint);
+  transfer.entries = entries.size();
   move_in_batches(fingerprints, label, transfer, [&](Batch batch) { move(batch, transfer); });
   return transfer;
 }
@@ -64,8 +63,7 @@ int run_push(const Context& context) {
     if (tier.write == RemoteWrite::off) continue;
     const auto move = [&](Batch batch, Transfer& transfer) {
       for (const Fingerprint& fingerprint : batch) {
-        push_entry(**local, *tier.store, fingerprint, transfer);
-        if (transfer.is_hopeless()) return;
+        if (!transfer.is_hopeless()) push_entry(**local, *tier.store, fingerprint, transfer);
       }
     };
     transfers.push_back(move_all(tier.store->describe(), **local, "pushing", move));

@@ -51,10 +51,11 @@ void Transfer::note(const Error& error) {
     return;
   }
   ++failed;
+  unanswered = is_silence(error.code) ? unanswered + 1 : 0;
   failure = error;
 }
 
-bool Transfer::is_hopeless() const { return failed != 0 && is_silence(failure.code); }
+bool Transfer::is_hopeless() const { return unanswered >= most_at_once; }
 
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move) {
@@ -96,6 +97,7 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const auto& entry = (*found)[i];
     if (!entry) transfer.note(entry.error());
+    if (entry) transfer.note_answer();
     if (entry && !*entry) ++transfer.absent;
     if (!entry || !*entry) {
       absent.push_back(missing[i]);
@@ -122,7 +124,8 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
   int code = exit_ok;
   for (const Transfer& transfer : transfers) {
     if (transfer.failed == 0) continue;
-    code = fail(transfer.is_hopeless() ? exit_unreachable : exit_refused, transfer.failure.message);
+    const bool silent = is_silence(transfer.failure.code);
+    code = fail(silent ? exit_unreachable : exit_refused, transfer.failure.message);
   }
   return code;
 }

@@ -24,16 +24,18 @@ struct Transfer {
   std::uint64_t absent = 0;   // the tier does not have them
   std::uint64_t skipped = 0;  // too large for the tier
   std::uint64_t failed = 0;
-  Error failure = {};  // the last one
+  Error failure = {};          // the last one
+  std::size_t unanswered = 0;  // in a row, so far
 
   void note(const Error& error);
+  void note_answer() { unanswered = 0; }
 
-  // The server is gone; what is left would fail as well, at once.
+  // So many got no answer in a row that the server is gone, or every one of several.
   bool is_hopeless() const;
 };
 
-// Hands them to `move`, 64 at a time, until the server is gone. Shows how far it is, under
-// `label`. Returns what was not handed over.
+// Hands them to `move`, 64 at a time, until it is hopeless. Shows how far it is, under `label`.
+// Returns what was not handed over.
 using Batch = std::span<const Fingerprint>;
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move);

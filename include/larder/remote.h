@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -139,6 +140,11 @@ class RemoteStore : public Store {
   // there is no memory for the answers themselves.
   virtual Result<std::vector<Result<std::optional<RemoteEntry>>>> fetch_many(
       std::span<const Fingerprint> fingerprints) = 0;
+
+  // As put, until `stop` is requested: then it ends soon, with timed_out, and the server may have
+  // the entry or not. A server that was not waited for is not held to be down.
+  virtual Result<void> send(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                            const PutOptions& options, const std::stop_token& stop) = 0;
 
   // Whether it has keys, and gives nothing that was made without them.
   virtual bool has_keys() const = 0;

@@ -170,6 +170,13 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
   if (property != std::end(properties)) return property->read(word, setting);
   std::string known;
   for (const Property& each : properties) known += " " + std::string(each.name);
+  // Behind an attribute it may be the rest of its value, which might be a secret.
+  if (!setting.store.attributes.empty()) {
+    return wrong(
+        "a word behind an attribute is no property; write %20 for a blank in a value; "
+        "there are" +
+        known);
+  }
   return wrong("`" + std::string(word.name) + "` is no property; there are" + known);
 }
 
@@ -188,32 +195,10 @@ constexpr std::string_view shown_attributes[] = {"password-file",
                                                  "source-provenance",
                                                  "device-compatibility"};
 
-int to_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-Result<std::string> decoded(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      bytes.push_back(text[i]);
-      continue;
-    }
-    const int high = i + 2 < text.size() ? to_digit(text[i + 1]) : -1;
-    const int low = high < 0 ? -1 : to_digit(text[i + 2]);
-    if (low < 0) return wrong("a `%` is not followed by two hex digits; write %25 for it");
-    bytes.push_back(static_cast<char>(high * 16 + low));
-    i += 2;
-  }
-  return bytes;
-}
-
 Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
   const std::string name(word.name.substr(1));
   if (name.empty()) return wrong("`@` without a name; write @attribute=value");
-  auto value = decoded(word.value);
+  auto value = remote::percent_decoded(word.value);
   if (!value) return wrong("@" + name + ": " + value.error().message);
   setting.store.attributes[name] = *std::move(value);
   const bool is_shown =

@@ -44,9 +44,13 @@ std::optional<TierState> decode_tier_state(std::span<const std::byte> bytes) noe
   return state;
 }
 
-std::string tier_state_name(std::string_view url, std::string_view name_space) {
+std::string tier_state_name(std::string_view url, std::string_view name_space,
+                            const std::map<std::string, std::string>& attributes) {
   std::string text(url);
   text.append("\n").append(name_space);
+  for (const auto& [name, value] : attributes) {
+    text.append("\n").append(name).append("=").append(value);
+  }
   return ".larder-tier-" + Fingerprint{blake3(text)}.hex().substr(0, 32);
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,8 +32,10 @@ struct TierState {
 TierStateBlock encode_tier_state(const TierState& state) noexcept;
 std::optional<TierState> decode_tier_state(std::span<const std::byte> bytes) noexcept;
 
-// ".larder-tier-<32 hex>", by what the tier is and whose part of it.
-std::string tier_state_name(std::string_view url, std::string_view name_space);
+// ".larder-tier-<32 hex>", by what the tier is and whose part of it: two settings that may lead to
+// two servers, or to two users of one, have two names.
+std::string tier_state_name(std::string_view url, std::string_view name_space,
+                            const std::map<std::string, std::string>& attributes);
 
 }  // namespace larder::format
 

@@ -14,26 +14,24 @@
 namespace larder::os {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-Result<Wait> wait_for(int socket, short events, milliseconds limit) {
-  constexpr milliseconds longest = std::chrono::hours(1);
-  const auto end = Clock::now() + std::clamp(limit, milliseconds(0), longest);
+Result<Wait> wait_for(int socket, short events, const WaitLimit& limit) {
   pollfd watched{.fd = socket, .events = events, .revents = 0};
   for (;;) {
-    const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
-    const int ready = ::poll(&watched, 1, static_cast<int>(std::max<long long>(left.count(), 0)));
+    const int ready = ::poll(&watched, 1, static_cast<int>(limit.slice().count()));
     if (ready > 0) return Wait::ready;
-    if (ready == 0) return Wait::timed_out;
-    if (errno != EINTR) return failed(errno, "poll");
+    if (ready < 0 && errno != EINTR) return failed(errno, "poll");
+    if (limit.left().count() == 0) return Wait::timed_out;
   }
 }
 
 }  // namespace
 
-Result<Wait> wait_readable(int socket, std::chrono::milliseconds limit) {
+Result<Wait> wait_readable(int socket, const WaitLimit& limit) {
   return wait_for(socket, POLLIN, limit);
+}
+
+Result<Wait> wait_writable(int socket, const WaitLimit& limit) {
+  return wait_for(socket, POLLOUT, limit);
 }
 
 Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into) {
@@ -46,7 +44,7 @@ Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte>
 }
 
 Result<std::size_t> send_some(int socket, std::span<const std::span<const std::byte>> pieces,
-                              std::chrono::milliseconds limit) {
+                              const WaitLimit& limit) {
   std::array<iovec, 16> vectors{};
   msghdr message{};
   message.msg_iov = vectors.data();
@@ -59,7 +57,7 @@ Result<std::size_t> send_some(int socket, std::span<const std::span<const std::b
     if (sent >= 0) return static_cast<std::size_t>(sent);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return failed(errno, "send");
     if (waited) return std::size_t{0};
-    auto writable = wait_for(socket, POLLOUT, limit);
+    auto writable = wait_writable(socket, limit);
     if (!writable) return std::unexpected(std::move(writable).error());
   }
 }

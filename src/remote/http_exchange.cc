@@ -158,6 +158,8 @@ void HttpExchange::prepare(const HttpRequest& request, const Patience& patience)
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_PROXY, "");
   set(CURLOPT_NOSIGNAL, 1L);
+  // Whoever gives up while a name is looked up does not wait for the resolver's end.
+  set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(patience.connect.count()));
   set(CURLOPT_CUSTOMREQUEST, request.method);

@@ -150,8 +150,8 @@ bool CurlSession::settle_finished(Call& call) {
 void CurlSession::settle_late(Call& call) {
   for (std::size_t i = call.running.size(); i-- > 0;) {
     HttpExchange& exchange = *call.running[i].exchange;
-    const auto until = std::min(call.patience.deadline, exchange.silent_until(call.patience));
-    if (time_left(until).count() != 0) continue;
+    const auto silent_at = exchange.silent_until(call.patience);
+    if (call.patience.wait_until(silent_at).left().count() != 0) continue;
     settle(call, i, exchange.answer(CURLE_OPERATION_TIMEDOUT));
   }
 }
@@ -161,7 +161,7 @@ void CurlSession::wait(const Call& call) const noexcept {
   for (const Running& each : call.running) {
     until = std::min(until, each.exchange->silent_until(call.patience));
   }
-  const int left_ms = static_cast<int>(time_left(until).count());
+  const int left_ms = static_cast<int>(call.patience.wait_until(until).slice().count());
   curl_multi_poll(multi_.get(), nullptr, 0, left_ms, nullptr);
 }
 

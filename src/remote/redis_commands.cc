@@ -42,7 +42,7 @@ Result<Page> read_page(RedisConnection& connection, const std::string& cursor,
                        const std::string& pattern, const Patience& patience) {
   LARDER_TRY(const RedisReply reply,
              connection.ask({{"SCAN", cursor, "MATCH", pattern, "COUNT", names_per_page}},
-                            largest_page, patience));
+                            largest_page, patience, RedisAnswer::list));
   if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return not_understood(connection);
   const redisReply& next = *reply->element[0];
   const redisReply& keys = *reply->element[1];
@@ -134,7 +134,7 @@ Result<bool> redis_remove(RedisConnection& connection, std::string_view key,
 
 Result<std::optional<std::int64_t>> redis_time_s(RedisConnection& connection,
                                                  const Patience& patience) {
-  auto reply = connection.ask({{"TIME"}}, largest_short_reply, patience);
+  auto reply = connection.ask({{"TIME"}}, largest_short_reply, patience, RedisAnswer::list);
   if (!reply && reply.error().code == Errc::permission_denied) return std::nullopt;
   if (!reply) return std::unexpected(std::move(reply).error());
   const redisReply& parts = **reply;

@@ -10,6 +10,7 @@
 
 #include "base/try.h"
 #include "os/socket_io.h"
+#include "os/socket_open.h"
 
 namespace larder::remote {
 namespace {
@@ -69,24 +70,78 @@ std::string command_of(RedisConnection::Words words, std::size_t more_words) {
   return command;
 }
 
-// The reader allocates an array as soon as it has heard how many elements there are. Null stands
-// for "out of memory". The type of `elements` differs between versions of hiredis.
+// What makes the objects of a reply. Of 256 Ki elements one takes 18 MB, and no map of slots has
+// more.
+constexpr std::uint64_t most_elements = 256 * 1024;
+
+}  // namespace
+
+struct RedisReaderFunctions : redisReplyObjectFunctions {
+  const redisReplyObjectFunctions* hiredis = nullptr;
+  std::uint64_t elements_left = most_elements;  // of one reply, lists within lists included
+};
+
+namespace {
+
+// The reader allocates an array as soon as it has heard how many elements there are, and an object
+// for each. Null stands for "out of memory". The type of `elements` differs between versions of
+// hiredis.
 template <class Count>
 void* make_array(const redisReadTask* task, Count elements) {
-  constexpr Count most_elements = 16 * 1024;
-  if (elements < 0 || elements > most_elements) return nullptr;
-  const auto* own = static_cast<const redisReplyObjectFunctions*>(task->privdata);
-  return own->createArray(task, elements);
+  auto& own = *static_cast<RedisReaderFunctions*>(task->privdata);
+  if (elements < 0 || static_cast<std::uint64_t>(elements) > own.elements_left) return nullptr;
+  own.elements_left -= static_cast<std::uint64_t>(elements);
+  return own.hiredis->createArray(task, elements);
 }
 
-std::unique_ptr<redisReplyObjectFunctions> functions_of(redisReader& reader) {
-  auto functions = std::make_unique<redisReplyObjectFunctions>(*reader.fn);
+std::unique_ptr<RedisReaderFunctions> functions_of(redisReader& reader) {
+  auto functions = std::make_unique<RedisReaderFunctions>();
+  static_cast<redisReplyObjectFunctions&>(*functions) = *reader.fn;
+  functions->hiredis = reader.fn;
   functions->createArray = make_array;
-  reader.privdata = reader.fn;
+  reader.privdata = functions.get();
   reader.fn = functions.get();
   // Else it frees what it has room for after each answer, and takes it anew from the kernel.
   reader.maxbuf = 4 * read_bytes;
   return functions;
+}
+
+using Context = std::unique_ptr<redisContext, FreeRedis>;
+
+std::unexpected<Error> silent(const RedisEndpoint& endpoint) {
+  return std::unexpected(
+      Error{.code = Errc::timed_out,
+            .message = endpoint.shown + ": nobody answered in time; is the server up?"});
+}
+
+std::unexpected<Error> not_connected(const RedisEndpoint& endpoint) {
+  return std::unexpected(
+      Error{.code = Errc::unreachable,
+            .message = endpoint.shown + ": cannot be connected to; is the server up?"});
+}
+
+Result<Context> connect_unix(const RedisEndpoint& endpoint, const os::WaitLimit& limit) {
+  Context context(
+      redisConnectUnixWithTimeout(endpoint.socket_path.c_str(), to_timeval(limit.left())));
+  const int error = errno;
+  if (!context || context->err == 0) return context;
+  const bool late = context->err == REDIS_ERR_IO && (error == ETIMEDOUT || error == EAGAIN);
+  return late ? silent(endpoint) : not_connected(endpoint);
+}
+
+// hiredis would look the name up for as long as the resolver likes.
+Result<Context> connect_tcp(const RedisEndpoint& endpoint, const os::WaitLimit& limit) {
+  auto socket = os::open_connection(endpoint.host, endpoint.port, limit);
+  if (!socket && socket.error().code == Errc::absent) {
+    return std::unexpected(
+        Error{.code = Errc::unreachable,
+              .message = endpoint.shown + ": the host's name has no address; mend the URL"});
+  }
+  if (!socket) return not_connected(endpoint);
+  if (!*socket) return silent(endpoint);
+  Context context(redisConnectFd((*socket)->get()));
+  if (context) std::ignore = (*socket)->release();
+  return context;
 }
 
 // Of a line that begins at `at`; nullopt until it has ended.
@@ -101,10 +156,10 @@ std::optional<std::string_view> line_of(std::string_view buffer, std::size_t at)
 void FreeRedis::operator()(redisContext* context) const noexcept { redisFree(context); }
 void FreeRedis::operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 
-RedisConnection::RedisConnection(const RedisEndpoint& endpoint, redisContext* context)
+RedisConnection::RedisConnection(const RedisEndpoint& endpoint, Context context)
     : shown_(endpoint.shown),
       functions_(functions_of(*context->reader)),
-      context_(context),
+      context_(std::move(context)),
       buffer_(read_bytes) {}
 
 RedisConnection::~RedisConnection() = default;
@@ -117,21 +172,13 @@ std::unexpected<Error> RedisConnection::broken(Errc code, std::string_view what)
 
 Result<std::unique_ptr<RedisConnection>> RedisConnection::open(const RedisEndpoint& endpoint,
                                                                const Patience& patience) {
-  const timeval limit = to_timeval(std::min(patience.connect, time_left(patience.deadline)));
-  redisContext* context = endpoint.socket_path.empty()
-                              ? redisConnectWithTimeout(endpoint.host.c_str(), endpoint.port, limit)
-                              : redisConnectUnixWithTimeout(endpoint.socket_path.c_str(), limit);
-  std::unique_ptr<redisContext, FreeRedis> owned(context);
-  if (context == nullptr || context->reader == nullptr) throw std::bad_alloc();
-  std::unique_ptr<RedisConnection> connection(new RedisConnection(endpoint, owned.get()));
-  std::ignore = owned.release();
-  if (context->err != 0) {
-    const bool late = context->err == REDIS_ERR_IO && (errno == ETIMEDOUT || errno == EAGAIN);
-    return connection->broken(late ? Errc::timed_out : Errc::unreachable,
-                              late ? "nobody answered in time; is the server up?"
-                                   : "cannot be connected to; is the server up?");
-  }
-  redisSetTimeout(context, to_timeval(patience.silence));
+  const os::WaitLimit limit = patience.wait_until(Clock::now() + patience.connect);
+  const bool is_local = !endpoint.socket_path.empty();
+  LARDER_TRY(Context context,
+             is_local ? connect_unix(endpoint, limit) : connect_tcp(endpoint, limit));
+  if (!context || context->reader == nullptr) throw std::bad_alloc();
+  redisSetTimeout(context.get(), to_timeval(patience.silence));
+  std::unique_ptr<RedisConnection> connection(new RedisConnection(endpoint, std::move(context)));
   LARDER_CHECK_OK(connection->introduce(endpoint, patience));
   return connection;
 }
@@ -152,7 +199,7 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
 
 // Readable are the end, where the server has closed it, and what nobody has asked for.
 bool RedisConnection::is_still_open() const {
-  const auto ready = os::wait_readable(context_->fd, milliseconds(0));
+  const auto ready = os::wait_readable(context_->fd, {.deadline = Clock::now()});
   return ready && *ready == os::Wait::timed_out;
 }
 
@@ -182,11 +229,12 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
                                        const Patience& patience) {
   std::span<std::span<const std::byte>> left(pieces);
   while (!left.empty()) {
-    const milliseconds time = time_left(patience.deadline);
-    const auto sent = os::send_some(context_->fd, left, std::min(patience.silence, time));
+    const os::WaitLimit limit = patience.wait_until(Clock::now() + patience.silence);
+    const auto sent = os::send_some(context_->fd, left, limit);
     if (!sent) return broken(Errc::unreachable, "the connection was cut; is the server up?");
-    if (*sent == 0 || time.count() == 0)
+    if (*sent == 0 || limit.left().count() == 0) {
       return broken(Errc::timed_out, "took no data in time; is it overloaded?");
+    }
     for (std::size_t taken = *sent; !left.empty();) {
       const std::size_t of_this = std::min(taken, left.front().size());
       left.front() = left.front().subspan(of_this);
@@ -200,7 +248,7 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
 
 // Before it is read, let alone allocated: what kind of reply begins here, and how long it says it
 // is. False until that has come: the reader must not begin with it before.
-Result<bool> RedisConnection::check_announced(std::uint64_t max_bytes) {
+Result<bool> RedisConnection::check_announced(RedisAnswer kind, std::uint64_t max_bytes) {
   const redisReader& reader = *context_->reader;
   if (reader.ridx != -1) return true;  // it is in the middle of one
   if (reader.pos >= reader.len) return false;
@@ -209,6 +257,12 @@ Result<bool> RedisConnection::check_announced(std::uint64_t max_bytes) {
   if (!line) return false;
   if (line->empty() || !std::string_view("+-:$*").contains(line->front())) {
     return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
+  }
+  // What comes for a word of four bytes takes up seventy.
+  if (line->front() == '*' && kind == RedisAnswer::single) {
+    return broken(Errc::io_error,
+                  "answers with a list where it was asked for one thing; is it a "
+                  "Redis server?");
   }
   if (line->front() != '$') return true;
   std::uint64_t announced = 0;
@@ -220,14 +274,15 @@ Result<bool> RedisConnection::check_announced(std::uint64_t max_bytes) {
   return true;
 }
 
-// The socket's own limit is that for silence; only where less time is left, that is waited for.
+// The socket's own limit is that for silence; only where less time is left, or the call may be
+// stopped, that is waited for.
 Result<std::size_t> RedisConnection::read_more(const Patience& patience) {
   const char* late = "did not answer in time; is it overloaded?";
-  const milliseconds left = time_left(patience.deadline);
+  const os::WaitLimit limit = patience.wait_until(Clock::now() + patience.silence);
   // Where there is always something to read, nothing else would end it.
-  if (left.count() == 0) return broken(Errc::timed_out, late);
-  if (left < patience.silence) {
-    const auto ready = os::wait_readable(context_->fd, left);
+  if (limit.left().count() == 0) return broken(Errc::timed_out, late);
+  if (limit.left() < patience.silence || patience.stop.stop_possible()) {
+    const auto ready = os::wait_readable(context_->fd, limit);
     if (!ready) return broken(Errc::unreachable, "the connection was lost");
     if (*ready == os::Wait::timed_out) return broken(Errc::timed_out, late);
   }
@@ -243,12 +298,14 @@ Result<std::size_t> RedisConnection::read_more(const Patience& patience) {
   return **count;
 }
 
-Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience) {
+Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience,
+                                            RedisAnswer kind) {
   constexpr std::uint64_t framing = 2 * read_bytes;  // of this answer, and the next one's beginning
   // Of an answer in parts the reader keeps those that have come.
   std::uint64_t come_bytes = context_->reader->len - context_->reader->pos;
+  functions_->elements_left = most_elements;
   for (;;) {
-    LARDER_TRY(const bool has_begun, check_announced(max_bytes));
+    LARDER_TRY(const bool has_begun, check_announced(kind, max_bytes));
     void* reply = nullptr;
     if (has_begun && redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
       return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
@@ -288,10 +345,10 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
 }
 
 Result<RedisReply> RedisConnection::ask(Words words, std::uint64_t max_bytes,
-                                        const Patience& patience) {
+                                        const Patience& patience, RedisAnswer kind) {
   const std::string command = command_of(words, 0);
   LARDER_CHECK_OK(send(command, 1, patience));
-  return receive(max_bytes, patience);
+  return receive(max_bytes, patience, kind);
 }
 
 std::unique_ptr<RedisConnection> take_open(Pool<RedisConnection>& idle) {

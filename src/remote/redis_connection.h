@@ -1,6 +1,6 @@
-// One connection to a Redis server, by hiredis: it connects and takes replies apart. Sending is our
-// own, since a write to a connection that the server has closed must not raise SIGPIPE in a host,
-// and so are the time limits, which hiredis knows for single system calls only.
+// One connection to a Redis server. hiredis takes its replies apart. Connecting and sending are our
+// own: a write to a connection that the server has closed must not raise SIGPIPE in a host, and
+// hiredis has time limits for single system calls only, and none for looking up a name.
 #ifndef LARDER_REMOTE_REDIS_CONNECTION_H_
 #define LARDER_REMOTE_REDIS_CONNECTION_H_
 
@@ -18,7 +18,6 @@
 
 struct redisContext;
 struct redisReply;
-struct redisReplyObjectFunctions;
 
 namespace larder::remote {
 
@@ -36,7 +35,11 @@ struct FreeRedis {
   void operator()(redisContext* context) const noexcept;
   void operator()(redisReply* reply) const noexcept;
 };
+struct RedisReaderFunctions;
 using RedisReply = std::unique_ptr<redisReply, FreeRedis>;
+
+// What a command is answered with. A list that nobody asked for is refused before it is read.
+enum class RedisAnswer { single, list };
 
 // One thread at a time. After an error that is not the server's own answer it is not usable(): what
 // comes late would be taken for the answer to the next question.
@@ -73,22 +76,24 @@ class RedisConnection {
 
   // A reply of at most `max_bytes`, and no error: an error of the server's comes as what
   // transport.h calls it.
-  Result<RedisReply> receive(std::uint64_t max_bytes, const Patience& patience);
+  Result<RedisReply> receive(std::uint64_t max_bytes, const Patience& patience,
+                             RedisAnswer kind = RedisAnswer::single);
 
-  Result<RedisReply> ask(Words words, std::uint64_t max_bytes, const Patience& patience);
+  Result<RedisReply> ask(Words words, std::uint64_t max_bytes, const Patience& patience,
+                         RedisAnswer kind = RedisAnswer::single);
 
  private:
-  RedisConnection(const RedisEndpoint& endpoint, redisContext* context);
+  RedisConnection(const RedisEndpoint& endpoint, std::unique_ptr<redisContext, FreeRedis> context);
 
   Result<void> introduce(const RedisEndpoint& endpoint, const Patience& patience);
   Result<void> send_all(std::vector<std::span<const std::byte>> pieces, const Patience& patience);
   Result<std::size_t> read_more(const Patience& patience);
-  Result<bool> check_announced(std::uint64_t max_bytes);
+  Result<bool> check_announced(RedisAnswer kind, std::uint64_t max_bytes);
   Result<RedisReply> judge(RedisReply reply);
   std::unexpected<Error> broken(Errc code, std::string_view what);
 
   const std::string shown_;
-  const std::unique_ptr<redisReplyObjectFunctions> functions_;  // of the reader of context_
+  const std::unique_ptr<RedisReaderFunctions> functions_;  // of the reader of context_
   std::unique_ptr<redisContext, FreeRedis> context_;
   std::vector<std::byte> buffer_;
   std::size_t expected_ = 0;  // replies that have not been received yet

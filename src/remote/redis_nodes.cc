@@ -90,7 +90,8 @@ Result<RedisSlotMap> RedisNodes::ask_for_map(const Patience& patience, std::stri
       if (!is_silence(connection.error().code)) failure = std::unexpected(connection.error());
       continue;
     }
-    auto reply = (*connection)->ask({{"CLUSTER", "SLOTS"}}, largest_map, patience);
+    auto reply =
+        (*connection)->ask({{"CLUSTER", "SLOTS"}}, largest_map, patience, RedisAnswer::list);
     node->give_back(*std::move(connection));
     auto map = reply ? parse_slot_map(**reply) : std::nullopt;
     if (map) {

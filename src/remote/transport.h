@@ -13,12 +13,14 @@
 #ifndef LARDER_REMOTE_TRANSPORT_H_
 #define LARDER_REMOTE_TRANSPORT_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,7 @@
 #include "larder/artifact.h"
 #include "larder/error.h"
 #include "larder/store.h"
+#include "os/wait_limit.h"
 
 namespace larder::remote {
 
@@ -35,15 +38,15 @@ using std::chrono::milliseconds;
 // How long one attempt may take.
 struct Patience {
   Clock::time_point deadline;  // of the attempt, connection included
-  milliseconds connect;        // until the connection stands
+  milliseconds connect;        // until the connection stands, the host's name looked up included
   milliseconds silence;        // without a byte from the server, once it stands
-};
+  std::stop_token stop = {};   // once requested, the attempt has timed out
 
-// Never negative.
-inline milliseconds time_left(Clock::time_point deadline) noexcept {
-  const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-  return left.count() > 0 ? left : milliseconds(0);
-}
+  // Of a wait that ends at `until`, and with the attempt.
+  os::WaitLimit wait_until(Clock::time_point until) const noexcept {
+    return {std::min(deadline, until), stop};
+  }
+};
 
 using Pieces = std::span<const std::span<const std::byte>>;
 

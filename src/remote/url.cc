@@ -91,12 +91,59 @@ Result<void> read_authority(std::string_view text, Url& url) {
   return read_hosts(text, url);
 }
 
+int to_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool is_one_or_two_dots(std::string_view segment) noexcept {
+  int dots = 0;
+  for (; !segment.empty(); ++dots) {
+    if (segment.starts_with('.')) {
+      segment.remove_prefix(1);
+    } else if (segment.starts_with("%2e") || segment.starts_with("%2E")) {
+      segment.remove_prefix(3);
+    } else {
+      return false;
+    }
+  }
+  return dots == 1 || dots == 2;
+}
+
+// libcurl takes such segments out, and then a server's answers name other paths than were asked
+// for.
+bool has_dot_segments(std::string_view path) noexcept {
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    if (is_one_or_two_dots(path.substr(0, end))) return true;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return false;
+}
+
 std::string shown_place(const std::string& host, std::optional<std::uint16_t> port) {
   const std::string name = host.contains(':') ? "[" + host + "]" : host;
   return port ? name + ":" + std::to_string(*port) : name;
 }
 
 }  // namespace
+
+Result<std::string> percent_decoded(std::string_view text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes.push_back(text[i]);
+      continue;
+    }
+    const int high = i + 2 < text.size() ? to_digit(text[i + 1]) : -1;
+    const int low = high < 0 ? -1 : to_digit(text[i + 2]);
+    if (low < 0) return wrong("a `%` is not followed by two hex digits; write %25 for it");
+    bytes.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return bytes;
+}
 
 bool is_local_host(std::string_view host) noexcept {
   return host.empty() || host == "localhost" || host == "::1" ||
@@ -121,6 +168,10 @@ Result<Url> parse_url(std::string_view text) {
                      std::ranges::all_of(url.user, is_plain) &&
                      std::ranges::all_of(url.scheme, is_plain);
   if (!plain) return wrong("a character in the URL is not allowed there; write it as %XX");
+  if (has_dot_segments(url.path)) {
+    return wrong("`.` or `..` is a part of the path; write the path without it");
+  }
+  LARDER_TRY(url.user, percent_decoded(url.user));
   return url;
 }
 

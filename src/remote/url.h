@@ -18,6 +18,9 @@ struct HostAndPort {
   std::optional<std::uint16_t> port;
 };
 
+// %XX as the byte that it stands for. invalid_argument where a `%` stands for none.
+Result<std::string> percent_decoded(std::string_view text);
+
 struct Url {
   std::string scheme;
   std::string user;

@@ -29,10 +29,11 @@ TEST(MergeOrder, WhatWasUsedLastComesLast) {
     fs::last_write_time(root / "store" / hex.substr(0, 2) / (hex + ".art"),
                         now - std::chrono::hours(24 * days_ago));
   }
-  const auto entries = entries_by_last_use(**store);
-  ASSERT_TRUE(entries) << entries.error().message;
+  std::vector<EntryInfo> entries;
+  const auto listed = list_by_last_use(**store, entries);
+  ASSERT_TRUE(listed) << listed.error().message;
   std::string order;
-  for (const EntryInfo& entry : *entries) order += std::to_string(entry.fingerprint.bytes[0]);
+  for (const EntryInfo& entry : entries) order += std::to_string(entry.fingerprint.bytes[0]);
   EXPECT_EQ(order, "4321");
   fs::remove_all(root);
 }

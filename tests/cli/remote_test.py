@@ -162,6 +162,34 @@ class TroubleTest(RemoteTest):
             self.expect(result, UNREACHABLE)
             self.assertIn(remote, (result.stdout + result.stderr).decode())
 
+    def test_one_of_several_servers_that_is_down_costs_its_own_entries(self) -> None:
+        up, down = self.redis(), f"redis://127.0.0.1:{free_port()}"
+        shards = ",".join(url.removeprefix("redis://") for url in (down, up))
+        remote = f"redis://* shards={shards}"
+        # Of 150 in a row none is on the server that is up once in 2^150.
+        names = [f"{number:064x}" for number in range(1, 151)]
+        for name in names:
+            self.larder("put", name, "-", given=b"x")
+        pushed = self.transfer("push", remote)
+        self.assertEqual(pushed["moved"] + pushed["failed"], len(names))
+        self.assertGreater(pushed["moved"], 30)
+        self.assertGreater(pushed["failed"], 30)
+        there = f"{self.layout}:{self.path('b')}"
+        pulled = self.transfer("pull", remote, store=there)
+        self.assertEqual(pulled["moved"], pushed["moved"])
+        listed = self.write("names", "\n".join(names).encode())
+        there = f"{self.layout}:{self.path('c')}"
+        warmed = self.transfer("prewarm", remote, listed, store=there)
+        self.assertEqual(warmed["moved"], pushed["moved"])
+        self.assertEqual(warmed["failed"], pushed["failed"])
+
+    def transfer(self, verb: str, remote: str, *words: str, store: str | None = None) -> dict:
+        """What became of the entries, where a server is down."""
+        command = self.command("--format", "json", verb, *words, store=store)
+        result = self.run_words(command, LARDER_REMOTE=remote)
+        self.expect(result, UNREACHABLE)
+        return json.loads(result.stdout)[0]
+
     def test_a_server_that_hangs_costs_its_budget_and_no_more(self) -> None:
         remote = self.redis() + " request-timeout=300ms"
         self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)

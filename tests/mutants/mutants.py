@@ -5,31 +5,8 @@ is told its name (-DLARDER_MUTANT=NAME), which takes the changed copy instead of
 sources themselves carry no switches. `applies_test.py` sees to it that each text is there once.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    name: str
-    defence: str  # that is gone
-    file: str
-    text: str
-    instead: str
-    rigs: tuple[str, ...]  # the tests that must kill it, the cheap ones first
-
-
-def _(name, defence, file, text, instead, rigs):
-    tests = (rig if rig.startswith("fuzz/") else rig + "_test" for rig in rigs.split())
-    return Mutant(name, defence, file, text, instead, tuple(tests))
-
-
-OS = "src/os/"
-FORMAT = "src/format/"
-FILE = "src/store/file/"
-DIRECTORY = "src/store/directory/"
-PACK = "src/store/pack/"
-REMOTE = "src/store/remote/"
-WIRE = "src/remote/"
+from mutant import DIRECTORY, FILE, FORMAT, OS, PACK, make as _
+from remote_mutants import REMOTE_MUTANTS
 
 MUTANTS = [
     # What is opened.
@@ -385,81 +362,6 @@ MUTANTS = [
       "if (writes()) lease = wait_for_lease(request, found);", "",
       "endurance/single_flight"),
 
-    # Remote tiers: what a server says is nobody's word but its own.
-    _("remote-unverified", "what a server sends is verified", REMOTE + "remote_store.cc",
-      "if (entry.verdict != format::Verdict::good) {", "if (false) {",
-      "remote/remote_store remote/conformance"),
-    _("remote-keyless-tier", "no tier without a key fills a store with one",
-      REMOTE + "backed_store.cc",
-      "if (!options.local_has_keys || tier.store->has_keys()) continue;", "continue;",
-      "remote/remote_store"),
-    _("remote-any-secret-file", "a secret that others may read is refused", REMOTE + "secrets.cc",
-      "if ((info.permissions & 0077u) != 0) {", "if (false) {",
-      "remote/options"),
-    _("remote-plaintext", "nothing readable leaves the machine unasked",
-      REMOTE + "open_remote.cc",
-      "if (leaves && !options.plaintext) {", "if (false) {",
-      "remote/options"),
-    _("redis-plaintext-node", "nor to another server of a cluster", WIRE + "redis_nodes.cc",
-      "if (!options_.may_leave && !is_local_host(address.host)) {", "if (false) {",
-      "remote/redis_cluster"),
-    _("http-elsewhere", "a redirection to another host is not followed", WIRE + "http_session.cc",
-      "running.hops == most_redirections || origin_of(url) != origin_of(asked)",
-      "running.hops == most_redirections",
-      "remote/http"),
-    _("http-in-circles", "nor one after another for ever", WIRE + "http_session.cc",
-      "running.hops == most_redirections || origin_of(url) != origin_of(asked)",
-      "origin_of(url) != origin_of(asked)",
-      "remote/http"),
-    _("http-any-status", "a part, or nothing, is not the whole", WIRE + "http_transport.cc",
-      "if (answer->status != 200) return refused(answer->status);", "",
-      "remote/http"),
-    _("http-no-cap", "an answer over its cap is cut off", WIRE + "http_exchange.cc",
-      "sink_ = DownloadSink(request.max_answer_bytes);", "sink_ = DownloadSink(1ull << 40);",
-      "remote/http"),
-    _("http-proxy", "no proxy of the environment's is asked", WIRE + "http_exchange.cc",
-      "set(CURLOPT_PROXY, \"\");", "",
-      "remote/http"),
-    _("http-headers-twice", "a header that is there twice says nothing",
-      WIRE + "http_exchange.cc",
-      "(i != 0 && value != found->value)", "false",
-      "remote/http"),
-    _("vyre-any-headers", "the vyre layout's headers are matched", WIRE + "http_transport.cc",
-      "return std::ranges::equal(answer.headers, demanded);", "return true;",
-      "remote/http"),
-    _("webdav-circles", "a listing ends", WIRE + "http_transport.cc",
-      "} else if (depth < deepest) {", "} else {",
-      "remote/webdav"),
-    _("tls-any-signer", "a ca-file stands in place of the system's", WIRE + "http_exchange.cc",
-      "set(CURLOPT_CAINFO, endpoint_.ca_file.c_str());", "",
-      "remote/tls"),
-    _("redis-late-answer", "a connection that timed out is not used again",
-      WIRE + "redis_connection.cc",
-      "usable_ = false;\n  timed_out_ = code == Errc::timed_out;",
-      "timed_out_ = code == Errc::timed_out;",
-      "remote/redis"),
-    _("redis-unasked", "an answer to nobody's question ends the connection",
-      WIRE + "redis_connection.cc",
-      "if (expected_ == 0 && reader.pos < reader.len) usable_ = false;", "",
-      "remote/redis"),
-    _("redis-parts", "an answer in parts is counted whole", WIRE + "redis_connection.cc",
-      "come_bytes += count;", "(void)count;",
-      "remote/redis"),
-    _("redis-any-array", "no array is made of as many as a server says",
-      WIRE + "redis_connection.cc",
-      "if (elements < 0 || elements > most_elements) return nullptr;", "",
-      "remote/redis"),
-    _("breaker-never-opens", "who does not answer is left alone", REMOTE + "breaker.cc",
-      "if (!is_open() && in_a_row < options_.failures) return false;", "return false;",
-      "remote/remote_store"),
-    _("breaker-others-clock", "no other process closes a tier for longer than a pause",
-      REMOTE + "breaker.cc",
-      "std::min<std::int64_t>(most.count(), after_a_pause(now))", "most.count()",
-      "remote/tier_file remote/remote_store"),
-    _("absence-over-put", "what was put meanwhile is not called absent", REMOTE + "absences.cc",
-      "if (puts_.load() == moment) slot_of(fingerprint)", "slot_of(fingerprint)",
-      "remote/remote_store"),
-
     # Mending what is there.
     _("pack-heal-nothing", "an index that lacks entries is made anew", PACK + "shelf_heal.cc",
       "if (hidden == 0) return 0;", "if (hidden != 0) return 0;",
@@ -472,3 +374,4 @@ MUTANTS = [
       "drop_left(shelf, odd);\n  return odd;", "return odd;",
       "unit/pack_visit"),
 ]
+MUTANTS += REMOTE_MUTANTS

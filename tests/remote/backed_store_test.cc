@@ -156,6 +156,29 @@ TEST_F(Backed, ATierInTroubleFailsNoCallAndIsSaidOnce) {
   EXPECT_TRUE(store().metrics().balanced());
 }
 
+// As where one of several servers is down: some calls fail, and some do not.
+TEST_F(Backed, ATierThatFailsByTurnsIsSaidOnce) {
+  far_.put(1, "x");
+  for (int i = 0; i < 20; ++i) {
+    far_.trouble->add(Errc::io_error);
+    far_.trouble->add_success();
+    EXPECT_EQ(text_of(2), "absent");
+    EXPECT_EQ(text_of(3), "absent");
+  }
+  EXPECT_EQ(said(), 1u);
+}
+
+TEST_F(Backed, WhatIsRemovedDoesNotComeBackFromTheQueue) {
+  write_ = RemoteWrite::async;
+  drain_limit_ = std::chrono::milliseconds(0);
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    ASSERT_TRUE(store().put(numbered(i % 25), bytes_of("x")));
+    ASSERT_EQ(store().remove(numbered(i % 25)), true);
+  }
+  store_.reset();
+  for (std::uint32_t i = 0; i < 25; ++i) EXPECT_FALSE(near_.has(i) || far_.has(i)) << i;
+}
+
 TEST_F(Backed, ARequiredTierInTroubleFailsTheCall) {
   required_ = Required::yes;
   far_.trouble->add(Errc::io_error, 1000);

@@ -8,11 +8,26 @@ namespace larder {
 namespace {
 
 TEST(RemoteOptionsTest, WhatIsWrongIsSaidWithoutTheSecret) {
-  for (const char* url :
-       {"", "redis", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x", "ftp://h",
-        "redis://u:geheim@h", "redis://h o", "redis+unix://h/x", "redis://u@localhost",
-        "redis://example.org", "redis://localhost,localhost:1", "redis-cluster://localhost/2",
-        "redis-cluster://localhost,", "redis-cluster://localhost,example.org"}) {
+  for (const char* url : {"",
+                          "redis",
+                          "redis://",
+                          "redis://h:0",
+                          "redis://h:99999",
+                          "redis://h/x",
+                          "ftp://h",
+                          "redis://u:geheim@h",
+                          "redis://h o",
+                          "redis+unix://h/x",
+                          "redis://u@localhost",
+                          "redis://example.org",
+                          "redis://localhost,localhost:1",
+                          "redis-cluster://localhost/2",
+                          "redis-cluster://localhost,",
+                          "http://localhost/a/../b",
+                          "http://localhost/a/%2e%2E",
+                          "http://localhost/.",
+                          "redis://a%4@localhost",
+                          "redis-cluster://localhost,example.org"}) {
     RemoteStoreOptions options;
     options.url = url;
     const auto opened = open_remote_store(options);
@@ -53,6 +68,21 @@ TEST(RemoteOptionsTest, ShardsStandForTheHost) {
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"localhost:1", 2}})) << "twice";
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 0}})) << "no weight";
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"example.org", 1}})) << "plaintext";
+}
+
+TEST(RemoteOptionsTest, TimesThatNoClockHoldsAreRefused) {
+  using std::chrono::milliseconds;
+  RemoteStoreOptions good;
+  good.url = "redis://localhost";
+  ASSERT_TRUE(open_remote_store(good));
+  for (milliseconds RemoteTimeouts::* time :
+       {&RemoteTimeouts::connect, &RemoteTimeouts::data, &RemoteTimeouts::request}) {
+    RemoteStoreOptions options = good;
+    options.timeouts.*time = milliseconds::max();
+    EXPECT_EQ(open_remote_store(options).error().code, Errc::invalid_argument);
+  }
+  good.breaker.pause = milliseconds::max();
+  EXPECT_EQ(open_remote_store(good).error().code, Errc::invalid_argument);
 }
 
 TEST(RemoteOptionsTest, AnUnknownAttributeIsAnError) {

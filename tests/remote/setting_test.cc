@@ -88,6 +88,7 @@ TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->front().shown, "redis://localhost @password=... @password-file=/p");
   for (const char* text : {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x",
+                           "redis://localhost @password-file=/a geheim",
                            "redis://* shards=anna:geheim@localhost,127.0.0.1",
                            "s3://bucket @endpoint=https://anna:geheim@localhost"}) {
     const auto refused = parse_remotes(text);

@@ -1,7 +1,9 @@
 // Several servers as one tier: which of them has an entry, and what one that is down costs.
 #include <gtest/gtest.h>
 
+#include <latch>
 #include <map>
+#include <thread>
 
 #include "store/remote/remote_store.h"
 #include "store/remote/rendezvous.h"
@@ -118,6 +120,72 @@ TEST_F(Sharded, OneThatIsDownCostsItsShareAlone) {
   }
   EXPECT_EQ(store_->remote_metrics().breaker_openings, 1u);
   EXPECT_TRUE(store_->remote_metrics().balanced());
+}
+
+TEST_F(Sharded, OneThatIsDownDoesNotHideTheOthersFromAListing) {
+  std::size_t elsewhere = 0;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    ASSERT_TRUE(store_->put(numbered(i), bytes_of("x"), {}));
+    elsewhere += shard_of(shards_, numbered(i)) == 0 ? 0 : 1;
+  }
+  troubles_[0]->add(Errc::io_error, 1000);
+  std::size_t seen = 0;
+  const auto visited = store_->visit([&](const EntryInfo&) {
+    ++seen;
+    return Visit::go_on;
+  });
+  EXPECT_EQ(visited.error().code, Errc::io_error);
+  EXPECT_EQ(seen, elsewhere);
+  EXPECT_FALSE(store_->clear());
+  EXPECT_EQ(store_->metrics().evictions, elsewhere) << "the others are cleared all the same";
+}
+
+// Its answers come once every server was asked.
+class WhenAllAreAsked final : public remote::Transport {
+ public:
+  explicit WhenAllAreAsked(std::latch& asked) : asked_(asked) {}
+  Result<std::optional<ArtifactBuffer>> get(std::string_view, std::uint64_t,
+                                            const remote::Patience&) override {
+    asked_.count_down();
+    for (int i = 0; i < 10'000 && !asked_.try_wait(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (asked_.try_wait()) return std::nullopt;
+    return std::unexpected(Error{.code = Errc::io_error, .message = "the others were not asked"});
+  }
+  Result<void> put(std::string_view, remote::Pieces, const remote::Patience&) override {
+    return {};
+  }
+  Result<std::optional<std::uint64_t>> size(std::string_view, const remote::Patience&) override {
+    return std::nullopt;
+  }
+  Result<bool> remove(std::string_view, const remote::Patience&) override { return false; }
+  Result<void> list(std::string_view, const remote::ObjectVisitor&,
+                    const remote::Patience&) override {
+    return {};
+  }
+
+ private:
+  std::latch& asked_;
+};
+
+TEST(ShardedBatch, EveryServerIsAskedBeforeAnyIsWaitedFor) {
+  const std::vector<RemoteShard> shards = {{"a", 1}, {"b", 1}, {"c", 1}};
+  std::latch asked(3);
+  std::vector<std::shared_ptr<RemoteStore>> stores;
+  std::vector<Fingerprint> one_of_each(shards.size());
+  for (const RemoteShard& shard : shards) {
+    RemoteStoreOptions options;
+    options.url = "test://" + shard.host;
+    stores.push_back(std::make_shared<RemoteStoreImpl>(
+        options, [&] { return std::make_unique<WhenAllAreAsked>(asked); }));
+  }
+  for (std::uint32_t i = 0; i < 100; ++i) one_of_each[shard_of(shards, numbered(i))] = numbered(i);
+  ShardedStore store("test://*", shards, stores);
+  for (const Lookup& found : store.get_many(one_of_each).value()) {
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_FALSE(*found);
+  }
 }
 
 TEST_F(Sharded, ABudgetOfAllTogetherIsRefused) {

@@ -32,7 +32,8 @@ class TierFileTest : public testing::Test {
   }
 
   std::filesystem::path file() const {
-    return here_.path() / format::tier_state_name(options_.url, options_.name_space);
+    return here_.path() /
+           format::tier_state_name(options_.url, options_.name_space, options_.attributes);
   }
 
   void find_it_silent() {

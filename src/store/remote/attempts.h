@@ -2,6 +2,9 @@
 #ifndef LARDER_STORE_REMOTE_ATTEMPTS_H_
 #define LARDER_STORE_REMOTE_ATTEMPTS_H_
 
+#include <stop_token>
+#include <utility>
+
 #include "larder/error.h"
 #include "larder/remote.h"
 #include "remote/transport.h"
@@ -18,12 +21,18 @@ class Attempts {
  public:
   static constexpr int most = 3;  // of one question
 
-  explicit Attempts(const RemoteTimeouts& timeouts) noexcept
-      : timeouts_(timeouts), end_(remote::Clock::now() + timeouts.request) {}
+  explicit Attempts(const RemoteTimeouts& timeouts, std::stop_token stop = {}) noexcept
+      : timeouts_(timeouts),
+        end_(remote::Clock::now() + timeouts.request),
+        stop_(std::move(stop)) {}
 
   remote::Patience patience() const noexcept {
-    return {.deadline = end_, .connect = timeouts_.connect, .silence = timeouts_.data};
+    return {
+        .deadline = end_, .connect = timeouts_.connect, .silence = timeouts_.data, .stop = stop_};
   }
+
+  // Whether who asks has given up: what became of the question says nothing about the server.
+  bool given_up() const noexcept { return stop_.stop_requested(); }
 
   // Whether to ask again, what failed `tries` times, the last time so. Pauses before it says yes.
   bool again(const Error& error, int tries) const;
@@ -31,6 +40,7 @@ class Attempts {
  private:
   const RemoteTimeouts timeouts_;
   const remote::Clock::time_point end_;
+  const std::stop_token stop_;
 };
 
 }  // namespace larder

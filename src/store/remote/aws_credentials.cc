@@ -38,6 +38,13 @@ Result<AwsCredentials> read_credentials(FileSystem& file_system, const std::stri
 
 }  // namespace
 
+// Where an empty one counts as absent, as it does for Amazon's own programs.
+std::optional<std::string> aws_variable(const char* name) {
+  auto value = environment_variable(name);
+  if (value && value->empty()) value.reset();
+  return value;
+}
+
 std::optional<AwsCredentials> parse_aws_credentials(std::string_view text,
                                                     std::string_view profile) {
   AwsCredentials credentials;
@@ -58,14 +65,14 @@ std::optional<AwsCredentials> parse_aws_credentials(std::string_view text,
 
 Result<AwsCredentials> find_aws_credentials(FileSystem& file_system, const AwsSource& source) {
   const std::string profile =
-      source.profile.value_or(environment_variable("AWS_PROFILE").value_or("default"));
+      source.profile.value_or(aws_variable("AWS_PROFILE").value_or("default"));
   if (source.file) return read_credentials(file_system, *source.file, profile);
-  const auto access = environment_variable("AWS_ACCESS_KEY_ID");
-  const auto secret = environment_variable("AWS_SECRET_ACCESS_KEY");
+  const auto access = aws_variable("AWS_ACCESS_KEY_ID");
+  const auto secret = aws_variable("AWS_SECRET_ACCESS_KEY");
   if (access && secret && !source.profile) {
-    return AwsCredentials{*access, *secret, environment_variable("AWS_SESSION_TOKEN").value_or("")};
+    return AwsCredentials{*access, *secret, aws_variable("AWS_SESSION_TOKEN").value_or("")};
   }
-  auto path = environment_variable("AWS_SHARED_CREDENTIALS_FILE");
+  auto path = aws_variable("AWS_SHARED_CREDENTIALS_FILE");
   if (!path) {
     const auto home = environment_variable("HOME");
     if (!home) return wrong("there are no keys for S3; set AWS_ACCESS_KEY_ID and its secret");

@@ -28,6 +28,9 @@ struct AwsSource {
 Result<AwsCredentials> find_aws_credentials(FileSystem& file_system, const AwsSource& source);
 
 // The profile's part of the text of a credentials file; nullopt when it has not both keys.
+// A variable of Amazon's; nullopt when it is not set, or empty.
+std::optional<std::string> aws_variable(const char* name);
+
 std::optional<AwsCredentials> parse_aws_credentials(std::string_view text,
                                                     std::string_view profile);
 

@@ -1,6 +1,7 @@
 #include "store/remote/backed_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/guarded.h"
@@ -16,8 +17,10 @@ BackedStore::BackedStore(const BackedStoreOptions& options)
                .drain_limit = options.drain_limit,
                .log = shielded(options.log)},
       state_([this] {
-        return std::make_unique<State>(
-            options_, [this](const Upload& upload) { send_now(state_.get(), upload); });
+        return std::make_unique<State>(options_,
+                                       [this](const Upload& upload, const std::stop_token& stop) {
+                                         return send_now(state_.get(), upload, stop);
+                                       });
       }) {}
 
 void BackedStore::say(std::string_view what) const noexcept {
@@ -25,10 +28,17 @@ void BackedStore::say(std::string_view what) const noexcept {
 }
 
 // How a tier did. Only the first failure is told, until it does better: a build makes thousands of
-// calls.
+// calls. And one of several servers that is down has the others answer in between: a minute apart.
 void BackedStore::note(State& now, std::size_t tier, const Error* error) const noexcept {
-  const bool known = now.told[tier].exchange(error != nullptr, std::memory_order_relaxed);
-  if (error != nullptr && !known) say(error->message);
+  using Clock = std::chrono::steady_clock;
+  Trouble& trouble = now.troubles[tier];
+  const bool known = trouble.is_known.exchange(error != nullptr, std::memory_order_relaxed);
+  if (error == nullptr || known) return;
+  const auto time = Clock::now();
+  std::int64_t quiet_until = trouble.quiet_until.load(std::memory_order_relaxed);
+  if (time.time_since_epoch().count() < quiet_until) return;
+  const std::int64_t next = (time + std::chrono::minutes(1)).time_since_epoch().count();
+  if (trouble.quiet_until.compare_exchange_strong(quiet_until, next)) say(error->message);
 }
 
 Lookup BackedStore::count(State& now, Lookup found) noexcept {

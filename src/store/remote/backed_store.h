@@ -14,6 +14,7 @@
 #define LARDER_STORE_REMOTE_BACKED_STORE_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,7 @@ namespace larder {
 class BackedStore final : public Store {
  public:
   explicit BackedStore(const BackedStoreOptions& options);
-  ~BackedStore() override;  // sends what is still queued, for as long as options say
+  ~BackedStore() override;  // sends what is queued, for as long as options say, and stops
 
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint) override;
   Result<std::vector<Lookup>> get_many(std::span<const Fingerprint> fingerprints) override;
@@ -53,14 +54,20 @@ class BackedStore final : public Store {
   std::string describe() const override;
 
  private:
+  // What the log knows of a tier's.
+  struct Trouble {
+    std::atomic<bool> is_known = false;
+    std::atomic<std::int64_t> quiet_until = 0;  // ticks of the steady clock
+  };
+
   struct State {
     State(const BackedStoreOptions& options, Uploads::Send send)
-        : told(options.tiers.size()), uploads(options.upload_capacity_bytes, std::move(send)) {}
+        : troubles(options.tiers.size()), uploads(options.upload_capacity_bytes, std::move(send)) {}
 
     Counters counters;
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
     std::atomic<std::uint64_t> dropped = 0;  // uploads that found no room
-    std::vector<std::atomic<bool>> told;     // of each tier: the log knows that it fails
+    std::vector<Trouble> troubles;           // of each tier
     Uploads uploads;                         // the last one: its thread uses the others
   };
 
@@ -79,7 +86,7 @@ class BackedStore final : public Store {
   static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options);
-  void send_now(State& now, const Upload& upload) const noexcept;
+  bool send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void queue(State& now, Upload upload) const noexcept;
   void drain(State& now) const noexcept;
 

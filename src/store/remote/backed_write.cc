@@ -54,12 +54,14 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
   return {};
 }
 
-void BackedStore::send_now(State& now, const Upload& upload) const noexcept {
+bool BackedStore::send_now(State& now, const Upload& upload,
+                           const std::stop_token& stop) const noexcept {
   const auto sent = guarded([&] {
-    return options_.tiers[upload.tier].store->put(upload.fingerprint, upload.payload.bytes(),
-                                                  {.recipe = upload.recipe});
+    return options_.tiers[upload.tier].store->send(upload.fingerprint, upload.payload.bytes(),
+                                                   {.recipe = upload.recipe}, stop);
   });
-  note(now, upload.tier, sent ? nullptr : &sent.error());
+  if (!stop.stop_requested()) note(now, upload.tier, sent ? nullptr : &sent.error());
+  return sent.has_value();
 }
 
 void BackedStore::queue(State& now, Upload upload) const noexcept {
@@ -69,7 +71,7 @@ void BackedStore::queue(State& now, Upload upload) const noexcept {
 
 void BackedStore::drain(State& now) const noexcept {
   best_effort([&] {
-    const std::size_t left = now.uploads.drain(Uploads::Clock::now() + options_.drain_limit);
+    const std::size_t left = now.uploads.drain(options_.drain_limit);
     const std::uint64_t dropped = now.dropped.exchange(0) + left;
     if (dropped == 0) return;
     say(std::to_string(dropped) +
@@ -80,7 +82,7 @@ void BackedStore::drain(State& now) const noexcept {
 Result<bool> BackedStore::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     State& now = state_.get();
-    (void)now.uploads.drain(Uploads::Clock::now() + options_.drain_limit);
+    now.uploads.withdraw(fingerprint);  // it would bring the entry back
     LARDER_TRY(bool removed, options_.local->remove(fingerprint));
     for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
       const RemoteTier& tier = options_.tiers[i];

@@ -14,6 +14,10 @@
 namespace larder {
 namespace {
 
+using std::chrono::milliseconds;
+
+constexpr std::size_t most_shards = 256;  // each may be asked by a thread of its own
+
 enum class Wire { readable, encrypted };
 
 struct Protocol {
@@ -90,6 +94,9 @@ Result<void> check_shards(const RemoteStoreOptions& options, const remote::Url& 
     }
     hosts.push_back(shard.host);
   }
+  if (hosts.size() > most_shards) {
+    return wrong(Errc::invalid_argument, url.shown(), "there are over 256 shards; use fewer");
+  }
   std::ranges::sort(hosts);
   if (std::ranges::adjacent_find(hosts) != hosts.end()) {
     return wrong(Errc::invalid_argument, url.shown(), "a shard is named twice; leave one out");
@@ -134,11 +141,19 @@ Result<void> check(const RemoteStoreOptions& options, const remote::Url& url, Wi
                  "the connection is not encrypted and leaves this machine; use an encrypted one, "
                  "or say `plaintext` where the network is trusted");
   }
-  const auto zero = std::chrono::milliseconds(0);
+  const auto zero = milliseconds(0);
   if (options.timeouts.connect <= zero || options.timeouts.data <= zero ||
       options.timeouts.request <= zero || options.breaker.pause <= zero ||
       options.breaker.failures == 0) {
     return wrong(Errc::invalid_argument, url.shown(), "a timeout or the breaker is zero");
+  }
+  constexpr milliseconds longest = std::chrono::hours(24);
+  const milliseconds times[] = {options.timeouts.connect, options.timeouts.data,
+                                options.timeouts.request, options.breaker.pause,
+                                options.remember_absent};
+  if (std::ranges::max(times) > longest) {
+    return wrong(Errc::invalid_argument, url.shown(),
+                 "a time is over 24 hours; give a shorter one");
   }
   return {};
 }
@@ -175,6 +190,8 @@ Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions&
     if (!make) return wrong(make.error().code, url.shown(), make.error().message);
     RemoteStoreOptions shown = options;
     shown.url = url.shown();
+    if (!url.user.empty())
+      shown.attributes["user"] = url.user;  // it is another tier for another one
     if (!url.is_only_read()) return std::make_shared<RemoteStoreImpl>(shown, *std::move(make));
     shown.access = Access::read_only;
     return std::make_shared<RemoteStoreImpl>(shown, *std::move(make), FileLayout::vyre);

@@ -73,7 +73,9 @@ Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& 
   if (!url.host.empty() || url.port || url.path.empty()) {
     return wrong("write redis+unix:///path/of/the/socket");
   }
-  remote::RedisEndpoint endpoint{.socket_path = url.path, .user = url.user, .shown = url.shown()};
+  LARDER_TRY(std::string path, remote::percent_decoded(url.path));
+  remote::RedisEndpoint endpoint{
+      .socket_path = std::move(path), .user = url.user, .shown = url.shown()};
   if (const auto database = attributes.take("database")) {
     LARDER_TRY(endpoint.database, to_database(*database));
   }

@@ -51,6 +51,12 @@ Result<std::optional<RemoteEntry>> RemoteStoreImpl::fetch(const Fingerprint& fin
   return guarded([&] { return to_entry(look_up(state_.get(), fingerprint)); });
 }
 
+void RemoteStoreImpl::count_lookups(State& now, std::uint64_t Metrics::* outcome,
+                                    std::uint64_t number) noexcept {
+  now.tally.lookups.fetch_add(number, std::memory_order_relaxed);
+  now.counters.add(outcome, number);
+}
+
 // What may pass is asked for again, and only that; a round that brought something was none in vain.
 std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
     State& now, std::span<const std::string> names) {
@@ -82,20 +88,20 @@ void RemoteStoreImpl::tell_of_many(State& now, std::span<const Received> receive
   tell_breakers(now, worst->error().code, For::reading);
 }
 
-// Counted, each for itself. What is known to be absent is not asked for.
+// Counted, each for itself, once its outcome is known: without memory some may have none. What is
+// known to be absent is not asked for.
 std::vector<RemoteStoreImpl::Found> RemoteStoreImpl::look_up_many(
     State& now, std::span<const Fingerprint> fingerprints) {
-  now.tally.lookups.fetch_add(fingerprints.size(), std::memory_order_relaxed);
   std::vector<Found> all(fingerprints.size());  // absent, as long as nobody says otherwise
   std::vector<std::size_t> asked;
   const auto time = Absences::Clock::now();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!now.absences.contains(fingerprints[i], time)) asked.push_back(i);
   }
-  now.counters.add(&Metrics::absent, all.size() - asked.size());
+  count_lookups(now, &Metrics::absent, all.size() - asked.size());
   if (asked.empty()) return all;
   if (!admit(now)) {
-    now.counters.add(&Metrics::skipped, asked.size());
+    count_lookups(now, &Metrics::skipped, asked.size());
     for (const std::size_t i : asked) all[i] = not_asked();
     return all;
   }
@@ -106,6 +112,7 @@ std::vector<RemoteStoreImpl::Found> RemoteStoreImpl::look_up_many(
   for (std::size_t k = 0; k < asked.size(); ++k) {
     const Fingerprint& fingerprint = fingerprints[asked[k]];
     all[asked[k]] = verify(now, fingerprint, std::move(received[k]));
+    now.tally.lookups.fetch_add(1, std::memory_order_relaxed);
     conclude(now, fingerprint, all[asked[k]], moment);
   }
   return all;

@@ -28,7 +28,8 @@ RemoteStoreImpl::RemoteStoreImpl(const RemoteStoreOptions& options, MakeTranspor
       keys_(derive_keys(options.keys, format::remote_entry_key_context,
                         std::as_bytes(std::span(options.name_space)))),
       file_(options.file_system == nullptr ? posix_file_system() : *options.file_system,
-            options.state_directory, format::tier_state_name(options.url, options.name_space)),
+            options.state_directory,
+            format::tier_state_name(options.url, options.name_space, options.attributes)),
       state_([this, make = std::move(make)] { return make_state(make); }) {}
 
 std::string RemoteStoreImpl::name_of(const Fingerprint& fingerprint) const {

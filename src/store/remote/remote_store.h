@@ -53,6 +53,8 @@ class RemoteStoreImpl final : public RemoteStore {
       std::span<const Fingerprint> fingerprints) override;
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
+  Result<void> send(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                    const PutOptions& options, const std::stop_token& stop) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
@@ -79,6 +81,7 @@ class RemoteStoreImpl final : public RemoteStore {
     std::atomic<std::uint64_t> timeouts = 0;
     std::atomic<std::uint64_t> retries = 0;
     std::atomic<std::uint64_t> uploads_skipped = 0;
+    std::atomic<std::uint64_t> uploads_too_large = 0;  // for the server, though not for us
     std::atomic<std::uint64_t> bytes_in = 0;
     std::atomic<std::uint64_t> bytes_out = 0;
   };
@@ -119,7 +122,7 @@ class RemoteStoreImpl final : public RemoteStore {
         return answer;
       }
       if (!attempts.again(answer.error(), tries)) {
-        tell_breakers(now, answer.error().code, purpose);
+        if (!attempts.given_up()) tell_breakers(now, answer.error().code, purpose);
         return answer;
       }
       now.tally.retries.fetch_add(1, std::memory_order_relaxed);
@@ -154,12 +157,14 @@ class RemoteStoreImpl final : public RemoteStore {
                                          const Make& make);
   Found read(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
   static void count(State& now, const Found& found) noexcept;
+  static void count_lookups(State& now, std::uint64_t Metrics::* outcome,
+                            std::uint64_t number) noexcept;
   static void conclude(State& now, const Fingerprint& fingerprint, const Found& found,
                        std::uint64_t moment);
 
   bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;
-  Result<void> upload(State& now, const format::EncodedEntry& entry,
+  Result<void> upload(State& now, const Attempts& attempts, const format::EncodedEntry& entry,
                       const Fingerprint& fingerprint);
   Result<bool> holds(State& now, const Attempts& attempts, const std::string& name,
                      const format::EncodedEntry& entry);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr FileLayout layout = FileLayout::larder;
 constexpr std::chrono::minutes longest_listing(10);
+constexpr std::size_t most_listed = 50'000'000;  // 4 GB; a server may go on for ever
 
 // Of a name without the namespace: "ab/ab....art".
 std::optional<Fingerprint> fingerprint_of(std::string_view name) noexcept {
@@ -38,6 +39,7 @@ Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
     return transport.list(
         prefix_,
         [&](const remote::Object& object) {
+          if (entries.size() == most_listed) return Visit::stop;
           // A server may tell of others than it was asked for.
           if (!object.name.starts_with(prefix_)) return Visit::go_on;
           const auto fingerprint = fingerprint_of(object.name.substr(prefix_.size()));
@@ -51,6 +53,11 @@ Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
         },
         patience);
   }));
+  if (entries.size() == most_listed) {
+    return std::unexpected(Error{.code = Errc::too_large,
+                                 .message = options_.url + ": lists more than 50 million entries, "
+                                                           "which is not believed; look at it"});
+  }
   std::ranges::sort(entries, {}, &EntryInfo::fingerprint);
   const auto repeated = std::ranges::unique(entries, {}, &EntryInfo::fingerprint);
   entries.erase(repeated.begin(), repeated.end());
@@ -145,8 +152,10 @@ RemoteMetrics RemoteStoreImpl::remote_metrics() const {
         .skipped = m.skipped,
         .uploads = m.puts,
         .uploads_unchanged = m.puts_unchanged,
-        .upload_failures = without(m.rejected_no_space + m.rejected_io, tally.uploads_skipped),
-        .uploads_skipped = tally.uploads_skipped + m.rejected_too_large,
+        .upload_failures = without(m.rejected_no_space + m.rejected_io, tally.uploads_skipped) +
+                           tally.uploads_too_large,
+        .uploads_skipped =
+            tally.uploads_skipped + without(m.rejected_too_large, tally.uploads_too_large),
         .retries = tally.retries,
         .breaker_openings = now.breaker.openings(),
         .bytes_in = tally.bytes_in,

@@ -65,9 +65,9 @@ Result<bool> RemoteStoreImpl::holds(State& now, const Attempts& attempts, const 
   return *there && is_equal((*there)->bytes(), entry);
 }
 
-Result<void> RemoteStoreImpl::upload(State& now, const format::EncodedEntry& entry,
+Result<void> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
+                                     const format::EncodedEntry& entry,
                                      const Fingerprint& fingerprint) {
-  const Attempts attempts(options_.timeouts);
   const std::string name = name_of(fingerprint);
   LARDER_TRY(const bool is_there, holds(now, attempts, name, entry));
   if (is_there) {
@@ -87,6 +87,12 @@ Result<void> RemoteStoreImpl::upload(State& now, const format::EncodedEntry& ent
 
 Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
                                   std::span<const std::byte> payload, const PutOptions& options) {
+  return send(fingerprint, payload, options, {});
+}
+
+Result<void> RemoteStoreImpl::send(const Fingerprint& fingerprint,
+                                   std::span<const std::byte> payload, const PutOptions& options,
+                                   const std::stop_token& stop) {
   return guarded([&]() -> Result<void> {
     State& now = state_.get();
     auto allowed = check_put(payload.size(), options.recipe.size());
@@ -96,8 +102,12 @@ Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
     } else if (allowed) {
       const auto entry = format::encode_entry(FileLayout::larder, fingerprint, payload,
                                               options.recipe, keys_.front());
-      allowed = guarded([&] { return upload(now, entry, fingerprint); });
+      allowed = guarded(
+          [&] { return upload(now, Attempts(options_.timeouts, stop), entry, fingerprint); });
       now.absences.forget(fingerprint);
+      if (!allowed && allowed.error().code == Errc::too_large) {
+        now.tally.uploads_too_large.fetch_add(1, std::memory_order_relaxed);
+      }
     }
     if (!allowed) now.counters.add(put_rejection(allowed.error().code));
     return allowed;

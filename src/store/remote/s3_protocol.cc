@@ -4,7 +4,6 @@
 
 #include "base/try.h"
 #include "larder/file_system.h"
-#include "os/environment.h"
 #include "remote/http_transport.h"
 #include "store/remote/aws_credentials.h"
 #include "store/remote/protocols.h"
@@ -42,7 +41,11 @@ Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes
   if (url.host.empty() || url.port || !url.user.empty()) {
     return wrong("write s3://bucket/prefix, and the server as @endpoint=URL");
   }
-  const auto configured = environment_variable("AWS_REGION");
+  if (url.path.contains('%')) {
+    return wrong("the prefix has a `%` in it; write one of letters, digits and `-._~+:/`");
+  }
+  auto configured = aws_variable("AWS_REGION");
+  if (!configured) configured = aws_variable("AWS_DEFAULT_REGION");
   remote::HttpEndpoint endpoint{.shown = url.shown()};
   endpoint.aws_region = attributes.take("region").value_or(configured.value_or("us-east-1"));
   LARDER_TRY(endpoint.bucket_url, bucket_url(url, endpoint.aws_region, attributes));

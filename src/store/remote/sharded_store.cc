@@ -1,5 +1,7 @@
 #include "store/remote/sharded_store.h"
 
+#include <functional>
+#include <thread>
 #include <utility>
 
 #include "base/guarded.h"
@@ -7,6 +9,40 @@
 #include "store/remote/rendezvous.h"
 
 namespace larder {
+namespace {
+
+// Calls `ask` for each shard that has a share, so that servers which hang cost the time of one. The
+// last one is asked by the caller's own thread, as is whoever finds no thread.
+void side_by_side(const std::vector<std::vector<Fingerprint>>& shares,
+                  const std::function<void(std::size_t shard)>& ask) {
+  std::vector<std::size_t> asked;
+  for (std::size_t shard = 0; shard < shares.size(); ++shard) {
+    if (!shares[shard].empty()) asked.push_back(shard);
+  }
+  std::vector<std::jthread> threads;
+  threads.reserve(asked.size());
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const std::size_t shard = asked[i];
+    const bool has_thread = i + 1 < asked.size() && guarded_or(false, [&] {
+                              threads.emplace_back([&ask, shard] { ask(shard); });
+                              return true;
+                            });
+    if (!has_thread) ask(shard);
+  }
+}
+
+// What is done with every server, though one fails: the first failure.
+template <class Do>
+Result<void> each_of(const std::vector<std::shared_ptr<RemoteStore>>& stores, const Do& act) {
+  Result<void> all = {};
+  for (const auto& store : stores) {
+    auto done = act(*store);
+    if (!done && all) all = std::move(done);
+  }
+  return all;
+}
+
+}  // namespace
 
 ShardedStore::ShardedStore(std::string url, std::vector<RemoteShard> shards,
                            std::vector<std::shared_ptr<RemoteStore>> stores)
@@ -35,12 +71,15 @@ Result<std::vector<Answer>> ShardedStore::ask_each(std::span<const Fingerprint> 
       places[shard].push_back(i);
       shares[shard].push_back(fingerprints[i]);
     }
+    std::vector<Result<std::vector<Answer>>> answers(stores_.size());
+    side_by_side(shares, [&](std::size_t shard) {
+      answers[shard] = guarded([&] { return ask(*stores_[shard], shares[shard]); });
+    });
     std::vector<Answer> all(fingerprints.size());
     for (std::size_t shard = 0; shard < stores_.size(); ++shard) {
-      if (shares[shard].empty()) continue;
-      LARDER_TRY(auto answers, ask(*stores_[shard], shares[shard]));
-      for (std::size_t k = 0; k < answers.size(); ++k) {
-        all[places[shard][k]] = std::move(answers[k]);
+      if (!answers[shard]) return std::unexpected(std::move(answers[shard]).error());
+      for (std::size_t k = 0; k < answers[shard]->size(); ++k) {
+        all[places[shard][k]] = std::move((*answers[shard])[k]);
       }
     }
     return all;
@@ -66,6 +105,11 @@ Result<void> ShardedStore::put(const Fingerprint& fingerprint, std::span<const s
   return guarded([&] { return store_of(fingerprint).put(fingerprint, payload, options); });
 }
 
+Result<void> ShardedStore::send(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                                const PutOptions& options, const std::stop_token& stop) {
+  return guarded([&] { return store_of(fingerprint).send(fingerprint, payload, options, stop); });
+}
+
 Result<bool> ShardedStore::remove(const Fingerprint& fingerprint) {
   return guarded([&] { return store_of(fingerprint).remove(fingerprint); });
 }
@@ -75,22 +119,17 @@ Result<std::optional<EntryDetails>> ShardedStore::inspect(const Fingerprint& fin
 }
 
 Result<void> ShardedStore::flush() {
-  for (const auto& store : stores_) LARDER_CHECK_OK(store->flush());
-  return {};
+  return each_of(stores_, [](RemoteStore& store) { return store.flush(); });
 }
 
 // What stands on a server that is not the entry's own, since shards came or went, is told as well:
 // it can be pruned, and is not found.
 Result<void> ShardedStore::visit(const EntryVisitor& visitor) {
   Visit next = Visit::go_on;
-  for (const auto& store : stores_) {
-    LARDER_CHECK_OK(store->visit([&](const EntryInfo& entry) {
-      next = visitor(entry);
-      return next;
-    }));
-    if (next == Visit::stop) break;
-  }
-  return {};
+  return each_of(stores_, [&](RemoteStore& store) -> Result<void> {
+    if (next == Visit::stop) return {};
+    return store.visit([&](const EntryInfo& entry) { return next = visitor(entry); });
+  });
 }
 
 Result<void> ShardedStore::visit_strays(const StrayVisitor&, Repair) { return {}; }
@@ -104,13 +143,14 @@ Result<PruneReport> ShardedStore::prune(const Budget& budget, DryRun dry_run) {
                                                      "not kept; prune each by its own URL"});
     }
     PruneReport sum;
-    for (const auto& store : stores_) {
-      LARDER_TRY(const PruneReport report, store->prune(budget, dry_run));
+    LARDER_CHECK_OK(each_of(stores_, [&](RemoteStore& store) -> Result<void> {
+      LARDER_TRY(const PruneReport report, store.prune(budget, dry_run));
       sum.evicted_entries += report.evicted_entries;
       sum.evicted_bytes += report.evicted_bytes;
       sum.kept_entries += report.kept_entries;
       sum.kept_bytes += report.kept_bytes;
-    }
+      return {};
+    }));
     return sum;
   });
 }
@@ -146,8 +186,7 @@ Result<void> ShardedStore::add_statistics(const Metrics& delta) {
 Result<Metrics> ShardedStore::statistics() { return stores_.front()->statistics(); }
 
 Result<void> ShardedStore::reset_statistics() {
-  for (const auto& store : stores_) LARDER_CHECK_OK(store->reset_statistics());
-  return {};
+  return each_of(stores_, [](RemoteStore& store) { return store.reset_statistics(); });
 }
 
 }  // namespace larder

@@ -25,6 +25,8 @@ class ShardedStore final : public RemoteStore {
       std::span<const Fingerprint> fingerprints) override;
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options) override;
+  Result<void> send(const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                    const PutOptions& options, const std::stop_token& stop) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;

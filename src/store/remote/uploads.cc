@@ -1,5 +1,6 @@
 #include "store/remote/uploads.h"
 
+#include <iterator>
 #include <utility>
 
 namespace larder {
@@ -35,22 +36,36 @@ bool Uploads::push(Upload upload) {
   return true;
 }
 
-std::size_t Uploads::drain(Clock::time_point deadline) {
+std::size_t Uploads::drain(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [this] { return queue_.empty(); });
+  const auto is_empty = [this] { return queue_.empty(); };
+  if (!in_vain_) in_vain_ = !changed_.wait_until(lock, Clock::now() + limit, is_empty);
   return queue_.size();
 }
 
-// An element of a deque stays where it is while others come behind it.
+void Uploads::withdraw(const Fingerprint& fingerprint) {
+  std::unique_lock lock(mutex_);
+  if (queue_.empty()) return;
+  const auto is_it = [&](const Upload& each) { return each.fingerprint == fingerprint; };
+  for (auto each = std::next(queue_.begin()); each != queue_.end();) {
+    if (is_it(*each)) queued_bytes_ -= cost_of(*each);
+    each = is_it(*each) ? queue_.erase(each) : std::next(each);
+  }
+  const std::uint64_t finished = finished_;
+  changed_.wait(lock, [&] { return finished_ != finished || !is_it(queue_.front()); });
+}
+
 void Uploads::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return !queue_.empty(); }) && !stop.stop_requested()) {
     const Upload& first = queue_.front();
     lock.unlock();
-    send_(first);
+    const bool was_sent = send_(first, stop);
     lock.lock();
     queued_bytes_ -= cost_of(queue_.front());
     queue_.pop_front();
+    ++finished_;
+    if (was_sent || queue_.empty()) in_vain_ = false;
     changed_.notify_all();
   }
 }

@@ -6,9 +6,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -28,19 +29,25 @@ struct Upload {
 class Uploads {
  public:
   using Clock = std::chrono::steady_clock;
-  using Send = std::function<void(const Upload&)>;  // does not throw
+  // Whether it was sent. Does not throw, and ends soon once it is asked to stop.
+  using Send = std::function<bool(const Upload&, const std::stop_token&)>;
 
   Uploads(std::uint64_t capacity_bytes, Send send);
   Uploads(const Uploads&) = delete;
   Uploads& operator=(const Uploads&) = delete;
-  ~Uploads();  // waits for the one that is being sent; the others are lost: drain() before
+  ~Uploads();  // stops the one that is being sent; the others are lost: drain() before
 
   // False: there is no room, and the entry is not sent. Throws bad_alloc, or system_error when no
   // thread can be had.
   bool push(Upload upload);
 
-  // Waits until everything that was pushed is sent, or until `deadline`. How many are left.
-  std::size_t drain(Clock::time_point deadline);
+  // Waits until everything that was pushed is sent, or for `limit`. How many are left. It does not
+  // wait again where the last wait was in vain, and nothing could be sent since.
+  std::size_t drain(std::chrono::milliseconds limit);
+
+  // From now on nothing is sent that was pushed for it before. Waits for the one that is being
+  // sent.
+  void withdraw(const Fingerprint& fingerprint);
 
  private:
   void run(const std::stop_token& stop);
@@ -49,8 +56,10 @@ class Uploads {
   const Send send_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<Upload> queue_;  // the first one is being sent
+  std::list<Upload> queue_;  // the first one is being sent
   std::uint64_t queued_bytes_ = 0;
+  std::uint64_t finished_ = 0;  // how often one was sent, or could not be
+  bool in_vain_ = false;        // the last wait was, and nothing was sent since
   std::jthread thread_;
 };
 

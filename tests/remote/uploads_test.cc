@@ -1,0 +1,147 @@
+// The queue of what is sent while nobody waits: what it forgets, what it stops, and how long its
+// owner waits.
+#include "store/remote/uploads.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <latch>
+#include <mutex>
+#include <vector>
+
+#include "tests/contract/store_contract.h"
+#include "tests/remote/hostile_server.h"
+#include "tests/remote/remote_calls.h"
+
+namespace larder {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t capacity_bytes = 1 << 20;
+constexpr auto no_limit = std::chrono::seconds(20);
+
+Upload upload(std::uint32_t number) {
+  return {.fingerprint = numbered(number), .payload = Artifact::copy_of("x").value(), .recipe = {}};
+}
+
+// Whom the queue sends to: it holds everything back until it is opened.
+class Gate {
+ public:
+  bool pass(const Upload& upload, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    came_.push_back(upload.fingerprint);
+    changed_.notify_all();
+    return changed_.wait(lock, stop, [this] { return open_; });
+  }
+  void open() {
+    const std::scoped_lock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void wait_for_the_first() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !came_.empty(); });
+  }
+  std::vector<Fingerprint> came() {
+    const std::scoped_lock lock(mutex_);
+    return came_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::vector<Fingerprint> came_;
+  bool open_ = false;
+};
+
+struct UploadsTest : testing::Test {
+  Gate gate;
+  Uploads uploads{capacity_bytes, [this](const Upload& upload, const std::stop_token& stop) {
+                    return gate.pass(upload, stop);
+                  }};
+};
+
+TEST_F(UploadsTest, WhatIsWithdrawnIsNotSentAndTheOthersAre) {
+  for (const std::uint32_t number : {1u, 2u, 3u, 2u}) ASSERT_TRUE(uploads.push(upload(number)));
+  gate.wait_for_the_first();
+  uploads.withdraw(numbered(2));
+  gate.open();
+  EXPECT_EQ(uploads.drain(no_limit), 0u);
+  EXPECT_EQ(gate.came(), (std::vector{numbered(1), numbered(3)}));
+}
+
+TEST_F(UploadsTest, WhatIsBeingSentIsWaitedForBeforeItCountsAsWithdrawn) {
+  ASSERT_TRUE(uploads.push(upload(1)));
+  gate.wait_for_the_first();
+  std::atomic<bool> is_open = false;
+  std::jthread opener([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    is_open = true;
+    gate.open();
+  });
+  uploads.withdraw(numbered(1));
+  EXPECT_TRUE(is_open);
+}
+
+TEST_F(UploadsTest, WhatIsWithdrawnLeavesItsRoom) {
+  Upload large = upload(2);
+  large.payload = Artifact::copy_of(std::string(capacity_bytes / 2, 'x')).value();
+  ASSERT_TRUE(uploads.push(upload(1)));
+  gate.wait_for_the_first();
+  ASSERT_TRUE(uploads.push(large));
+  EXPECT_FALSE(uploads.push(large));
+  uploads.withdraw(numbered(2));
+  EXPECT_TRUE(uploads.push(large));
+  gate.open();
+}
+
+TEST_F(UploadsTest, AWaitInVainIsNotRepeatedUntilSomethingWasSent) {
+  ASSERT_TRUE(uploads.push(upload(1)));
+  EXPECT_EQ(uploads.drain(milliseconds(10)), 1u);
+  EXPECT_EQ(uploads.drain(std::chrono::hours(1)), 1u) << "it does not wait";
+  gate.open();
+  while (gate.came().size() < 2) {
+    ASSERT_TRUE(uploads.push(upload(2)));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(uploads.drain(no_limit), 0u);
+}
+
+TEST_F(UploadsTest, TheEndStopsWhatIsBeingSent) {
+  ASSERT_TRUE(uploads.push(upload(1)));
+  ASSERT_TRUE(uploads.push(upload(2)));
+  gate.wait_for_the_first();
+}  // the gate is never opened
+
+class HungServer : public testing::TestWithParam<const char*> {};
+
+// A server that takes a connection and says nothing, with limits that would be waited for far too
+// long: the store's end does not wait for them, and nobody believes the server to be down.
+TEST_P(HungServer, IsNotWaitedForAtTheEnd) {
+  std::latch asked(1);
+  HostileServer server([&](Peer& peer) {
+    peer.read();
+    asked.count_down();
+    peer.hang();
+  });
+  RemoteStoreOptions options = options_of(GetParam() + std::to_string(server.port()));
+  options.breaker.failures = 1;
+  options.timeouts = {milliseconds(5000), std::chrono::hours(1), std::chrono::hours(1)};
+  const auto tier = opened(options);
+  auto store = make_backed_store({.local = make_memory_store().value(),
+                                  .tiers = {{tier}},
+                                  .drain_limit = milliseconds(10)})
+                   .value();
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
+  asked.wait();
+  store.reset();
+  EXPECT_EQ(tier->remote_metrics().breaker_openings, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Transports, HungServer,
+                         testing::Values("redis://127.0.0.1:", "webdav://127.0.0.1:",
+                                         "redis-cluster://127.0.0.1:"));
+
+}  // namespace
+}  // namespace larder
