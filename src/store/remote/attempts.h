@@ -31,7 +31,7 @@ class Attempts {
         .deadline = end_, .connect = timeouts_.connect, .silence = timeouts_.data, .stop = stop_};
   }
 
-  // Whether who asks has given up: what became of the question says nothing about the server.
+  // Whether the asker has given up: what became of the question says nothing about the server.
   bool given_up() const noexcept { return stop_.stop_requested(); }
 
   // Whether to ask again, what failed `tries` times, the last time so. Pauses before it says yes.

@@ -55,8 +55,11 @@ void RemoteStoreImpl::tell_silent(State& now) const noexcept {
 }
 
 // Silence is about the server, a refusal about what it was asked for: who lets us read and no more
-// is still read. An answer about one entry is neither.
-void RemoteStoreImpl::tell_breakers(State& now, Errc code, For purpose) const noexcept {
+// is still read. An answer about one entry is neither, nor is
+// what became of a question whose asker has given up.
+void RemoteStoreImpl::tell_breakers(State& now, const Attempts& attempts, Errc code,
+                                    For purpose) const noexcept {
+  if (attempts.given_up()) return;
   if (may_pass(code) && !now.transport->is_partly_up()) return tell_silent(now);
   if (code == Errc::out_of_memory) return;
   const bool writes = purpose == For::writing;
