@@ -354,6 +354,20 @@ MUTANTS = [
     _("pack-no-budget", "puts keep the budget", PACK + "write.cc",
       "return keep_up(*shelf, writing.disk_bytes(), guard);", "return {};",
       "unit/pack_evict endurance/pack_budget"),
+    _("pack-seal-in-vain", "a put takes none of those before it where others hold the budget", PACK
+      + "evictor_pick.cc",
+      "open_bytes(disk) > care.tolerated_bytes", "open_bytes(disk) > 0",
+      "unit/pack_over_budget"),
+    _("pack-removals-anew", "removals that have to stay are not moved for nothing", PACK
+      + "evict_segment.cc",
+      "if (rules_.removals == Removals::move) return false;",
+      "if (rules_.removals <= Removals::stay) return false;",
+      "unit/pack_over_budget"),
+    _("pack-strangers-anew", "what went on for its owner is not moved again at once", PACK
+      + "evictor.cc",
+      "if (done && *done && current_->had_to_stay()) {",
+      "if (done && *done && current_->had_to_stay() && current_->number() == 0) {",
+      "unit/pack_over_budget"),
     _("file-no-budget", "puts keep the budget", FILE + "write.cc",
       "if (kept) return keep_budget(usage, writing.fingerprint, info.disk_bytes);",
       "if (kept) return;",

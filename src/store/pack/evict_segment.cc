@@ -101,6 +101,23 @@ bool SegmentEviction::is_unreadable(const Error& error) noexcept {
   return is_lost_sector(error) || (error.code == Errc::io_error && error.os_error == 0);
 }
 
+// A removal takes as much in the next segment. Where somebody else holds the older records, and
+// with them more than the budget, each put would write all removals once more.
+Result<bool> SegmentEviction::has_to_stay() {
+  if (rules_.removals == Removals::move) return false;
+  OlderRecords::Sequences removals;
+  std::uint64_t bytes = 0;
+  for (const Item& item : items_) {
+    bytes += std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
+    if (!item.entry.removed) continue;
+    auto& sequence = removals[item.entry.slot_tag];
+    sequence = std::max(sequence, item.entry.sequence);
+  }
+  if (removals.size() * record_header_bytes <= bytes / 2) return false;
+  LARDER_TRY(const auto needed, parts_.older.among(removals, number()));
+  return needed.size() * record_header_bytes > bytes / 2;
+}
+
 Result<bool> SegmentEviction::advance(const Step& step) {
   switch (phase_) {
     case Phase::copy: {
@@ -230,6 +247,7 @@ Result<std::uint64_t> SegmentEviction::carry(Item& item) {
                                     {reinterpret_cast<const char*>(recipe.data()), recipe.size()}));
   const bool is_large = record.kind == format::RecordKind::large;
   if (is_large && !segment_->is_known_durable()) claimed.writer->withhold_proof();
+  destinations_.insert(location.segment);
   item.moved_to = location.word();
   item.fate = Fate::carry;
   carried_bytes_ += record.total_bytes();
@@ -280,7 +298,8 @@ Result<void> SegmentEviction::leave_tombstone(const Item& item) {
     authenticate(tombstone, *key);
   }
   LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
-  LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
+  LARDER_TRY(const format::Location location, claimed.writer->append(tombstone, {}, {}));
+  destinations_.insert(location.segment);
   carried_bytes_ += tombstone.total_bytes();
   return {};
 }
@@ -325,6 +344,7 @@ Result<void> SegmentEviction::leave_tombstones() {
 // rebuild.
 Result<void> SegmentEviction::settle() {
   note_begun();
+  spared_bytes_ = carried_bytes_;
   LARDER_CHECK_OK(leave_tombstones());
   if (carried_bytes_ == 0) return {};
   return sync_carried(parts_.shelf, parts_.carriers);

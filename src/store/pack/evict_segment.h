@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,11 +72,18 @@ class SegmentEviction {
     leave,  // with the segment
   };
 
+  // Those that have to stay as long as older records of their entries stand in other segments.
+  enum class Removals {
+    move,  // to another segment, however many there are
+    stay,  // with their segment, where it holds little else
+  };
+
   struct Rules {
     std::function<Verdict(const Asked&)> judge;
     WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
     bool needs_age = false;
     LostSectors lost_sectors = LostSectors::keep;
+    Removals removals = Removals::move;
   };
 
   static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
@@ -98,6 +106,9 @@ class SegmentEviction {
 
   std::uint32_t number() const noexcept { return on_disk_.name.number; }
 
+  // Before the first step: whether what is asked of its removals keeps it from leaving.
+  Result<bool> has_to_stay();
+
   // True when the segment is gone. After an error it stays, and this object is of no more use.
   Result<bool> advance(const Step& step);
 
@@ -111,6 +122,13 @@ class SegmentEviction {
   std::uint64_t disk_bytes() const noexcept { return on_disk_.disk_bytes; }
   std::uint64_t used_bytes() const noexcept { return on_disk_.used_bytes; }
   std::uint64_t carried_bytes() const noexcept { return carried_bytes_; }
+  // Afterwards: whether most of it stands in another segment now, though the rules let it go.
+  bool had_to_stay() const noexcept {
+    return rules_.removals == Removals::stay &&
+           carried_bytes_ - spared_bytes_ > on_disk_.used_bytes / 2;
+  }
+  // Where what stays of it is.
+  const std::set<std::uint32_t>& destinations() const noexcept { return destinations_; }
 
  private:
   enum class Phase { copy, settle, swing, bury, leave, gone };
@@ -163,6 +181,8 @@ class SegmentEviction {
   Phase phase_ = Phase::copy;
   std::size_t next_ = 0;
   std::uint64_t carried_bytes_ = 0;
+  std::uint64_t spared_bytes_ = 0;  // of these, what the rules let stay
+  std::set<std::uint32_t> destinations_;
   bool has_begun_ = false;
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now

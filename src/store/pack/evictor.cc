@@ -92,10 +92,12 @@ void Evictor::account() {
   put_since_in_vain_ += put;
 }
 
-// What kept segments from leaving may be over: somebody has flushed, or a disk can be read again.
+// What kept segments from leaving may be over: somebody has flushed, a disk can be read again, or
+// what removals were there for has left.
 void Evictor::forgive_refusals() {
   const std::uint64_t limit = parts_.budget.max_bytes.value_or(parts_.segment_bytes * 64);
-  if (put_since_refusals_ <= limit / measure_fraction) return;
+  const std::uint64_t enough = std::max(limit / measure_fraction, parts_.segment_bytes);
+  if (put_since_refusals_ <= enough) return;
   put_since_refusals_ = 0;
   refused_.clear();
 }
@@ -183,6 +185,10 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   if (!done) refused_.insert(current_->number());
   is_own_failure_ = !done && current_->is_own_failure(done.error());
   if (done && *done) lower(word, current_->used_bytes());
+  if (done && *done && current_->had_to_stay()) {
+    const auto& destinations = current_->destinations();
+    refused_.insert(destinations.begin(), destinations.end());
+  }
   if (!done || *done) current_.reset();
   if (is_for_room && done && *done) {
     const std::uint64_t free_now = wait_for_more_than(free_before, caller);

@@ -155,6 +155,8 @@ class Evictor {
   };
   Result<bool> pick(const Care& care, Caller& caller);
   Result<bool> pick_for(EvictionReason reason, const Care& care, Caller& caller);
+  bool is_worth_it(Release release, const Care& care, const OnDisk& disk);
+  std::uint64_t open_bytes(const OnDisk& disk);
   Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
   Result<bool> pick_aged(Caller& caller);
   Result<bool> pick_suspect();
@@ -227,8 +229,9 @@ class Evictor {
   std::unique_ptr<SegmentEviction> current_;
   EntrySweep sweep_;
   std::vector<format::SegmentName> aged_;
-  std::set<std::uint32_t> refused_;  // segments that failed to leave, for a while
-  bool is_own_failure_ = false;      // of the last one: no other one need fail
+  // Segments that failed to leave, or would have given nothing back, for a while.
+  std::set<std::uint32_t> refused_;
+  bool is_own_failure_ = false;  // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
   std::uint64_t carry_credit_ = 0;
   // While evictions for room are in vain.

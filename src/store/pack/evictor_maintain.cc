@@ -15,6 +15,7 @@ namespace larder::pack_store {
 namespace {
 
 using store_directory::LockOffset;
+using Removals = SegmentEviction::Removals;
 
 constexpr auto patience = std::chrono::seconds(5);  // with other processes' steps
 constexpr std::uint64_t least_ahead = 64u << 10;    // else it is the file system's own
@@ -47,7 +48,11 @@ Result<void> Evictor::compact_hollow(Caller& caller) {
   for (const SegmentOnDisk& segment : disk.segments) {
     const std::uint64_t live = live_bytes[segment.name.number];
     if (live >= segment.used_bytes / hollow_fraction) continue;
-    const auto begun = begin(segment.name, {.judge = SegmentEviction::carry_all});
+    // What is small is put together with others, whatever it holds.
+    const bool is_small = segment.used_bytes < parts_.segment_bytes / 2;
+    const auto begun =
+        begin(segment.name, {.judge = SegmentEviction::carry_all,
+                             .removals = is_small ? Removals::move : Removals::stay});
     // One that cannot leave now stays; the next call tries again.
     if (begun && *begun) (void)finish_current(caller);
   }

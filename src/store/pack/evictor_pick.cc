@@ -8,6 +8,7 @@ namespace larder::pack_store {
 namespace {
 
 using Verdict = SegmentEviction::Verdict;
+using Removals = SegmentEviction::Removals;
 
 constexpr std::uint64_t carried_percent = 90;  // of the store, before any of it leaves
 constexpr std::uint32_t first_place = format::records_at / format::pack_unit_bytes;
@@ -39,7 +40,8 @@ SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason,
             carry_credit_ -= asked.bytes;
             return {.fate = Verdict::Fate::carry};
           },
-          .when_full = SegmentEviction::WhenFull::drop};
+          .when_full = SegmentEviction::WhenFull::drop,
+          .removals = Removals::stay};
 }
 
 SegmentEviction::Rules Evictor::rules_of_age() const {
@@ -61,7 +63,12 @@ Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Ru
     return std::unexpected(std::move(begun).error());
   }
   current_ = *std::move(begun);
-  return current_ != nullptr;
+  if (!current_) return false;
+  const auto has_to_stay = current_->has_to_stay();
+  if (has_to_stay && !*has_to_stay) return true;
+  current_.reset();
+  refused_.insert(name.number);
+  return has_to_stay ? Result<bool>(false) : std::unexpected(has_to_stay.error());
 }
 
 Content Evictor::content_of(const SegmentOnDisk& segment) {
@@ -126,21 +133,38 @@ Result<bool> Evictor::release_own(Caller& caller, Release release) {
   return caller.sync_own();
 }
 
+// What this process is writing, and would leave if it were sealed.
+std::uint64_t Evictor::open_bytes(const OnDisk& disk) {
+  std::uint64_t record_bytes = 0, most_large_bytes = 0;
+  for (Writers* const own : {&parts_.shelf.writers(), &carriers_}) {
+    const Writers::Open open = own->open_bytes(refused_);
+    record_bytes += open.record_bytes;
+    most_large_bytes += open.most_large_bytes;
+  }
+  return record_bytes + std::min(most_large_bytes, disk.large_bytes);
+}
+
 // Where nobody else has a segment to spare, this process may be holding them all: those that only
-// wait for a sync first; what is being written when there is more of it than is tolerated.
+// wait for a sync first; what is being written when there is more of it than is tolerated. Where
+// others hold more than the budget by themselves, nothing else brings it back: then each put would
+// take the ones before it away.
 Result<bool> Evictor::pick_for(EvictionReason reason, const Care& care, Caller& caller) {
   LARDER_TRY(const OnDisk disk, measure(care.large_files));
   if (!reason_to_evict()) return false;
   trim_abandoned(disk);
   LARDER_TRY(bool picked, pick_from(disk, reason));
   for (const Release release : {Release::synced, Release::sealed_and_synced}) {
-    const bool may_seal = bytes_over() > care.tolerated_bytes;
-    if (picked || (release == Release::sealed_and_synced && !may_seal)) break;
+    if (picked || !is_worth_it(release, care, disk)) continue;
     LARDER_TRY(const bool released, release_own(caller, release));
     if (!released) break;
     LARDER_TRY(picked, pick_from(disk, reason));
   }
   return picked;
+}
+
+bool Evictor::is_worth_it(Release release, const Care& care, const OnDisk& disk) {
+  if (release == Release::synced) return parts_.shelf.writers().has_sealed();
+  return bytes_over() > care.tolerated_bytes && open_bytes(disk) > care.tolerated_bytes;
 }
 
 // When the first record was used: it is the oldest, or about that. Where it is damaged, when
@@ -205,8 +229,9 @@ Result<bool> Evictor::pick_suspect() {
 Result<bool> Evictor::pick(const Care& care, Caller& caller) {
   LARDER_TRY(const bool is_suspect, pick_suspect());
   if (is_suspect) return true;
-  if (const auto hollow = sweep_.take_hollow()) {
-    LARDER_TRY(const bool begun, begin(*hollow, {.judge = SegmentEviction::carry_all}));
+  if (const auto hollow = sweep_.take_hollow(); hollow && !refused_.contains(hollow->number)) {
+    LARDER_TRY(const bool begun,
+               begin(*hollow, {.judge = SegmentEviction::carry_all, .removals = Removals::stay}));
     if (begun) return true;
   }
   if (const auto reason = reason_to_evict()) {

@@ -111,6 +111,10 @@ class SegmentWriter {
 
   bool is_sealed() const noexcept { return is_sealed_; }
 
+  std::uint64_t written_bytes() const noexcept { return end_; }
+  // The most that the files may take which its records lead to.
+  std::uint64_t most_large_bytes() const noexcept { return large_bytes_; }
+
   // Whether its name is not known to be durable.
   bool is_new() const noexcept { return is_new_; }
   void name_is_durable() noexcept { is_new_ = false; }

@@ -234,4 +234,20 @@ bool Writers::is_behind() {
   return sealed_.size() > most_unsynced_segments;
 }
 
+bool Writers::has_sealed() {
+  const std::lock_guard lock(sealed_mutex_);
+  return !sealed_.empty();
+}
+
+Writers::Open Writers::open_bytes(const std::set<std::uint32_t>& others) {
+  Open open;
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    if (writer->is_sealed() || others.contains(writer->number())) continue;
+    open.record_bytes += writer->written_bytes();
+    open.most_large_bytes += writer->most_large_bytes();
+  }
+  return open;
+}
+
 }  // namespace larder::pack_store

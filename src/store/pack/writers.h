@@ -102,6 +102,16 @@ class Writers {
   // Whether so many full segments wait for a sync that a put should see to it.
   bool is_behind();
 
+  // Whether any full segment waits for a sync.
+  bool has_sealed();
+
+  // What would leave if all that takes more records were sealed and evicted, but for `others`.
+  struct Open {
+    std::uint64_t record_bytes = 0;
+    std::uint64_t most_large_bytes = 0;
+  };
+  Open open_bytes(const std::set<std::uint32_t>& others);
+
  private:
   struct Slot {
     std::mutex mutex;  // before the writer's own

@@ -1,0 +1,130 @@
+// What puts cost where somebody else holds more than the budget, and so nothing brings it back:
+// they write little, and what was put last is served.
+#include <string>
+#include <vector>
+
+#include "tests/unit/keyed_fixture.h"
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+using testing::Op;
+using testing::Operation;
+
+// One process without a budget, and another one with segments of 1 MiB.
+class PackOverBudget : public PackStoreFixture {
+ protected:
+  PackOverBudget() {
+    options_.file_system = &watched_;
+    watched_.observe([this](const Operation& operation) {
+      const bool is_segment = operation.path.ends_with(".seg");
+      if (is_segment && operation.op == Op::write_at) ++writes_;
+      if (is_segment && operation.op == Op::sync_data) ++syncs_;
+      if (is_segment && operation.op == Op::create_file) ++made_;
+    });
+  }
+
+  // Entries of 1,500 bytes, in one segment of which more will be written.
+  std::shared_ptr<PackStore> open_holder(std::uint32_t entries) const {
+    auto holder = open();
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      EXPECT_EQ(put(*holder, numbered(i), payload_of(1500, i)), "ok");
+    }
+    EXPECT_TRUE(holder->flush());
+    return holder;
+  }
+
+  void put_small(Store& store, std::uint32_t from, std::uint32_t until) {
+    for (std::uint32_t i = from; i < until; ++i) ASSERT_EQ(put(store, numbered(i), "y"), "ok");
+  }
+
+  static std::uint32_t count_small(Store& store, std::uint32_t from, std::uint32_t until) {
+    std::uint32_t present = 0;
+    for (std::uint32_t i = from; i < until; ++i) present += content(store.get(numbered(i))) == "y";
+    return present;
+  }
+
+  void count_anew() { writes_ = syncs_ = made_ = 0; }
+
+  std::uint64_t writes_ = 0;  // to segments
+  std::uint64_t syncs_ = 0;   // of segments
+  std::uint64_t made_ = 0;    // segments
+
+ private:
+  testing::FaultFileSystem watched_{posix_file_system()};
+};
+
+TEST_F(PackOverBudget, APutTakesNoneOfThoseBeforeIt) {
+  const auto holder = open_holder(5'000);
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  count_anew();
+  put_small(*store, 100'000, 101'000);
+  EXPECT_EQ(count_small(*store, 100'000, 101'000), 1'000u);
+  EXPECT_LE(writes_, 1'001u);
+  EXPECT_LE(made_, 1u);
+  EXPECT_EQ(syncs_, 0u);
+  EXPECT_EQ(content(holder->get(numbered(0))), payload_of(1500, 0));
+}
+
+// Of the entries that leave alone, removals stay as long as their records do.
+TEST_F(PackOverBudget, APutWritesNoRemovalsAnew) {
+  const auto holder = open_holder(8'000);
+  options_.budget = {.max_bytes = 4 * mib, .max_entries = 300};
+  const auto store = open();
+  put_small(*store, 90'000, 90'100);
+  ASSERT_LE(store->metrics().entries, 300u);
+  count_anew();
+  put_small(*store, 100'000, 100'200);
+  EXPECT_EQ(count_small(*store, 100'150, 100'200), 50u);
+  // Each put, and the removal of what left for it.
+  EXPECT_LE(writes_, 3 * 200u);
+  EXPECT_LE(made_, 1u);
+}
+
+TEST_F(PackOverBudget, MaintainMovesNoRemovals) {
+  const auto holder = open_holder(8'000);
+  options_.budget = {.max_bytes = 4 * mib, .max_entries = 300};
+  const auto store = open();
+  put_small(*store, 90'000, 90'100);
+  ASSERT_TRUE(store->flush());
+  count_anew();
+  EXPECT_TRUE(store->maintain());
+  EXPECT_LE(writes_, 100u);
+}
+
+// Of a budget that counts entries: a segment of which only removals are left is no hollow one.
+TEST_F(PackOverBudget, ASweepMovesNoRemovals) {
+  const auto holder = open_holder(9'000);
+  options_.budget = {.max_bytes = 60 * mib, .max_entries = 100};
+  const auto store = open();
+  put_small(*store, 90'000, 92'000);
+  ASSERT_TRUE(store->flush());
+  count_anew();
+  put_small(*store, 100'000, 102'000);
+  EXPECT_LE(writes_, 3 * 2'000u);
+}
+
+// What a stranger's removal would not keep away goes on with its older values.
+TEST_F(PackOverBudget, APutMovesNoEntriesOfAStrangerAnew) {
+  options_.keys = keys_of({1});
+  const auto holder = open_holder(5'000);
+  {
+    options_.budget = {.max_bytes = 60 * mib};
+    const auto other = open();
+    for (std::uint32_t i = 0; i < 1'000; ++i) {
+      ASSERT_EQ(put(*other, numbered(i), payload_of(1500, i + 1)), "ok");
+    }
+  }
+  options_.keys = {};
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  count_anew();
+  put_small(*store, 100'000, 100'200);
+  EXPECT_LE(writes_, 1'300u);
+  EXPECT_EQ(count_small(*store, 100'000, 100'200), 200u);
+}
+
+}  // namespace
+}  // namespace larder
