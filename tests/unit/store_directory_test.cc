@@ -204,6 +204,22 @@ TEST_F(DirectoryTest, WhoeverIsSecondWithAnotherKindIsRefused) {
   ASSERT_TRUE(made);
 }
 
+// After our looks for a marker and for entries that prove one, before that for what is foreign.
+TEST_F(DirectoryTest, AStoreThatIsMadeMeanwhileIsNotForeign) {
+  make_root();
+  file_store::FileStore other({.directory = root().string()});
+  int lists = 0;
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op != Op::list || ++lists != 2) return;
+    ASSERT_TRUE(other.open());
+    ASSERT_TRUE(other.put({}, bytes_of("payload"), {}));
+  });
+  StoreDirectory directory = as(Kind::file, &faults_);
+  EXPECT_EQ(outcome(directory.open()), "ok");
+  ASSERT_GE(lists, 2);
+  EXPECT_EQ(hex_of(directory.writer_root()->id), id_on_disk());
+}
+
 TEST_F(DirectoryTest, OneOfTwoReplacesAnEmptyMarker) {
   make_root();
   write_whole(root() / "LARDER", "");

@@ -254,8 +254,10 @@ std::string_view kind_name(Kind kind) noexcept {
   return "pack";
 }
 
-Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
-                            std::string_view path) {
+namespace {
+
+Result<Claim> examine_once(FileSystem& file_system, Directory& root, Kind kind,
+                           std::string_view path) {
   const std::uint32_t user = file_system.user().effective;
   auto file = read_marker(root);
   const bool absent = !file && file.error().code == Errc::absent;
@@ -289,6 +291,18 @@ Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
   // All else says one thing, and the marker all but that: no other explanation is as likely.
   if (!other || !differ_in_one(hex_of(*other), marker->id)) return Claim{.ours = true, .id = id};
   return Claim{.ours = true, .id = other, .marker_is_damaged = true, .damaged_text = file->text};
+}
+
+}  // namespace
+
+// Who makes the store beside us writes the marker before all else: where that was missing, what was
+// seen afterwards may be a store that has been made since.
+Result<Claim> examine_claim(FileSystem& file_system, Directory& root, Kind kind,
+                            std::string_view path) {
+  auto claim = examine_once(file_system, root, kind, path);
+  const bool is_foreign = !claim && claim.error().code == Errc::not_a_store;
+  if (!is_foreign || !root.info_at(format::marker_name)) return claim;
+  return examine_once(file_system, root, kind, path);
 }
 
 std::optional<Kind> marked_kind(FileSystem& file_system, const std::string& path) {
