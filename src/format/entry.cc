@@ -32,11 +32,9 @@ std::byte* put_bytes(std::byte* to, const void* from, std::size_t count) noexcep
 }
 
 // BLAKE3's key derivation separates entry tags from every other use of BLAKE3 over the same bytes.
-Digest tag_of(std::span<const std::byte> header, std::span<const std::byte> payload,
-              const DerivedKey& key) noexcept {
+Hasher hasher_of_tag(const DerivedKey& key) noexcept {
   static const Hasher initial = Hasher::derive("larder 2026-11-22 entry tag v1");
-  Hasher hasher = key.id == 0 ? initial : Hasher::keyed(key.bytes);
-  return hasher.update(header).update(payload).finish();
+  return key.id == 0 ? initial : Hasher::keyed(key.bytes);
 }
 
 bool header_is_sound(const std::byte* header, std::uint64_t file_bytes) noexcept {
@@ -68,8 +66,10 @@ DecodedEntry decode_larder(std::span<const std::byte> file, const Fingerprint& f
             .recipe = {}};
   }
   const auto tag = file.subspan(header_bytes + stored).first<tag_bytes>();
-  const auto payload = file.subspan(header_bytes, stored);
-  if (!equal_constant_time(tag, tag_of(file.first(header_bytes), payload, *key))) return {};
+  // Header and payload in one piece: BLAKE3 fills its lanes from the first chunk on, and after a
+  // header by itself it would not, which costs half as much again at 16 KiB.
+  const Digest wanted = hasher_of_tag(*key).update(file.first(header_bytes + stored)).finish();
+  if (!equal_constant_time(tag, wanted)) return {};
   // Under the tag, so this is what tells that a good file stands under another entry's name.
   if (std::memcmp(header + at_fingerprint, fingerprint.bytes.data(), 32) != 0) return {};
   const auto recipe = file.subspan(header_bytes + stored + tag_bytes);
@@ -130,7 +130,7 @@ EncodedEntry encode_entry(FileLayout layout, const Fingerprint& fingerprint,
   put_bytes(header + at_fingerprint, fingerprint.bytes.data(), fingerprint.bytes.size());
   const Digest recipe_digest = blake3(recipe);
   put_bytes(header + at_recipe_digest, recipe_digest.data(), recipe_digest.size());
-  entry.tag = tag_of(entry.header, payload, key);
+  entry.tag = hasher_of_tag(key).update(entry.header).update(payload).finish();
   return entry;
 }
 

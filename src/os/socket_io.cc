@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "os/posix_error.h"
@@ -34,12 +35,17 @@ Result<Wait> wait_writable(int socket, const WaitLimit& limit) {
   return wait_for(socket, POLLOUT, limit);
 }
 
-Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into) {
+Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into,
+                                                std::span<std::byte> then) {
+  iovec vectors[] = {{into.data(), into.size()}, {then.data(), then.size()}};
+  msghdr message{};
+  message.msg_iov = vectors;
+  message.msg_iovlen = std::size(vectors);
   for (;;) {
-    const ssize_t count = ::recv(socket, into.data(), into.size(), 0);
+    const ssize_t count = ::recvmsg(socket, &message, 0);
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
-    if (errno != EINTR) return failed(errno, "recv");
+    if (errno != EINTR) return failed(errno, "recvmsg");
   }
 }
 

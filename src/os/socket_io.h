@@ -19,9 +19,10 @@ Result<Wait> wait_readable(int socket, const WaitLimit& limit);
 // Until it takes something, or is connected, or could not be.
 Result<Wait> wait_writable(int socket, const WaitLimit& limit);
 
-// What there is, at least one byte; 0: the connection has ended. nullopt: nothing came within the
-// socket's own limit for a call (SO_RCVTIMEO).
-Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into);
+// What there is, at least one byte, into one place and then into the other; 0: the connection has
+// ended. nullopt: nothing came within the socket's own limit for a call (SO_RCVTIMEO).
+Result<std::optional<std::size_t>> receive_some(int socket, std::span<std::byte> into,
+                                                std::span<std::byte> then);
 
 // Sends as much of the pieces as goes in one call, when the socket takes some within `limit`; 0:
 // it did not. Never raises SIGPIPE, which would end the host.

@@ -3,7 +3,6 @@
 #include <hiredis/hiredis.h>
 
 #include <charconv>
-#include <cstring>
 #include <utility>
 
 #include "base/try.h"
@@ -90,13 +89,7 @@ Result<void> redis_ask_for(RedisConnection& connection, std::span<const std::str
 
 RedisObject redis_object(RedisConnection& connection, std::uint64_t max_bytes,
                          const Patience& patience) {
-  LARDER_TRY(const RedisReply reply, connection.receive(max_bytes, patience));
-  if (reply->type == REDIS_REPLY_NIL) return std::nullopt;
-  if (reply->type != REDIS_REPLY_STRING) return not_understood(connection);
-  const std::string_view text = text_of(*reply);
-  LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(text.size()));
-  if (!text.empty()) std::memcpy(bytes.bytes().data(), text.data(), text.size());
-  return bytes;
+  return connection.receive_bytes(max_bytes, patience);
 }
 
 RedisObject redis_get(RedisConnection& connection, std::string_view key, std::uint64_t max_bytes,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <new>
 #include <tuple>
 #include <utility>
@@ -16,8 +17,7 @@ namespace larder::remote {
 namespace {
 
 constexpr std::uint64_t largest_short_reply = 4096;  // of commands that answer with a word
-// Read with one call: what hiredis would read in four.
-constexpr std::size_t read_bytes = 64 * 1024;
+constexpr std::string_view line_end = "\r\n";
 
 timeval to_timeval(milliseconds time) noexcept {
   const auto ms = std::max<long long>(time.count(), 1);  // 0 would mean: for ever
@@ -102,7 +102,7 @@ std::unique_ptr<RedisReaderFunctions> functions_of(redisReader& reader) {
   reader.privdata = functions.get();
   reader.fn = functions.get();
   // Else it frees what it has room for after each answer, and takes it anew from the kernel.
-  reader.maxbuf = 4 * read_bytes;
+  reader.maxbuf = 4 * RedisInbox::capacity_bytes;
   return functions;
 }
 
@@ -144,11 +144,8 @@ Result<Context> connect_tcp(const RedisEndpoint& endpoint, const os::WaitLimit& 
   return context;
 }
 
-// Of a line that begins at `at`; nullopt until it has ended.
-std::optional<std::string_view> line_of(std::string_view buffer, std::size_t at) noexcept {
-  const std::size_t end = buffer.find("\r\n", at);
-  if (end == std::string_view::npos) return std::nullopt;
-  return buffer.substr(at, end - at);
+std::string_view without_end(std::string_view line) noexcept {
+  return line.substr(0, line.size() - line_end.size());
 }
 
 }  // namespace
@@ -160,7 +157,7 @@ RedisConnection::RedisConnection(const RedisEndpoint& endpoint, Context context)
     : shown_(endpoint.shown),
       functions_(functions_of(*context->reader)),
       context_(std::move(context)),
-      buffer_(read_bytes) {}
+      inbox_(context_->fd) {}
 
 RedisConnection::~RedisConnection() = default;
 
@@ -246,87 +243,128 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
   return {};
 }
 
-// Before it is read, let alone allocated: what kind of reply begins here, and how long it says it
-// is. False until that has come: the reader must not begin with it before.
-Result<bool> RedisConnection::check_announced(RedisAnswer kind, std::uint64_t max_bytes) {
-  const redisReader& reader = *context_->reader;
-  if (reader.ridx != -1) return true;  // it is in the middle of one
-  if (reader.pos >= reader.len) return false;
-  const std::string_view buffer(reader.buf, reader.len);
-  const auto line = line_of(buffer, reader.pos);
-  if (!line) return false;
-  if (line->empty() || !std::string_view("+-:$*").contains(line->front())) {
+std::unexpected<Error> RedisConnection::broken(RedisInbox::Came came) {
+  if (came == RedisInbox::Came::lost) {
+    return broken(Errc::unreachable, "the connection was cut; is the server up?");
+  }
+  if (came == RedisInbox::Came::full) {
+    return broken(Errc::too_large, "sends more than was asked for");
+  }
+  return broken(Errc::timed_out, "did not answer in time; is it overloaded?");
+}
+
+// With which an answer begins: what kind it is, and how long it says it is. Ends with its "\r\n",
+// and stays where it is.
+Result<std::string_view> RedisConnection::first_line(const Patience& patience) {
+  for (;;) {
+    const std::string_view text = inbox_.text();
+    const std::size_t end = text.find(line_end);
+    if (end != std::string_view::npos) return text.substr(0, end + line_end.size());
+    const auto came = inbox_.wait(patience);
+    if (came != RedisInbox::Came::some) return broken(came);
+  }
+}
+
+// Before it is read, let alone allocated.
+Result<void> RedisConnection::check_announced(std::string_view line, RedisAnswer kind,
+                                              std::uint64_t max_bytes) {
+  line = without_end(line);
+  if (line.empty() || !std::string_view("+-:$*").contains(line.front())) {
     return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
   }
   // What comes for a word of four bytes takes up seventy.
-  if (line->front() == '*' && kind == RedisAnswer::single) {
+  if (line.front() == '*' && kind == RedisAnswer::single) {
     return broken(Errc::io_error,
-                  "answers with a list where it was asked for one thing; is it a "
-                  "Redis server?");
+                  "answers with a list where it was asked for one thing; is it a Redis server?");
   }
-  if (line->front() != '$') return true;
+  if (line.front() != '$') return {};
   std::uint64_t announced = 0;
-  for (const char c : line->substr(1)) {
-    if (c < '0' || c > '9') return true;  // -1, and what the reader will refuse
+  for (const char c : line.substr(1)) {
+    if (c < '0' || c > '9') return {};  // -1, and what the reader will refuse
     announced = announced * 10 + static_cast<std::uint64_t>(c - '0');
     if (announced > max_bytes) return broken(Errc::too_large, "sends more than was asked for");
   }
-  return true;
+  return {};
 }
 
-// The socket's own limit is that for silence; only where less time is left, or the call may be
-// stopped, that is waited for.
-Result<std::size_t> RedisConnection::read_more(const Patience& patience) {
-  const char* late = "did not answer in time; is it overloaded?";
-  const os::WaitLimit limit = patience.wait_until(Clock::now() + patience.silence);
-  // Where there is always something to read, nothing else would end it.
-  if (limit.left().count() == 0) return broken(Errc::timed_out, late);
-  if (limit.left() < patience.silence || patience.stop.stop_possible()) {
-    const auto ready = os::wait_readable(context_->fd, limit);
-    if (!ready) return broken(Errc::unreachable, "the connection was lost");
-    if (*ready == os::Wait::timed_out) return broken(Errc::timed_out, late);
-  }
-  const auto count = os::receive_some(context_->fd, buffer_);
-  if (!count || *count == 0) {
-    return broken(Errc::unreachable, "the connection was cut; is the server up?");
-  }
-  if (!*count) return broken(Errc::timed_out, late);
-  const auto* bytes = reinterpret_cast<const char*>(buffer_.data());
-  if (redisReaderFeed(context_->reader, bytes, **count) != REDIS_OK) {
+// What hiredis makes of what has come, null where that is not a whole answer yet. What it has no
+// use for is put back: between two answers it has nothing.
+Result<RedisReply> RedisConnection::parse_come() {
+  redisReader& reader = *context_->reader;
+  const std::string_view text = inbox_.text();
+  if (redisReaderFeed(&reader, text.data(), text.size()) != REDIS_OK) {
     return broken(Errc::out_of_memory, "there is no memory for its answer");
   }
-  return **count;
+  inbox_.take(text.size());
+  void* reply = nullptr;
+  if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
+    return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
+  }
+  if (reply != nullptr) {
+    inbox_.put_back(reader.len - reader.pos);
+    reader.pos = reader.len;
+  }
+  return RedisReply(static_cast<redisReply*>(reply));
 }
 
+// An answer in parts is kept by the reader until it is whole: all of it counts.
 Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patience& patience,
                                             RedisAnswer kind) {
-  constexpr std::uint64_t framing = 2 * read_bytes;  // of this answer, and the next one's beginning
-  // Of an answer in parts the reader keeps those that have come.
-  std::uint64_t come_bytes = context_->reader->len - context_->reader->pos;
+  constexpr std::uint64_t framing = 2 * RedisInbox::capacity_bytes;  // and what comes behind it
+  LARDER_TRY(const std::string_view line, first_line(patience));
+  LARDER_CHECK_OK(check_announced(line, kind, max_bytes));
   functions_->elements_left = most_elements;
-  for (;;) {
-    LARDER_TRY(const bool has_begun, check_announced(kind, max_bytes));
-    void* reply = nullptr;
-    if (has_begun && redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) {
-      return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
-    }
-    if (reply != nullptr) {
-      --expected_;
-      return judge(RedisReply(static_cast<redisReply*>(reply)));
-    }
-    LARDER_TRY(const std::size_t count, read_more(patience));
-    come_bytes += count;
-    if (come_bytes > max_bytes + framing) {
-      return broken(Errc::too_large, "sends more than was asked for");
-    }
+  for (std::uint64_t come_bytes = 0;;) {
+    come_bytes += inbox_.text().size();
+    if (come_bytes > max_bytes + framing) return broken(RedisInbox::Came::full);
+    LARDER_TRY(RedisReply reply, parse_come());
+    if (reply) return judge(std::move(reply));
+    const auto came = inbox_.wait(patience);
+    if (came != RedisInbox::Came::some) return broken(came);
   }
+}
+
+// hiredis would copy them twice more. What is no string of bytes is left to it.
+Result<std::optional<ArtifactBuffer>> RedisConnection::receive_bytes(std::uint64_t max_bytes,
+                                                                     const Patience& patience) {
+  LARDER_TRY(const std::string_view line, first_line(patience));
+  LARDER_CHECK_OK(check_announced(line, RedisAnswer::single, max_bytes));
+  std::uint64_t announced = 0;
+  const std::string_view number = without_end(line).substr(1);
+  const auto [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), announced);
+  const bool is_length = error == std::errc() && end == number.data() + number.size();
+  if (line.front() != '$' || !is_length) {
+    LARDER_TRY(const RedisReply reply, receive(max_bytes, patience));
+    if (reply->type == REDIS_REPLY_NIL) return std::nullopt;
+    return std::unexpected(Error{.code = Errc::io_error,
+                                 .message = shown_ + ": answers with another kind of thing than it "
+                                                     "was asked for; is it a Redis server?"});
+  }
+  inbox_.take(line.size());
+  LARDER_TRY(ArtifactBuffer bytes, ArtifactBuffer::allocate(announced));
+  char behind[line_end.size()];
+  auto came = inbox_.fill(bytes.bytes(), patience);
+  if (came == RedisInbox::Came::some) {
+    came = inbox_.fill(std::as_writable_bytes(std::span(behind)), patience);
+  }
+  if (came != RedisInbox::Came::some) return broken(came);
+  if (std::string_view(behind, sizeof behind) != line_end) {
+    return broken(Errc::io_error, "does not speak as Redis does; is the port right?");
+  }
+  note_answered();
+  return bytes;
+}
+
+// What nobody asked for would be taken for the next answer.
+void RedisConnection::note_answered() noexcept {
+  --expected_;
+  redirection_.reset();
+  if (expected_ == 0 && !inbox_.text().empty()) usable_ = false;
 }
 
 Result<RedisReply> RedisConnection::judge(RedisReply reply) {
-  const redisReader& reader = *context_->reader;
-  // What nobody asked for would be taken for the next answer.
-  if (expected_ == 0 && reader.pos < reader.len) usable_ = false;
-  redirection_.reset();
+  note_answered();
   if (reply->type != REDIS_REPLY_ERROR) return reply;
   redirection_ = parse_redirection({reply->str, reply->len});
   // Others are not repeated: a server may have put anything there that was sent to it.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "remote/pool.h"
+#include "remote/redis_inbox.h"
 #include "remote/redis_slots.h"
 #include "remote/transport.h"
 
@@ -79,6 +80,11 @@ class RedisConnection {
   Result<RedisReply> receive(std::uint64_t max_bytes, const Patience& patience,
                              RedisAnswer kind = RedisAnswer::single);
 
+  // The same, for a command that is answered with bytes: they go straight to where they stay.
+  // nullopt: there are none. io_error for another kind of answer.
+  Result<std::optional<ArtifactBuffer>> receive_bytes(std::uint64_t max_bytes,
+                                                      const Patience& patience);
+
   Result<RedisReply> ask(Words words, std::uint64_t max_bytes, const Patience& patience,
                          RedisAnswer kind = RedisAnswer::single);
 
@@ -87,15 +93,18 @@ class RedisConnection {
 
   Result<void> introduce(const RedisEndpoint& endpoint, const Patience& patience);
   Result<void> send_all(std::vector<std::span<const std::byte>> pieces, const Patience& patience);
-  Result<std::size_t> read_more(const Patience& patience);
-  Result<bool> check_announced(RedisAnswer kind, std::uint64_t max_bytes);
+  Result<std::string_view> first_line(const Patience& patience);
+  Result<void> check_announced(std::string_view line, RedisAnswer kind, std::uint64_t max_bytes);
+  Result<RedisReply> parse_come();
   Result<RedisReply> judge(RedisReply reply);
+  void note_answered() noexcept;
+  std::unexpected<Error> broken(RedisInbox::Came came);
   std::unexpected<Error> broken(Errc code, std::string_view what);
 
   const std::string shown_;
   const std::unique_ptr<RedisReaderFunctions> functions_;  // of the reader of context_
   std::unique_ptr<redisContext, FreeRedis> context_;
-  std::vector<std::byte> buffer_;
+  RedisInbox inbox_;
   std::size_t expected_ = 0;  // replies that have not been received yet
   bool usable_ = true;
   bool timed_out_ = false;
