@@ -75,6 +75,7 @@ std::string_view kind_name(CrashChoice::Kind kind) noexcept {
   switch (kind) {
     case CrashChoice::Kind::name: return "name ";
     case CrashChoice::Kind::size: return "size ";
+    case CrashChoice::Kind::tail: return "tail ";
     case CrashChoice::Kind::sector: break;
   }
   return "sector ";

@@ -40,16 +40,12 @@ class Gather {
   std::size_t used_ = 0;
 };
 
-// What a sector of that version reads as, when the file has the chosen size.
+// What a sector of that version reads as then.
 Sector sector_of(const FileHistory& history, const PageVersion& version, std::uint64_t offset,
                  std::uint64_t size, std::uint64_t size_sequence) {
   Sector sector;
   std::memcpy(sector.data(), bytes_of(version.page).data() + offset % page_bytes, sector_bytes);
-  std::uint64_t end = size;
-  for (const SizeVersion& each : history.sizes) {
-    const bool cuts = each.is_cut && version.sequence < each.sequence;
-    if (cuts && each.sequence <= size_sequence) end = std::min(end, each.bytes);
-  }
+  const std::uint64_t end = end_of(history, version, size, size_sequence);
   const std::uint64_t kept = end > offset ? std::min<std::uint64_t>(end - offset, sector_bytes) : 0;
   std::memset(sector.data() + kept, 0, sector_bytes - kept);
   return sector;
@@ -73,6 +69,16 @@ std::uint64_t FileHistory::hash() const {
     }
   }
   return hash;
+}
+
+std::uint64_t end_of(const FileHistory& history, const PageVersion& version, std::uint64_t size,
+                     std::uint64_t size_sequence) {
+  std::uint64_t end = size;
+  for (const SizeVersion& each : history.sizes) {
+    const bool cuts = each.is_cut && version.sequence < each.sequence;
+    if (cuts && each.sequence <= size_sequence) end = std::min(end, each.bytes);
+  }
+  return end;
 }
 
 void FileData::begin_open(std::shared_ptr<const FileHistory> history) {
@@ -122,6 +128,7 @@ void FileData::open_size() {
   }
   // The page in which a smaller size ends has bytes behind it that are gone.
   if (count > 0 && size_ < origin_->synced_bytes) open_sectors_[count - 1] = all;
+  hide_tail();
   history_ = {.synced_bytes = size_, .synced = pages_};
   if (open_sectors_.empty()) origin_.reset();
 }
@@ -267,6 +274,7 @@ void FileData::capture(std::uint64_t sequence) {
 // A write may end with any page, or its first sector.
 void FileData::grow(std::uint64_t from, std::uint64_t end, std::uint64_t sequence) {
   if (end <= size_) return;
+  note_wiped_tail(sequence);
   for (const std::uint64_t step : {sector_bytes, page_bytes}) {
     const std::uint64_t torn = (from / step + 1) * step;
     const std::uint64_t last = history_.sizes.empty() ? size_ : history_.sizes.back().bytes;
@@ -307,6 +315,7 @@ void FileData::write(std::span<const std::span<const std::byte>> pieces, std::ui
 void FileData::extend(std::uint64_t end, std::uint64_t sequence) {
   open_size();
   if (end <= size_) return;
+  note_wiped_tail(sequence);
   history_.sizes.push_back({.sequence = sequence, .bytes = end});
   size_ = end;
   pages_.resize(pages_for(end));
@@ -315,7 +324,7 @@ void FileData::extend(std::uint64_t end, std::uint64_t sequence) {
 
 void FileData::cut(std::uint64_t end, std::uint64_t sequence) {
   open_size();
-  if (end >= size_) return;
+  if (end > size_ || (end == size_ && !has_tail())) return;
   open_pages(end, size_ - end);
   capture(sequence);
   history_.sizes.push_back({.sequence = sequence, .bytes = end, .is_cut = true});
@@ -339,7 +348,10 @@ void FileData::cut(std::uint64_t end, std::uint64_t sequence) {
 void FileData::sync(std::uint64_t sequence) {
   open_size();
   capture(sequence);
+  keep_tail();
+  const PageRef last = tail_ == Tail::there ? history_.synced.back() : nullptr;
   history_ = {.synced_bytes = size_, .synced = pages_};
+  if (last) history_.synced.back() = last;
   frozen_.reset();
 }
 
@@ -365,6 +377,7 @@ void FileData::unmap(std::uint64_t sequence) {
 void FileData::decide_all() {
   open_size();
   open_sectors(0, size_);
+  decide_tail();
 }
 
 std::shared_ptr<const FileHistory> FileData::freeze(std::uint64_t sequence) {

@@ -39,6 +39,10 @@ struct FileHistory {
   std::uint64_t hash() const;
 };
 
+// Where the bytes end that a version has, when the file has the chosen size.
+std::uint64_t end_of(const FileHistory& history, const PageVersion& version, std::uint64_t size,
+                     std::uint64_t size_sequence);
+
 // Not thread-safe: its Disk is locked.
 class FileData {
  public:
@@ -72,6 +76,11 @@ class FileData {
 
  private:
   void open_size();
+  bool has_tail() const noexcept { return tail_ != Tail::none; }
+  void hide_tail();
+  void note_wiped_tail(std::uint64_t sequence);
+  void keep_tail();
+  void decide_tail();
   void open_sectors(std::uint64_t offset, std::uint64_t length);
   void open_sector(std::uint64_t page, std::size_t sector);
   void open_pages(std::uint64_t offset, std::uint64_t length);
@@ -99,6 +108,11 @@ class FileData {
   std::uint64_t crash_size_ = 0;                    // that was chosen
   std::uint64_t size_sequence_ = 0;                 // of that size
   std::map<std::uint64_t, unsigned> open_sectors_;  // a bit for each, by page
+
+  // What a crash has left behind the end of the file: in history_.synced, not in pages_.
+  enum class Tail { none, open, there };
+  Tail tail_ = Tail::none;
+  std::shared_ptr<const FileHistory> tail_origin_;  // while it is open
 
   std::shared_ptr<SharedMemory> memory_;
 };

@@ -350,4 +350,90 @@ std::string CrashRig::look(MemoryFileSystem& found, const PromisesOfAll& promise
   return violation.empty() ? violation : violation + when;
 }
 
+// What a power cut leaves: all of a kind, or what was synced of it.
+struct CrashRig::Cut {
+  bool sizes = false;
+  bool sectors = false;
+  bool tails = false;
+
+  static Cut of(unsigned bits) {
+    return {.sizes = (bits & 1u) != 0, .sectors = (bits & 2u) != 0, .tails = (bits & 4u) != 0};
+  }
+
+  testing::CrashChooser chooser() const {
+    return [cut = *this](const testing::CrashChoice& choice) -> std::uint32_t {
+      using Kind = testing::CrashChoice::Kind;
+      switch (choice.kind) {
+        case Kind::name: return choice.now;
+        case Kind::size: return cut.sizes ? choice.now : 0;
+        case Kind::sector: return cut.sectors ? choice.now : 0;
+        case Kind::tail: return cut.tails ? choice.outcomes - 1 : 0;
+      }
+      return 0;
+    };
+  }
+
+  std::string text() const {
+    return std::string(sizes ? "sizes" : "no sizes") + (sectors ? ", sectors" : ", no sectors") +
+           (tails ? ", tails" : ", no tails");
+  }
+};
+
+void CrashRig::run_twice(Base base, const History& history) {
+  if (violations_.size() >= most_violations) return;
+  ++figures_.histories;
+  for (const Moment& moment : moments_of(base, history)) {
+    const std::uint64_t promised = moment.promises.hash() * 0x9e3779b97f4a7c15u;
+    if (!seen_.insert(moment.point.hash() ^ promised).second) continue;
+    ++figures_.moments;
+    for (unsigned bits = 0; bits < 8; ++bits) {
+      const std::string violation = look_twice(moment, Cut::of(bits));
+      if (violation.empty()) continue;
+      violations_.push_back(std::string(base_name(base)) + ": " + describe(history) + ", before " +
+                            moment.operation + ": " + violation + "; the first cut left " +
+                            Cut::of(bits).text());
+      break;
+    }
+  }
+}
+
+std::string CrashRig::look_twice(const Moment& moment, const Cut& first) {
+  ++figures_.states;
+  const auto found = moment.point.open(first.chooser());
+  const auto store = open(kind_, *found, keys_of_process(keys_, 0));
+  if (!store) return "cannot be opened: " + store.error().message;
+  std::string violation = check(**store, moment.promises.of[0]);
+  if (!violation.empty()) return violation;
+  Values seen = {};
+  for (std::size_t key = 0; key < key_count; ++key) {
+    seen[key] = get(**store, key).value_or(Value::wrong);
+  }
+  if (const auto stored = put(**store, spare_key, Value::first); !stored) {
+    return "a put fails: " + stored.error().message;
+  }
+  const testing::CrashPoint second = found->crash_point();
+  for (unsigned bits = 0; bits < 4 && violation.empty(); ++bits) {
+    violation = look_again(second, Cut::of(bits), seen);
+    if (!violation.empty()) violation += "; the second cut left " + Cut::of(bits).text();
+  }
+  return violation;
+}
+
+// What was there is there, and what was gone is gone.
+std::string CrashRig::look_again(const testing::CrashPoint& second, const Cut& cut,
+                                 const Values& seen) {
+  ++figures_.states;
+  const auto found = second.open(cut.chooser());
+  const auto store = open(kind_, *found, keys_of_process(keys_, 0));
+  if (!store) return "cannot be opened after two power cuts: " + store.error().message;
+  for (std::size_t key = 0; key < key_count; ++key) {
+    const Value value = get(**store, key).value_or(Value::wrong);
+    if (value == seen[key]) continue;
+    return "k" + std::to_string(key + 1) + " was " + describe(ValueSet(seen[key])) +
+           " after the first power cut, and is " + describe(ValueSet(value)) + " after the second";
+  }
+  const Value spare = get(**store, spare_key).value_or(Value::wrong);
+  return spare == Value::absent || spare == Value::first ? "" : "what was put is another value";
+}
+
 }  // namespace larder

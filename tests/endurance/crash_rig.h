@@ -4,9 +4,15 @@
 // them, power may go; what it may leave is explored, state by state, with a store opened on it that
 // has to keep the promises and to work. Histories that begin alike have the moments of their common
 // steps in common: those were explored with the shorter one.
+//
+// After the first power cut of two a store is opened, and puts something that it does not flush;
+// what that store gave is what the next one has to give, whatever the second power cut leaves of
+// the put. Both cuts leave everything of a kind (sizes, sectors, tails) as it was synced last, or
+// as it was.
 #ifndef LARDER_TESTS_ENDURANCE_CRASH_RIG_H_
 #define LARDER_TESTS_ENDURANCE_CRASH_RIG_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -46,10 +52,15 @@ class CrashRig {
 
   void run(Base base, const History& history, const testing::ExploreOptions& options);
 
+  // The same with two power cuts in a row, at each of those moments.
+  void run_twice(Base base, const History& history);
+
   const CrashFigures& figures() const noexcept { return figures_; }
   const std::vector<std::string>& violations() const noexcept { return violations_; }
 
  private:
+  using Values = std::array<Value, key_count>;
+
   struct Moment {
     testing::CrashPoint point;
     std::string operation;  // that comes next
@@ -62,6 +73,9 @@ class CrashRig {
                const testing::ExploreOptions& options);
   std::string check_others(testing::MemoryFileSystem& found, const PromisesOfAll& promises);
   std::string look(testing::MemoryFileSystem& found, const PromisesOfAll& promises);
+  struct Cut;
+  std::string look_twice(const Moment& moment, const Cut& first);
+  std::string look_again(const testing::CrashPoint& second, const Cut& cut, const Values& seen);
 
   const StoreKind kind_;
   const KeyRing keys_;

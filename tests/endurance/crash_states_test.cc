@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <random>
@@ -59,22 +60,24 @@ class CrashStates : public ::testing::TestWithParam<Subject> {
   }
 
   // All histories of exactly that length; the first step is always of the first process.
-  void run_all(std::size_t length, const ExploreOptions& options) {
+  using Run = std::function<void(Base, const History&)>;
+
+  void run_all(std::size_t length, const Run& run) {
     for (const Base base : bases) {
       History history;
-      run_all(base, length, options, history);
+      run_all(base, length, run, history);
     }
   }
 
-  void run_all(Base base, std::size_t length, const ExploreOptions& options, History& history) {
+  void run_all(Base base, std::size_t length, const Run& run, History& history) {
     if (history.size() == length) {
-      if (!is_keyed() || length == 1 || both_act(history)) rig_.run(base, history, options);
+      if (!is_keyed() || length == 1 || both_act(history)) run(base, history);
       return;
     }
     const std::size_t processes = history.empty() ? 1 : process_count;
     for (std::size_t i = 0; i < processes * act_count; ++i) {
       history.push_back({.process = i / act_count, .act = static_cast<Act>(i % act_count)});
-      run_all(base, length, options, history);
+      run_all(base, length, run, history);
       history.pop_back();
     }
   }
@@ -108,11 +111,21 @@ TEST_P(CrashStates, OfEveryShortHistoryKeepThePromises) {
   for (int length = 1; length <= std::min(longest, 3); ++length) {
     // What stood there only in between is tried where that takes seconds.
     const bool is_short = length == 1 || (length == 2 && !is_pack() && !is_keyed());
+    const ExploreOptions options{.most_states = most_states,
+                                 .between = is_short ? Between::tried : Between::left_out};
     run_all(static_cast<std::size_t>(length),
-            {.most_states = most_states, .between = is_short ? Between::tried : Between::left_out});
+            [&](Base base, const History& history) { rig_.run(base, history, options); });
   }
   report("every history");
   EXPECT_EQ(rig_.figures().capped, 0u);
+}
+
+TEST_P(CrashStates, OfTwoCutsInARowTheSecondBringsNothingBack) {
+  const std::size_t longest = number_in("LARDER_CRASH_SECONDS") ? 2 : 1;
+  for (std::size_t length = 1; length <= longest; ++length) {
+    run_all(length, [this](Base base, const History& history) { rig_.run_twice(base, history); });
+  }
+  report("two cuts");
 }
 
 TEST_P(CrashStates, OfRandomHistoriesKeepThePromises) {

@@ -339,7 +339,7 @@ MUTANTS = [
     _("pack-adopt-stale-tail", "what stands behind a segment's end is wiped", PACK
       + "segment_writer.cc",
       "if (!file.trim(info.size_bytes)) return Refusal::useless;", "",
-      "unit/pack_tail"),
+      "unit/pack_tail endurance/crash_states"),
     _("pack-adopt-early", "who adopts a segment overwrites nothing", PACK + "segment_tail.cc",
       "end = std::max(end, offset + record.total_bytes());", "end = std::max(end, offset);",
       "unit/pack_tail endurance/pack_kill"),

@@ -149,6 +149,91 @@ TEST_F(MemoryCrashTest, WhatWasCutOffDoesNotComeBackWhenTheFileGrows) {
   EXPECT_EQ(contents("/f"), (Outcomes{"4a", "1a 30", "1a 10 1b 10", "1a", "1a 20", "1a 10 1b"}));
 }
 
+// "a", and behind it "bb" that a power cut has left without the size.
+class StaleTail : public MemoryCrashTest {
+ protected:
+  StaleTail() {
+    const auto file = synced_file("f", "a");
+    write(*file, "bb", 1);
+    found_ = disk_.crash_point().open([](const CrashChoice& choice) {
+      return choice.kind == CrashChoice::Kind::tail ? choice.outcomes - 1 : 0;
+    });
+    file_ = found_->open_directory("/").value()->open_file("f", OpenMode::read_write).value();
+    EXPECT_EQ(content(*found_, "/f"), "1a");
+  }
+
+  Outcomes after_another_cut() {
+    Outcomes seen;
+    explore_crashes(found_->crash_point(), {}, [&](MemoryFileSystem& again, const auto&) {
+      seen.insert(content(again, "/f"));
+      return Look_::go_on;
+    });
+    return seen;
+  }
+
+  std::unique_ptr<MemoryFileSystem> found_;
+  std::unique_ptr<File> file_;
+};
+
+TEST_F(StaleTail, IsNotSeenWhenTheFileGrows) {
+  EXPECT_EQ(after_another_cut(), Outcomes{"1a"});
+  ASSERT_TRUE(file_->allocate(3));
+  EXPECT_EQ(content(*found_, "/f"), "1a 20");
+}
+
+TEST_F(StaleTail, MayStandThereWhenAnotherCutKeepsALongerSize) {
+  ASSERT_TRUE(file_->allocate(3));
+  EXPECT_EQ(after_another_cut(), (Outcomes{"1a", "1a 20", "1a 2b"}));
+  ASSERT_TRUE(file_->sync_data());
+  EXPECT_EQ(after_another_cut(), Outcomes{"1a 20"});
+}
+
+TEST_F(StaleTail, MayStandThereInPlaceOfWhatWasWritten) {
+  write(*file_, "cc", 1);
+  EXPECT_EQ(after_another_cut(), (Outcomes{"1a", "1a 20", "1a 2b", "1a 2c"}));
+  ASSERT_TRUE(file_->sync_data());
+  EXPECT_EQ(after_another_cut(), Outcomes{"1a 2c"});
+}
+
+TEST_F(StaleTail, IsGoneWhereItWasCutOff) {
+  ASSERT_TRUE(file_->trim(1));
+  write(*file_, "cc", 1);
+  EXPECT_EQ(after_another_cut(), (Outcomes{"1a", "1a 20", "1a 2c"}));
+}
+
+TEST_F(StaleTail, OutlivesASyncThatHasNotWrittenIt) {
+  ASSERT_TRUE(file_->sync_data());
+  ASSERT_TRUE(file_->allocate(3));
+  EXPECT_EQ(after_another_cut(), (Outcomes{"1a", "1a 20", "1a 2b"}));
+}
+
+TEST_F(StaleTail, OutlivesCuts) {
+  const auto again = found_->crash_clone(1, 0);
+  const auto file =
+      again->open_directory("/").value()->open_file("f", OpenMode::read_write).value();
+  ASSERT_TRUE(file->allocate(3));
+  EXPECT_EQ(content(*again, "/f"), "1a 20");
+  const auto last = again->crash_point().open([](const CrashChoice& choice) {
+    return choice.kind == CrashChoice::Kind::size ? choice.now : 0;
+  });
+  EXPECT_EQ(content(*last, "/f"), "1a 2b");
+}
+
+// Nobody has looked at it by then.
+TEST_F(MemoryCrashTest, ATailIsAsItWasLastSyncedUnlessItIsChosen) {
+  const auto file = synced_file("f", "a");
+  write(*file, "bb", 1);
+  const auto found = disk_.crash_clone(1, 0);
+  const auto again = found->open_directory("/").value()->open_file("f", OpenMode::read_write);
+  ASSERT_TRUE((*again)->allocate(3));
+  Outcomes seen;
+  explore_crashes(found->crash_point(), {}, [&](MemoryFileSystem& last, const auto&) {
+    seen.insert(content(last, "/f"));
+    return Look_::go_on;
+  });
+  EXPECT_EQ(seen, (Outcomes{"1a", "1a 20"}));
+}
+
 TEST_F(MemoryCrashTest, MappedWritesAreUnsyncedData) {
   const auto file = synced_file("f", "aa");
   const auto mapping = file->map(OpenMode::read_write, 2).value();

@@ -428,10 +428,16 @@ bool Shelf::sync_unproven_files() {
   return synced && *synced;
 }
 
+// Where nobody else is, no sync is under way that a mark could stand for.
+bool Shelf::is_suspect(std::uint32_t number) {
+  const auto others = state_->file()->is_locked(presence_at, 1);
+  return others && !*others ? marks().is_suspect(number) : marks().stays_suspect(number);
+}
+
 // What no sync can vouch for any more is written anew.
 bool Shelf::sync_unproven(const format::SegmentName& name) {
   if (const auto file = segments_directory_->open_file(path_of(name), OpenMode::read)) {
-    if (marks().stays_suspect(name.number)) return evictor_->write_anew(name).has_value();
+    if (is_suspect(name.number)) return evictor_->write_anew(name).has_value();
     return name.good_until_place || marks().sync(name.number, **file);
   }
   return is_gone(name.number);

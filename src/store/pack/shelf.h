@@ -180,6 +180,7 @@ class Shelf {
   bool sync_unproven_files();
   bool sync_unproven();
   bool sync_unproven(const format::SegmentName& name);
+  bool is_suspect(std::uint32_t number);
   bool is_gone(std::uint32_t number);
   void forget_settled_marks();
   void close_cleanly();

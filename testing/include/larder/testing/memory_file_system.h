@@ -12,6 +12,11 @@
 //     Until then each sector of 512 bytes may be on disk as it was at the last sync, as it is, or
 //     as any write between has left it, and so may the size. Bytes that are not on disk although
 //     the size is read as zeros; what was cut off does not come back when the file grows again.
+//   * Where a size is on disk that ends within a block of 4096 bytes, what was written behind it
+//   may
+//     stand in the rest of that block. Nobody reads it, and a program that makes the file longer
+//     sees zeros; but until the block is written or cut off at its end, and until that is synced,
+//     another power cut may leave the new size, and what stood there in its place.
 //   * Directory::sync makes the names in that directory durable; of the bytes behind them, and of
 //     the directory's own name, it says nothing. Until then each creation, link, rename and removal
 //     may be on disk or not, whatever became of those before and after it. A rename is one change:
@@ -61,6 +66,7 @@ struct CrashChoice {
     name,    // one creation, link, rename or removal: 0 = not on disk, 1 = on disk
     size,    // of a file
     sector,  // 512 bytes of a file, at `offset`
+    tail,    // of a file: what stands behind its size in its last block
   };
   Kind kind = Kind::name;
   std::string name = {};       // the new name or the removed one; of a file, the one it is known by
