@@ -359,7 +359,7 @@ std::shared_ptr<SharedMemory> FileData::map(std::uint64_t bytes) {
   open_size();
   if (memory_) return memory_->bytes().size() >= bytes ? memory_ : nullptr;
   open_sectors(0, size_);
-  const auto memory = SharedMemory::make(std::max(bytes, size_));
+  auto memory = SharedMemory::make(std::max(bytes, size_));
   if (!memory) return nullptr;
   for (std::uint64_t number = 0; number < pages_.size(); ++number) {
     if (pages_[number]) memory->write(pages_[number]->bytes, number * page_bytes);

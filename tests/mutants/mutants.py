@@ -361,6 +361,11 @@ MUTANTS = [
       "if (rules_.removals == Removals::move) return false;",
       "if (rules_.removals <= Removals::stay) return false;",
       "unit/pack_over_budget"),
+    _("pack-prune-anew", "a prune moves removals that have to stay once", PACK
+      + "evictor_prune.cc",
+      "return is_small && round == Round::first ? Removals::move : Removals::stay;",
+      "return is_small || round <= Round::later ? Removals::move : Removals::stay;",
+      "unit/pack_over_budget"),
     _("pack-strangers-anew", "what went on for its owner is not moved again at once", PACK
       + "evictor.cc",
       "if (done && *done && current_->had_to_stay()) {",

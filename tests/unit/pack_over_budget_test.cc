@@ -94,6 +94,53 @@ TEST_F(PackOverBudget, MaintainMovesNoRemovals) {
   EXPECT_LE(writes_, 100u);
 }
 
+// What is dead but for removals is not written anew in each of its rounds.
+TEST_F(PackOverBudget, APruneMovesRemovalsOnce) {
+  const auto holder = open_holder(8'000);
+  options_.budget = {.max_bytes = 60 * mib, .max_entries = 300};
+  const auto store = open();
+  put_small(*store, 90'000, 90'100);
+  ASSERT_TRUE(store->flush());
+  count_anew();
+  ASSERT_TRUE(store->prune({.max_bytes = 1 * mib}));
+  EXPECT_LE(writes_, 8'200u);
+  count_anew();
+  ASSERT_TRUE(store->prune({.max_bytes = 1 * mib}));
+  // The smaller one of two segments is not full.
+  EXPECT_LE(writes_, 2'800u);
+}
+
+// Those removals stand in an older segment than what they are there for.
+TEST_F(PackOverBudget, APruneLeavesNoRemovalsOfWhatLeaves) {
+  options_.budget = {.max_bytes = 60 * mib};
+  const auto store = open();
+  auto other = open();
+  fill(*store, 0, 1);
+  ASSERT_TRUE(store->flush());
+  fill(*other, 1'000, 4'000);
+  for (std::uint32_t i = 1'000; i < 4'000; ++i) {
+    if (i % 100 == 0) continue;
+    ASSERT_EQ(store->remove(numbered(i)), true);
+  }
+  ASSERT_EQ(store->remove(numbered(0)), true);
+  other.reset();
+  ASSERT_TRUE(store->prune({.max_bytes = 1}));
+  EXPECT_TRUE(segment_names().empty());
+}
+
+TEST_F(PackOverBudget, APruneGathersRemovals) {
+  const auto holder = open_holder(6);
+  std::vector<std::shared_ptr<PackStore>> stores;
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    stores.push_back(open());
+    ASSERT_EQ(stores.back()->remove(numbered(i)), true);
+  }
+  stores.clear();
+  ASSERT_EQ(segment_names().size(), 7u);
+  ASSERT_TRUE(open()->prune({.max_bytes = 1}));
+  EXPECT_EQ(segment_names().size(), 2u);
+}
+
 // Of a budget that counts entries: a segment of which only removals are left is no hollow one.
 TEST_F(PackOverBudget, ASweepMovesNoRemovals) {
   const auto holder = open_holder(9'000);

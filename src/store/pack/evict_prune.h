@@ -48,6 +48,9 @@ class PrunePlan {
 
   // Those to be written anew, oldest first.
   std::vector<format::SegmentName> segments() const;
+  // Whether nothing lives in it: then no entry leaves with it, or is renewed.
+  bool is_dead(std::uint32_t segment) const { return sources_.at(segment).live_bytes == 0; }
+  std::uint64_t disk_bytes(std::uint32_t segment) const { return sources_.at(segment).disk_bytes; }
   // As if it had been carried out.
   const PruneReport& report() const noexcept { return report_; }
 

@@ -105,17 +105,26 @@ bool SegmentEviction::is_unreadable(const Error& error) noexcept {
 // with them more than the budget, each put would write all removals once more.
 Result<bool> SegmentEviction::has_to_stay() {
   if (rules_.removals == Removals::move) return false;
-  OlderRecords::Sequences removals;
-  std::uint64_t bytes = 0;
+  OlderRecords::Sequences newest;
+  std::size_t removals = 0;
   for (const Item& item : items_) {
-    bytes += std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
     if (!item.entry.removed) continue;
-    auto& sequence = removals[item.entry.slot_tag];
+    ++removals;
+    auto& sequence = newest[item.entry.slot_tag];
     sequence = std::max(sequence, item.entry.sequence);
   }
-  if (removals.size() * record_header_bytes <= bytes / 2) return false;
-  LARDER_TRY(const auto needed, parts_.older.among(removals, number()));
-  return needed.size() * record_header_bytes > bytes / 2;
+  const auto is_most = [this](std::size_t count) {
+    std::uint64_t bytes = 0;
+    for (const Item& item : items_) bytes += std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
+    return count * record_header_bytes > bytes / 2;
+  };
+  if (!is_most(removals)) return false;
+  LARDER_TRY(const auto needed, parts_.older.among(newest, number()));
+  const auto stays = [&](const Item& item) {
+    const std::uint64_t tag = item.entry.slot_tag;
+    return item.entry.removed && needed.contains(tag) && newest[tag] == item.entry.sequence;
+  };
+  return is_most(static_cast<std::size_t>(std::ranges::count_if(items_, stays)));
 }
 
 Result<bool> SegmentEviction::advance(const Step& step) {

@@ -192,7 +192,10 @@ class Evictor {
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
   Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk);
-  Result<void> carry_out(const PrunePlan& plan, Caller& caller);
+  enum class Round { first, later };
+  SegmentEviction::Removals removals_of(std::uint32_t segment, const PrunePlan& plan,
+                                        Round round) const;
+  Result<void> carry_out(const PrunePlan& plan, Round round, Caller& caller);
   Result<void> evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
                            Caller& caller);
   Result<void> renew(const std::vector<std::uint64_t>& place_words, Caller& caller);

@@ -13,6 +13,7 @@ using format::StateWord;
 using store_directory::LockOffset;
 using Verdict = SegmentEviction::Verdict;
 using LostSectors = SegmentEviction::LostSectors;
+using Removals = SegmentEviction::Removals;
 
 constexpr auto prune_wait = std::chrono::seconds(30);
 constexpr int prune_rounds = 4;  // each may leave a little more than was planned
@@ -103,8 +104,18 @@ Result<void> Evictor::evict_whole(const format::SegmentName& name, SegmentEvicti
   return {};
 }
 
-Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
-  const auto names = plan.segments();
+// Those of dead segments gain nothing by another place, but for small ones that come together.
+Removals Evictor::removals_of(std::uint32_t segment, const PrunePlan& plan, Round round) const {
+  if (!plan.is_dead(segment)) return Removals::move;
+  const bool is_small = plan.disk_bytes(segment) < parts_.segment_bytes / 2;
+  return is_small && round == Round::first ? Removals::move : Removals::stay;
+}
+
+Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, Caller& caller) {
+  auto names = plan.segments();
+  // What the removals of dead ones are there for may be gone by then.
+  std::ranges::stable_partition(names,
+                                [&](const auto& name) { return !plan.is_dead(name.number); });
   const bool is_own =
       std::ranges::any_of(names, [this](const format::SegmentName& name) { return writes(name); });
   if (is_own) LARDER_CHECK_OK(release_own(caller, Release::sealed_and_synced));
@@ -114,7 +125,9 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Caller& caller) {
     return {.fate = Verdict::Fate::drop, .reason = leaving->second};
   };
   for (const format::SegmentName& name : names) {
-    LARDER_CHECK_OK(evict_whole(name, {.judge = judge}, caller));
+    const SegmentEviction::Rules rules{.judge = judge,
+                                       .removals = removals_of(name.number, plan, round)};
+    LARDER_CHECK_OK(evict_whole(name, rules, caller));
   }
   LARDER_CHECK_OK(renew(plan.renewed(), caller));
   return withdraw_left(plan.leaving(), caller);
@@ -154,7 +167,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
     LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
     LARDER_TRY(const PrunePlan next, plan(budget, disk));
     if (next.changes_nothing()) break;
-    LARDER_CHECK_OK(carry_out(next, caller));
+    LARDER_CHECK_OK(carry_out(next, round == 0 ? Round::first : Round::later, caller));
   }
   return finish_report(gone_before, caller);
 }
