@@ -47,7 +47,7 @@ Result<std::vector<Fingerprint>> parse_list(std::string_view text, const std::st
 }
 
 Transfer fetch_all(RemoteStore& tier, Store& local, std::vector<Fingerprint>& wanted) {
-  Transfer transfer{.tier = tier.describe(), .entries = wanted.size()};
+  Transfer transfer{.tier = tier.describe(), .servers = tier.servers(), .entries = wanted.size()};
   std::vector<Fingerprint> absent;
   const Batch left = move_in_batches(wanted, "fetching", transfer, [&](Batch batch) {
     const auto missing = fetch_missing(tier, local, batch, transfer);

@@ -38,8 +38,8 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
 
 using Move = std::function<void(Batch, Transfer&)>;
 
-Transfer move_all(const std::string& tier, Store& from, const char* label, const Move& move) {
-  Transfer transfer{.tier = tier};
+Transfer move_all(const RemoteStore& tier, Store& from, const char* label, const Move& move) {
+  Transfer transfer{.tier = tier.describe(), .servers = tier.servers()};
   std::vector<EntryInfo> entries;
   const auto listed = list_by_last_use(from, entries);
   if (!listed) transfer.note(listed.error());  // what other servers listed is moved all the same
@@ -63,10 +63,10 @@ int run_push(const Context& context) {
     if (tier.write == RemoteWrite::off) continue;
     const auto move = [&](Batch batch, Transfer& transfer) {
       for (const Fingerprint& fingerprint : batch) {
-        if (!transfer.is_hopeless()) push_entry(**local, *tier.store, fingerprint, transfer);
+        push_entry(**local, *tier.store, fingerprint, transfer);
       }
     };
-    transfers.push_back(move_all(tier.store->describe(), **local, "pushing", move));
+    transfers.push_back(move_all(*tier.store, **local, "pushing", move));
   }
   if (transfers.empty()) {
     return fail(exit_usage, "every remote tier is read-only; name one that may be written");
@@ -85,7 +85,7 @@ int run_pull(const Context& context) {
     const auto move = [&](Batch batch, Transfer& transfer) {
       fetch_missing(*tier.store, **local, batch, transfer);
     };
-    transfers.push_back(move_all(tier.store->describe(), *tier.store, "pulling", move));
+    transfers.push_back(move_all(*tier.store, *tier.store, "pulling", move));
   }
   const auto flushed = (*local)->flush();
   const int code = conclude(context, transfers);

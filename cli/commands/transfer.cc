@@ -55,7 +55,7 @@ void Transfer::note(const Error& error) {
   failure = error;
 }
 
-bool Transfer::is_hopeless() const { return unanswered >= most_at_once; }
+bool Transfer::is_hopeless() const { return servers == 1 && unanswered >= most_at_once; }
 
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move) {
@@ -67,6 +67,7 @@ Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
     for (std::size_t i = 0; i < batch.size(); ++i) progress.step();
     entries = entries.subspan(batch.size());
   }
+  transfer.failed += entries.size();
   return entries;
 }
 

@@ -17,6 +17,7 @@ namespace larder::cli {
 // What became of the entries of one tier.
 struct Transfer {
   std::string tier;
+  std::size_t servers = 1;    // that the tier has
   std::uint64_t entries = 0;  // that there were to move
   std::uint64_t moved = 0;
   std::uint64_t moved_bytes = 0;  // of payloads
@@ -30,12 +31,13 @@ struct Transfer {
   void note(const Error& error);
   void note_answer() { unanswered = 0; }
 
-  // So many got no answer in a row that the server is gone, or every one of several.
+  // So many got no answer in a row that the server is gone. Of several servers each is left alone
+  // once it does not answer, and the others may have what comes next.
   bool is_hopeless() const;
 };
 
 // Hands them to `move`, 64 at a time, until it is hopeless. Shows how far it is, under `label`.
-// Returns what was not handed over.
+// Returns what was not handed over, which counts as failed.
 using Batch = std::span<const Fingerprint>;
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move);

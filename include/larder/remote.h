@@ -149,6 +149,9 @@ class RemoteStore : public Store {
   // Whether it has keys, and gives nothing that was made without them.
   virtual bool has_keys() const = 0;
 
+  // Among how many servers its entries are shared out.
+  virtual std::size_t servers() const { return 1; }
+
   // What time the server says it is, in seconds since 1970; nullopt when it does not say, or not to
   // us. Several servers: the first one.
   virtual Result<std::optional<std::int64_t>> server_time_s() = 0;
@@ -192,7 +195,8 @@ struct BackedStoreOptions {
   // was made by anybody, and would get a key when it is kept.
   bool local_has_keys = false;
   std::vector<RemoteTier> tiers = {};  // fastest first
-  // Of what `async` has still to send. What finds no room is not sent, and the log says so.
+  // Of what `async` has still to send to each tier. What finds no room is not sent, and the log
+  // says so.
   std::uint64_t upload_capacity_bytes = 256ull << 20;
   // How long flush and the destructor wait for it. What is not sent by then is lost to the tiers.
   std::chrono::milliseconds drain_limit = std::chrono::seconds(2);

@@ -94,7 +94,12 @@ Result<RemoteShard> read_shard(std::string_view text) {
     const bool is_whole = end + 1 == number.data() + number.size() && number.ends_with(')');
     if (error != std::errc() || !is_whole) shard.host.clear();
   }
-  if (shard.host.empty()) return wrong("shards: write host,host:port,host(weight)");
+  auto url = remote::parse_url("shard://" + shard.host);
+  const bool is_place = url && !shard.host.empty() && url->path.empty() && url->user.empty() &&
+                        url->others.empty() && !shard.host.contains('@');
+  if (!is_place) {
+    return wrong("shards: write host,host:port,host(weight), and no user; see @password-file");
+  }
   return shard;
 }
 
@@ -195,16 +200,31 @@ constexpr std::string_view shown_attributes[] = {"password-file",
                                                  "source-provenance",
                                                  "device-compatibility"};
 
+// What it says is the server's, and nobody's user or password.
+Result<std::string> shown_endpoint(const std::string& value) {
+  auto url = remote::parse_url(value);
+  if (!url) return wrong("@endpoint: " + url.error().message);
+  if (!url->user.empty()) {
+    return wrong("@endpoint has a user in it; leave it out, and see @credentials-file");
+  }
+  return url->shown();
+}
+
+// Neither a name that is not known nor its value is shown: it may be a secret in a wrong place.
 Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
   const std::string name(word.name.substr(1));
-  if (name.empty()) return wrong("`@` without a name; write @attribute=value");
+  if (name.empty() || !word.has_value) {
+    return wrong("an attribute without a name or a value; write @attribute=value");
+  }
   auto value = remote::percent_decoded(word.value);
-  if (!value) return wrong("@" + name + ": " + value.error().message);
+  if (!value) return wrong("a value of an attribute: " + value.error().message);
+  const bool is_known = std::ranges::find(shown_attributes, name) != std::end(shown_attributes);
+  std::string shown(word.value);
+  if (name == "endpoint") {
+    LARDER_TRY(shown, shown_endpoint(*value));
+  }
   setting.store.attributes[name] = *std::move(value);
-  const bool is_shown =
-      std::ranges::find(shown_attributes, name) != std::end(shown_attributes) || !word.has_value;
-  setting.shown += " @" + name + (word.has_value ? "=" : "");
-  setting.shown += is_shown ? std::string(word.value) : "...";
+  setting.shown += is_known ? " @" + name + "=" + shown : " @...";
   return {};
 }
 
@@ -228,12 +248,6 @@ Result<void> read_word(std::string_view text, std::vector<RemoteSetting>& settin
   }
   if (settings.empty()) return wrong("the first word is no URL; write scheme://host[:port]/path");
   RemoteSetting& setting = settings.back();
-  const bool names_hosts = word.name == "shards" || word.name == "@endpoint";
-  if (names_hosts && word.value.contains('@')) {
-    return wrong(setting.shown + ": " + std::string(word.name) +
-                 " has a user in it, and perhaps a password; leave them out, and see "
-                 "@password-file and the others");
-  }
   auto read = is_attribute ? read_attribute(word, setting) : read_property(word, setting);
   if (!read) return wrong(setting.shown + ": " + read.error().message);
   if (!is_attribute) setting.shown += " " + std::string(text);

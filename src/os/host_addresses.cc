@@ -6,8 +6,12 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
+
+#include "os/keep_loaded.h"
+#include "os/posix_error.h"
 
 namespace larder::os {
 namespace {
@@ -47,6 +51,7 @@ struct Answer {
 };
 
 void start_look_up(const std::string& host, std::uint16_t port, std::shared_ptr<Answer> answer) {
+  keep_loaded(reinterpret_cast<const void*>(&start_look_up));
   std::thread([host, port, answer = std::move(answer)]() noexcept {
     Addresses found;
     try {
@@ -72,7 +77,11 @@ Result<std::optional<Addresses>> host_addresses(const std::string& host, std::ui
   Addresses numbers = look_up(host, port, Hosts::numbers);
   if (!numbers.empty()) return numbers;
   const auto answer = std::make_shared<Answer>();
-  start_look_up(host, port, answer);
+  try {
+    start_look_up(host, port, answer);
+  } catch (const std::system_error& thrown) {
+    return failed(thrown.code().value(), "a thread for looking up a name");
+  }
   std::unique_lock lock(answer->mutex);
   const bool has_come = answer->come.wait_until(lock, limit.stop, limit.deadline,
                                                 [&] { return answer->addresses.has_value(); });

@@ -23,7 +23,7 @@ struct SocketAddress {
 // In the order in which they should be tried; at least one. nullopt: they were not known in time. A
 // look-up that is not waited for any longer goes on in a thread of its own until the resolver gives
 // up, and uses nothing of the caller's. An address written as a number needs no thread. absent: the
-// name has none. Throws system_error when no thread can be had.
+// name has none; another error: no thread can be had.
 Result<std::optional<std::vector<SocketAddress>>> host_addresses(const std::string& host,
                                                                  std::uint16_t port,
                                                                  const WaitLimit& limit);

@@ -9,26 +9,46 @@
 #include <cerrno>
 #include <iterator>
 #include <utility>
+#include <vector>
 
+#include "base/try.h"
 #include "os/posix_error.h"
 
 namespace larder::os {
 namespace {
 
-Result<Wait> wait_for(int socket, short events, const WaitLimit& limit) {
-  pollfd watched{.fd = socket, .events = events, .revents = 0};
+// Whether one of them is ready.
+Result<Wait> wait_for(std::span<pollfd> watched, const WaitLimit& limit) {
   for (;;) {
-    const int ready = ::poll(&watched, 1, static_cast<int>(limit.slice().count()));
+    const int ready =
+        ::poll(watched.data(), watched.size(), static_cast<int>(limit.slice().count()));
     if (ready > 0) return Wait::ready;
     if (ready < 0 && errno != EINTR) return failed(errno, "poll");
     if (limit.left().count() == 0) return Wait::timed_out;
   }
 }
 
+Result<Wait> wait_for(int socket, short events, const WaitLimit& limit) {
+  pollfd watched{.fd = socket, .events = events, .revents = 0};
+  return wait_for(std::span(&watched, 1), limit);
+}
+
 }  // namespace
 
 Result<Wait> wait_readable(int socket, const WaitLimit& limit) {
   return wait_for(socket, POLLIN, limit);
+}
+
+Result<std::optional<std::size_t>> wait_any_readable(std::span<const int> sockets,
+                                                     const WaitLimit& limit) {
+  std::vector<pollfd> watched;
+  for (const int socket : sockets)
+    watched.push_back({.fd = socket, .events = POLLIN, .revents = 0});
+  LARDER_TRY(const Wait wait, wait_for(watched, limit));
+  if (wait == Wait::timed_out) return std::nullopt;
+  const auto ready =
+      std::ranges::find_if(watched, [](const pollfd& each) { return each.revents != 0; });
+  return static_cast<std::size_t>(ready - watched.begin());
 }
 
 Result<Wait> wait_writable(int socket, const WaitLimit& limit) {

@@ -16,6 +16,10 @@ enum class Wait { ready, timed_out };  // or asked to stop
 // Until there is something to read, or the connection has ended, which a read then tells.
 Result<Wait> wait_readable(int socket, const WaitLimit& limit);
 
+// Until one of them is: which one; nullopt: none of them in time.
+Result<std::optional<std::size_t>> wait_any_readable(std::span<const int> sockets,
+                                                     const WaitLimit& limit);
+
 // Until it takes something, or is connected, or could not be.
 Result<Wait> wait_writable(int socket, const WaitLimit& limit);
 

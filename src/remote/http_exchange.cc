@@ -42,7 +42,7 @@ constexpr bool is_success(long status) noexcept { return status >= 200 && status
 
 HttpExchange::HttpExchange(const HttpEndpoint& endpoint)
     : endpoint_(endpoint),
-      sigv4_(endpoint.aws_region.empty() ? "" : "aws:amz:" + endpoint.aws_region + ":s3"),
+      sigv4_(endpoint.aws_region ? "aws:amz:" + *endpoint.aws_region + ":s3" : ""),
       easy_(curl_easy_init()) {
   if (!easy_) throw std::bad_alloc();
 }
@@ -85,6 +85,12 @@ std::size_t HttpExchange::write_body(char* from, std::size_t, std::size_t bytes,
   });
   if (!written) now.failure_ = written.error();
   return written ? bytes : 0;
+}
+
+// It stands, newly made or kept, and the request goes out: from now on the server is silent.
+int HttpExchange::hear_connection(void* self, char*, char*, int, int) {
+  static_cast<HttpExchange*>(self)->last_heard_ = Clock::now();
+  return CURL_PREREQFUNC_OK;
 }
 
 std::size_t HttpExchange::hear_header(char*, std::size_t, std::size_t bytes, void* self) {
@@ -163,6 +169,8 @@ void HttpExchange::prepare(const HttpRequest& request, const Patience& patience)
   set(CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(patience.connect.count()));
   set(CURLOPT_CUSTOMREQUEST, request.method);
+  set(CURLOPT_PREREQFUNCTION, hear_connection);
+  set(CURLOPT_PREREQDATA, this);
   set(CURLOPT_HEADERFUNCTION, hear_header);
   set(CURLOPT_HEADERDATA, this);
   prepare_headers(request);

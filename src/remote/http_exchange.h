@@ -66,6 +66,7 @@ class HttpExchange {
   static std::size_t read_body(char* into, std::size_t, std::size_t bytes, void* self);
   static int rewind_body(void* self, curl_off_t offset, int origin);
   static std::size_t write_body(char* from, std::size_t, std::size_t bytes, void* self);
+  static int hear_connection(void* self, char*, char*, int, int);
   static std::size_t hear_header(char*, std::size_t, std::size_t bytes, void* self);
 
   const HttpEndpoint& endpoint_;

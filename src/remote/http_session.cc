@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "os/keep_loaded.h"
 #include "remote/http_exchange.h"
 
 namespace larder::remote {
@@ -183,9 +184,13 @@ std::vector<Result<HttpAnswer>> CurlSession::perform_all(std::span<const HttpReq
   return std::move(call.answers);
 }
 
-// Counted by libcurl: the host may use it as well, before and after.
+// Counted by libcurl: the host may use it as well, before and after. A look-up that nobody waits
+// for any more goes on in a thread of libcurl's.
 bool start_curl() noexcept {
-  static const bool started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  static const bool started = [] {
+    os::keep_loaded(reinterpret_cast<const void*>(&curl_global_init));
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  }();
   return started;
 }
 

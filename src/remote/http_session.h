@@ -22,8 +22,9 @@ struct HttpEndpoint {
   std::string ca_file = {};  // empty: the certificates that the system trusts
   std::string shown = {};    // for messages, without secrets
 
-  // Not empty: requests are signed as S3 wants it, `user` is the access key, `password` the secret.
-  std::string aws_region = {};
+  // Set: requests are signed as S3 wants it, `user` is the access key, `password` the secret, which
+  // is never sent.
+  std::optional<std::string> aws_region = {};
   std::string aws_session_token = {};
   std::string bucket_url = {};  // where listings are asked for
   std::string key_prefix = {};  // of all keys, with its last slash; `base` has it already

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "os/socket_io.h"
 #include "remote/redis_commands.h"
 #include "remote/redis_nodes.h"
 
@@ -53,6 +54,9 @@ class RedisClusterTransport final : public Transport {
   std::vector<Share> share_out(std::span<const std::string> names, const Patience& patience,
                                std::vector<RedisObject>& answers);
   Result<void> ask(Share& share, const Patience& patience);
+  static Share* next_to_answer(std::span<Share* const> waiting, const Patience& patience);
+  std::vector<std::size_t> receive_all(std::vector<Share>& shares, std::uint64_t max_bytes,
+                                       const Patience& patience, std::vector<RedisObject>& answers);
   std::vector<std::size_t> receive(Share& share, std::uint64_t max_bytes, const Patience& patience,
                                    std::vector<RedisObject>& answers);
 
@@ -155,6 +159,42 @@ std::vector<std::size_t> RedisClusterTransport::receive(Share& share, std::uint6
   return elsewhere;
 }
 
+// Which of them answers next; null: none does in time.
+RedisClusterTransport::Share* RedisClusterTransport::next_to_answer(std::span<Share* const> waiting,
+                                                                    const Patience& patience) {
+  std::vector<int> sockets;
+  for (const Share* share : waiting) sockets.push_back(share->connection->descriptor());
+  const auto ready =
+      os::wait_any_readable(sockets, patience.wait_until(Clock::now() + patience.silence));
+  return ready && *ready ? waiting[**ready] : nullptr;
+}
+
+// Who is silent costs nobody else's time: whoever answers first is read first.
+std::vector<std::size_t> RedisClusterTransport::receive_all(std::vector<Share>& shares,
+                                                            std::uint64_t max_bytes,
+                                                            const Patience& patience,
+                                                            std::vector<RedisObject>& answers) {
+  std::vector<std::size_t> elsewhere;
+  std::vector<Share*> waiting;
+  for (Share& share : shares) {
+    if (share.connection) waiting.push_back(&share);
+  }
+  while (!waiting.empty()) {
+    Share* const next = next_to_answer(waiting, patience);
+    if (next == nullptr) break;
+    for (const std::size_t place : receive(*next, max_bytes, patience, answers)) {
+      elsewhere.push_back(place);
+    }
+    std::erase(waiting, next);
+  }
+  for (Share* share : waiting) {
+    const auto late = share->connection->expire();
+    for (const std::size_t place : share->places) answers[place] = late;
+    give_back(*share->node, std::move(share->connection));
+  }
+  return elsewhere;
+}
+
 // Every server is asked for its share before any is waited for.
 std::vector<RedisObject> RedisClusterTransport::get_many(std::span<const std::string> names,
                                                          std::uint64_t max_bytes,
@@ -167,11 +207,8 @@ std::vector<RedisObject> RedisClusterTransport::get_many(std::span<const std::st
     for (const std::size_t place : share.places) answers[place] = std::unexpected(asked.error());
     if (share.connection) give_back(*share.node, std::move(share.connection));
   }
-  for (Share& share : shares) {
-    if (!share.connection) continue;
-    for (const std::size_t place : receive(share, max_bytes, patience, answers)) {
-      answers[place] = get(names[place], max_bytes, patience);
-    }
+  for (const std::size_t place : receive_all(shares, max_bytes, patience, answers)) {
+    answers[place] = get(names[place], max_bytes, patience);
   }
   return answers;
 }

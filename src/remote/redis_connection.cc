@@ -243,6 +243,10 @@ Result<void> RedisConnection::send_all(std::vector<std::span<const std::byte>> p
   return {};
 }
 
+int RedisConnection::descriptor() const noexcept { return context_->fd; }
+
+std::unexpected<Error> RedisConnection::expire() { return broken(RedisInbox::Came::late); }
+
 std::unexpected<Error> RedisConnection::broken(RedisInbox::Came came) {
   if (came == RedisInbox::Came::lost) {
     return broken(Errc::unreachable, "the connection was cut; is the server up?");

@@ -56,6 +56,11 @@ class RedisConnection {
 
   bool usable() const noexcept { return usable_; }
 
+  int descriptor() const noexcept;  // to wait on, with others; its owner stays this
+
+  // Not usable, as after a wait for an answer that did not come in time: that error.
+  std::unexpected<Error> expire();
+
   // Whether the server has neither closed it nor sent what nobody asked for. One system call.
   bool is_still_open() const;
 

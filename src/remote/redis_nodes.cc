@@ -134,8 +134,12 @@ Result<void> RedisNodes::refresh(const Patience& patience) {
   std::unique_lock refreshing(refreshing_, std::defer_lock);
   if (has_map()) {
     if (!is_due_ || !refreshing.try_lock()) return {};
-  } else if (!refreshing.try_lock_until(patience.deadline)) {
-    return wrong(Errc::timed_out, "did not tell its slots in time; is it overloaded?");
+  } else {
+    const os::WaitLimit limit = patience.wait_until(patience.deadline);
+    while (!refreshing.try_lock_for(limit.slice())) {
+      if (limit.left().count() != 0) continue;
+      return wrong(Errc::timed_out, "did not tell its slots in time; is it overloaded?");
+    }
   }
   const bool had_map = has_map();
   if (!is_due_.exchange(false) && had_map) return {};

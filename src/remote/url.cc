@@ -97,6 +97,21 @@ int to_digit(char c) noexcept {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+// 127.0.0.0/8, as four numbers: what looks like one and is none would be looked up as a name.
+bool is_loopback_address(std::string_view host) noexcept {
+  constexpr int parts = 4;
+  for (int part = 0; part < parts; ++part) {
+    std::uint8_t number = 0;
+    const auto [end, error] = std::from_chars(host.data(), host.data() + host.size(), number);
+    if (error != std::errc() || (part == 0 && number != 127)) return false;
+    host.remove_prefix(static_cast<std::size_t>(end - host.data()));
+    if (host.empty() != (part == parts - 1)) return false;
+    if (!host.empty() && host.front() != '.') return false;
+    host.remove_prefix(std::min<std::size_t>(host.size(), 1));
+  }
+  return true;
+}
+
 bool is_one_or_two_dots(std::string_view segment) noexcept {
   int dots = 0;
   for (; !segment.empty(); ++dots) {
@@ -146,9 +161,7 @@ Result<std::string> percent_decoded(std::string_view text) {
 }
 
 bool is_local_host(std::string_view host) noexcept {
-  return host.empty() || host == "localhost" || host == "::1" ||
-         (host.starts_with("127.") &&
-          std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }));
+  return host.empty() || host == "localhost" || host == "::1" || is_loopback_address(host);
 }
 
 Result<Url> parse_url(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
 #include <thread>
 
 #include "larder/cache.h"
@@ -166,6 +167,105 @@ TEST_F(Backed, ATierThatFailsByTurnsIsSaidOnce) {
     EXPECT_EQ(text_of(3), "absent");
   }
   EXPECT_EQ(said(), 1u);
+}
+
+// Answers no question before it is let.
+class HeldTransport final : public remote::Transport {
+ public:
+  explicit HeldTransport(std::filesystem::path root) : folder_(std::move(root)) {}
+
+  void let_go() { may_go_.count_down(); }
+  void wait_for_a_question() { asked_.wait(); }
+
+  Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
+                                            const remote::Patience& patience) override {
+    hold();
+    return folder_.get(name, max_bytes, patience);
+  }
+  Result<void> put(std::string_view name, remote::Pieces pieces,
+                   const remote::Patience& patience) override {
+    hold();
+    return folder_.put(name, pieces, patience);
+  }
+  Result<std::optional<std::uint64_t>> size(std::string_view name,
+                                            const remote::Patience& patience) override {
+    hold();
+    return folder_.size(name, patience);
+  }
+  Result<bool> remove(std::string_view name, const remote::Patience& patience) override {
+    return folder_.remove(name, patience);
+  }
+  Result<void> list(std::string_view prefix, const remote::ObjectVisitor& visitor,
+                    const remote::Patience& patience) override {
+    return folder_.list(prefix, visitor, patience);
+  }
+
+ private:
+  void hold() {
+    if (!asked_.try_wait()) asked_.count_down();
+    may_go_.wait();
+  }
+  FolderTransport folder_;
+  std::latch asked_{1};
+  std::latch may_go_{1};
+};
+
+// A tier over it, with the folder of another one.
+struct HeldTier {
+  HeldTransport* transport = nullptr;
+  std::shared_ptr<RemoteStore> store;
+
+  explicit HeldTier(const FolderTier& folder) {
+    auto made = std::make_unique<HeldTransport>(folder.directory.path());
+    transport = made.get();
+    RemoteStoreOptions options;
+    options.url = "test://held";
+    store = std::make_shared<RemoteStoreImpl>(options, [&] { return std::move(made); });
+    (void)store->remote_metrics();  // takes the transport
+  }
+};
+
+TEST_F(Backed, ATierThatHangsHoldsUpNoOther) {
+  const HeldTier held(near_);
+  auto store = make_backed_store({.local = local_, .tiers = {{held.store}, {far_.store}}}).value();
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
+  held.transport->wait_for_a_question();
+  for (int i = 0; i < 10'000 && !far_.has(1); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(far_.has(1));
+  held.transport->let_go();
+}
+
+// A look-up finds the entry, somebody removes it, and then what was found is kept.
+TEST_F(Backed, WhatIsRemovedDoesNotComeBackFromALookUp) {
+  far_.put(1, "x");
+  const HeldTier held(far_);
+  const auto store =
+      make_backed_store({.local = local_, .tiers = {{near_.store}, {held.store}}}).value();
+  std::jthread looks([&] { EXPECT_EQ(store->get(numbered(1)).value()->text(), "x"); });
+  held.transport->wait_for_a_question();
+  std::jthread removes([&] {
+    EXPECT_TRUE(store->remove(numbered(1)));
+    far_.put(1, "x");  // what the look-up is about to read all the same
+    held.transport->let_go();
+  });
+  removes.join();
+  looks.join();
+  EXPECT_TRUE(store->flush());
+  EXPECT_FALSE(*local_->get(numbered(1)));
+  EXPECT_FALSE(near_.has(1));
+}
+
+TEST_F(Backed, WhatCouldNotBeSentIsSaid) {
+  write_ = RemoteWrite::async;
+  far_.trouble->add(Errc::io_error, 1000);
+  for (std::uint32_t i = 0; i < 3; ++i) ASSERT_TRUE(store().put(numbered(i), bytes_of("x")));
+  EXPECT_TRUE(store().flush());
+  ASSERT_EQ(said(), 2u);
+  EXPECT_NE(said_.back().find("3 entries"), std::string::npos) << said_.back();
+  EXPECT_TRUE(store().flush());
+  EXPECT_EQ(said(), 2u) << "once";
 }
 
 TEST_F(Backed, WhatIsRemovedDoesNotComeBackFromTheQueue) {

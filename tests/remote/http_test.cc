@@ -427,6 +427,16 @@ TEST(VyreTierOptions, WhatIsDemandedHasToBeSaid) {
   EXPECT_FALSE(open_remote_store(options)) << "there is no room for a key";
 }
 
+// The silence begins with the connection, however long that might have taken.
+TEST(HttpSilence, DoesNotGrowByTheTimeThatConnectingMayTake) {
+  HostileServer server([](Peer& peer) { peer.hang(); });
+  RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {std::chrono::minutes(10), milliseconds(100), std::chrono::hours(1)};
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(opened(options)->get(numbered(1)).error().code, Errc::timed_out);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::minutes(1));
+}
+
 TEST(HostileUpload, AServerThatReadsNothingIsLate) {
   const HostileServer server([](Peer& peer) { peer.hang(); });
   RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));

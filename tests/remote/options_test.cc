@@ -1,5 +1,6 @@
 // What the options of a remote store may say, and that no secret is repeated.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "larder/remote.h"
 #include "tests/remote/server.h"
@@ -26,6 +27,10 @@ TEST(RemoteOptionsTest, WhatIsWrongIsSaidWithoutTheSecret) {
                           "http://localhost/a/../b",
                           "http://localhost/a/%2e%2E",
                           "http://localhost/.",
+                          "redis://127.0.0.1.5",
+                          "redis://127.1",
+                          "redis://127.0.0.256",
+                          "redis+unix:///a%00b",
                           "redis://a%4@localhost",
                           "redis-cluster://localhost,example.org"}) {
     RemoteStoreOptions options;
@@ -68,6 +73,32 @@ TEST(RemoteOptionsTest, ShardsStandForTheHost) {
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"localhost:1", 2}})) << "twice";
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 0}})) << "no weight";
   EXPECT_FALSE(open("redis://*", {{"localhost:1", 1}, {"example.org", 1}})) << "plaintext";
+}
+
+TEST(RemoteOptionsTest, ASocketsPathThatWouldBeCutShortIsRefused) {
+  RemoteStoreOptions options;
+  options.url = "redis+unix:///" + std::string(106, 'x');
+  EXPECT_TRUE(open_remote_store(options));
+  options.url += "x";
+  EXPECT_EQ(open_remote_store(options).error().code, Errc::invalid_argument);
+}
+
+// It becomes part of a header, and a request that is not signed would have the secret in it.
+TEST(RemoteOptionsTest, ARegionIsOneOrTheTierIsRefused) {
+  ::setenv("AWS_ACCESS_KEY_ID", "id", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "geheim", 1);
+  RemoteStoreOptions options;
+  options.url = "s3://bucket";
+  options.attributes["endpoint"] = "http://127.0.0.1:1";
+  EXPECT_TRUE(open_remote_store(options));
+  options.attributes["region"] = "eu-central-1";
+  EXPECT_TRUE(open_remote_store(options));
+  for (const char* region : {"", "a b", "a\r\nX-Evil: 1", "a/b"}) {
+    options.attributes["region"] = region;
+    const auto refused = open_remote_store(options);
+    ASSERT_FALSE(refused) << region;
+    EXPECT_EQ(refused.error().code, Errc::invalid_argument);
+  }
 }
 
 TEST(RemoteOptionsTest, TimesThatNoClockHoldsAreRefused) {

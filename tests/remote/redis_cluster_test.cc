@@ -154,6 +154,27 @@ TEST_F(LostServers, AServerThatHangsHoldsUpItsOwnEntriesAlone) {
   cluster_->process(1).thaw();
 }
 
+// Two that hang would use up the time of the third one, were they waited for in turn.
+TEST_F(LostServers, OfManyTheAnswersThatComeAreRead) {
+  if (!cluster_) return;
+  RemoteStoreOptions options = options_of(cluster_->url());
+  options.timeouts = {milliseconds(2000), milliseconds(500), milliseconds(1000)};
+  const auto store = opened(options);
+  std::vector<Fingerprint> asked;
+  for (const std::size_t node : {1u, 2u, 0u}) {
+    asked.push_back(numbered(first_on(node)));
+    ASSERT_TRUE(store->put(asked.back(), bytes_of("x")));
+  }
+  for (const std::size_t node : {1u, 2u}) cluster_->process(node).freeze();
+  const auto found = store->get_many(asked).value();
+  EXPECT_FALSE(found[0]);
+  EXPECT_FALSE(found[1]);
+  ASSERT_TRUE(found[2]) << found[2].error().message;
+  EXPECT_EQ((**found[2]).text(), "x");
+  EXPECT_EQ(text_of(*store, first_on(0)), "x") << "it is not left alone";
+  for (const std::size_t node : {1u, 2u}) cluster_->process(node).thaw();
+}
+
 TEST_F(LostServers, AServerThatIsDownCostsItsOwnEntries) {
   if (!cluster_) return;
   RemoteStoreOptions options = options_of(cluster_->url());

@@ -86,10 +86,15 @@ TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
 TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
   const auto settings = parse_remotes("redis://anna@localhost @password=geheim @password-file=/p");
   ASSERT_TRUE(settings);
-  EXPECT_EQ(settings->front().shown, "redis://localhost @password=... @password-file=/p");
+  EXPECT_EQ(settings->front().shown, "redis://localhost @... @password-file=/p");
   for (const char* text : {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x",
                            "redis://localhost @password-file=/a geheim",
                            "redis://* shards=anna:geheim@localhost,127.0.0.1",
+                           "redis://* shards=anna:geheim%40localhost", "redis://localhost @geheim",
+                           "redis://localhost @password%3Dgeheim",
+                           "s3://bucket @endpoint=https://anna:geheim%40localhost",
+                           "s3://bucket @endpoint=https://geheim%40localhost",
+                           "s3://bucket @endpoint=https://localhost?key=geheim",
                            "s3://bucket @endpoint=https://anna:geheim@localhost"}) {
     const auto refused = parse_remotes(text);
     ASSERT_FALSE(refused);

@@ -21,7 +21,7 @@ Clock::duration pause_after(int tries) noexcept {
 }  // namespace
 
 bool Attempts::again(const Error& error, int tries) const {
-  if (!may_pass(error.code) || tries >= most || given_up()) return false;
+  if (!may_pass(error.code) || tries >= most || stop_.stop_requested()) return false;
   const Clock::duration pause = pause_after(tries);
   // Without time for an answer there is no point in asking.
   if (Clock::now() + pause + std::min(timeouts_.connect, timeouts_.data) / 2 >= end_) return false;

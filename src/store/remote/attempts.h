@@ -16,6 +16,8 @@ constexpr bool may_pass(Errc code) noexcept {
   return code == Errc::unreachable || code == Errc::timed_out;
 }
 
+enum class GivenUp { no, at_once, after_failures };
+
 // Belongs to one call, whatever number of questions it asks the server.
 class Attempts {
  public:
@@ -31,8 +33,11 @@ class Attempts {
         .deadline = end_, .connect = timeouts_.connect, .silence = timeouts_.data, .stop = stop_};
   }
 
-  // Whether the asker has given up: what became of the question says nothing about the server.
-  bool given_up() const noexcept { return stop_.stop_requested(); }
+  // Whether the asker has, after so many tries: of the first one it says nothing about the server.
+  GivenUp given_up(int tries) const noexcept {
+    if (!stop_.stop_requested()) return GivenUp::no;
+    return tries == 1 ? GivenUp::at_once : GivenUp::after_failures;
+  }
 
   // Whether to ask again, what failed `tries` times, the last time so. Pauses before it says yes.
   bool again(const Error& error, int tries) const;

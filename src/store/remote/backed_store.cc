@@ -32,13 +32,15 @@ void BackedStore::say(std::string_view what) const noexcept {
 void BackedStore::note(State& now, std::size_t tier, const Error* error) const noexcept {
   using Clock = std::chrono::steady_clock;
   Trouble& trouble = now.troubles[tier];
-  const bool known = trouble.is_known.exchange(error != nullptr, std::memory_order_relaxed);
-  if (error == nullptr || known) return;
+  if (error == nullptr) return trouble.is_known.store(false, std::memory_order_relaxed);
+  if (trouble.is_known.load(std::memory_order_relaxed)) return;
   const auto time = Clock::now();
   std::int64_t quiet_until = trouble.quiet_until.load(std::memory_order_relaxed);
   if (time.time_since_epoch().count() < quiet_until) return;
   const std::int64_t next = (time + std::chrono::minutes(1)).time_since_epoch().count();
-  if (trouble.quiet_until.compare_exchange_strong(quiet_until, next)) say(error->message);
+  if (!trouble.quiet_until.compare_exchange_strong(quiet_until, next)) return;
+  trouble.is_known.store(true, std::memory_order_relaxed);
+  say(error->message);
 }
 
 Lookup BackedStore::count(State& now, Lookup found) noexcept {
@@ -85,14 +87,21 @@ void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerp
     missing.push_back(i);
     asked.push_back(all[i]);
   }
+  const std::uint64_t removals_before = removals(now);
   const auto answers = options_.tiers[tier].store->fetch_many(asked);
-  if (!answers) return note(now, tier, &answers.error());
+  if (!answers) {
+    note(now, tier, &answers.error());
+    for (const std::size_t i : missing) {
+      if (required) found[i] = std::unexpected(answers.error());
+    }
+    return;
+  }
   for (std::size_t k = 0; k < missing.size(); ++k) {
     const auto& answer = (*answers)[k];
     note(now, tier, answer ? nullptr : &answer.error());
     if (!answer && required) found[missing[k]] = std::unexpected(answer.error());
     if (!answer || !*answer) continue;
-    fill_back(now, asked[k], **answer, tier);
+    fill_back(now, asked[k], **answer, tier, removals_before);
     found[missing[k]] = (*answer)->payload;
   }
 }
@@ -123,22 +132,30 @@ Lookup BackedStore::look_behind(State& now, const Fingerprint& fingerprint, Look
 }
 
 BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprint) {
+  const std::uint64_t removals_before = removals(now);
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     auto found = tier.store->fetch(fingerprint);
     note(now, i, found ? nullptr : &found.error());
     if (!found && tier.required == Required::yes) return found;
     if (!found || !*found) continue;
-    fill_back(now, fingerprint, **found, i);
+    fill_back(now, fingerprint, **found, i, removals_before);
     return found;
   }
   return std::nullopt;
 }
 
-// What cannot be kept is served all the same. A tier gets it unless that would keep the caller
-// waiting.
+std::uint64_t BackedStore::removals(State& now) {
+  const std::shared_lock lock(now.filling);
+  return now.removals;
+}
+
+// What cannot be kept is served all the same, and so is what somebody may have removed since it was
+// asked for. A tier gets it unless that would keep the caller waiting.
 void BackedStore::fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
-                            std::size_t from) {
+                            std::size_t from, std::uint64_t removals_before) {
+  const std::shared_lock lock(now.filling);
+  if (now.removals != removals_before) return;
   const auto kept =
       options_.local->put(fingerprint, entry.payload.bytes(), {.recipe = entry.recipe});
   if (kept) now.counters.add(&Metrics::promotions);

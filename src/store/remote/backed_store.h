@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -61,14 +62,24 @@ class BackedStore final : public Store {
   };
 
   struct State {
-    State(const BackedStoreOptions& options, Uploads::Send send)
-        : troubles(options.tiers.size()), uploads(options.upload_capacity_bytes, std::move(send)) {}
+    State(const BackedStoreOptions& options, const Uploads::Send& send)
+        : troubles(options.tiers.size()) {
+      for (std::size_t i = 0; i < options.tiers.size(); ++i) {
+        uploads.push_back(std::make_unique<Uploads>(options.upload_capacity_bytes, send));
+      }
+    }
 
     Counters counters;
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
-    std::atomic<std::uint64_t> dropped = 0;  // uploads that found no room
-    std::vector<Trouble> troubles;           // of each tier
-    Uploads uploads;                         // the last one: its thread uses the others
+    std::atomic<std::uint64_t> dropped =
+        0;                          // uploads that found no room, or that the server did not take
+    std::vector<Trouble> troubles;  // of each tier
+    std::atomic<std::size_t> told_left = 0;  // uploads not sent yet, of which the log knows
+    std::shared_mutex filling;               // held shared by who fills back
+    std::uint64_t removals = 0;              // under filling
+    // Of each tier, so that one that hangs holds up no other. The last ones: their threads use the
+    // others.
+    std::vector<std::unique_ptr<Uploads>> uploads;
   };
 
   using Found = Result<std::optional<RemoteEntry>>;
@@ -78,8 +89,9 @@ class BackedStore final : public Store {
   Found search(State& now, const Fingerprint& fingerprint);
   void ask_tier(State& now, std::size_t tier, std::span<const Fingerprint> all,
                 std::vector<Lookup>& found);
+  static std::uint64_t removals(State& now);
   void fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
-                 std::size_t from);
+                 std::size_t from, std::uint64_t removals_before);
   void note(State& now, std::size_t tier, const Error* error) const noexcept;
   void say(std::string_view what) const noexcept;
 
@@ -89,6 +101,7 @@ class BackedStore final : public Store {
   bool send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void queue(State& now, Upload upload) const noexcept;
   void drain(State& now) const noexcept;
+  static void forget(State& now, const Fingerprint& fingerprint);
 
   const BackedStoreOptions options_;
   const os::ForkAware<State> state_;

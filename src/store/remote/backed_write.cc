@@ -1,4 +1,5 @@
 // Writing to a local store and to the remote tiers behind it, and what is the local store's alone.
+#include <mutex>
 #include <utility>
 
 #include "base/guarded.h"
@@ -9,7 +10,9 @@ namespace larder {
 
 BackedStore::~BackedStore() {
   if (state_.forked()) return;  // what is queued is the parent's
-  drain(state_.get());
+  State& now = state_.get();
+  drain(now);
+  for (const auto& uploads : now.uploads) uploads->stop();
 }
 
 // The local store decides. What it refuses for its size or for want of space may still be useful to
@@ -54,35 +57,54 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
   return {};
 }
 
+// What the tier may never have is not told as lost.
 bool BackedStore::send_now(State& now, const Upload& upload,
                            const std::stop_token& stop) const noexcept {
   const auto sent = guarded([&] {
     return options_.tiers[upload.tier].store->send(upload.fingerprint, upload.payload.bytes(),
                                                    {.recipe = upload.recipe}, stop);
   });
-  if (!stop.stop_requested()) note(now, upload.tier, sent ? nullptr : &sent.error());
+  if (stop.stop_requested()) return sent.has_value();
+  note(now, upload.tier, sent ? nullptr : &sent.error());
+  const bool is_lost = !sent && sent.error().code != Errc::too_large;
+  if (is_lost) now.dropped.fetch_add(1, std::memory_order_relaxed);
   return sent.has_value();
 }
 
 void BackedStore::queue(State& now, Upload upload) const noexcept {
-  const bool queued = guarded_or(false, [&] { return now.uploads.push(std::move(upload)); });
+  const bool queued =
+      guarded_or(false, [&] { return now.uploads[upload.tier]->push(std::move(upload)); });
   if (!queued) now.dropped.fetch_add(1, std::memory_order_relaxed);
 }
 
+// All tiers share the time. What is not sent yet is told once, though it is waited for again.
 void BackedStore::drain(State& now) const noexcept {
   best_effort([&] {
-    const std::size_t left = now.uploads.drain(options_.drain_limit);
-    const std::uint64_t dropped = now.dropped.exchange(0) + left;
-    if (dropped == 0) return;
-    say(std::to_string(dropped) +
+    const auto deadline = Uploads::Clock::now() + options_.drain_limit;
+    std::size_t left = 0;
+    for (const auto& uploads : now.uploads) left += uploads->drain(deadline);
+    const std::size_t told = now.told_left.exchange(left);
+    const std::uint64_t lost = now.dropped.exchange(0) + (left > told ? left - told : 0);
+    if (lost == 0) return;
+    say(std::to_string(lost) +
         " entries have not reached the remote tiers; `larder push` sends them");
   });
+}
+
+// Who looked for it before keeps nothing of what he finds, and what is queued is not sent.
+void BackedStore::forget(State& now, const Fingerprint& fingerprint) {
+  {
+    const std::unique_lock lock(now.filling);
+    ++now.removals;
+  }
+  now.in_flight.forget(fingerprint);
+  for (const auto& uploads : now.uploads) uploads->withdraw(fingerprint);
 }
 
 Result<bool> BackedStore::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     State& now = state_.get();
-    now.uploads.withdraw(fingerprint);  // it would bring the entry back
+    forget(now, fingerprint);  // else it would come back
     LARDER_TRY(bool removed, options_.local->remove(fingerprint));
     for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
       const RemoteTier& tier = options_.tiers[i];

@@ -2,6 +2,7 @@
 #ifndef LARDER_STORE_REMOTE_IN_FLIGHT_H_
 #define LARDER_STORE_REMOTE_IN_FLIGHT_H_
 
+#include <cstdint>
 #include <future>
 #include <map>
 #include <mutex>
@@ -21,29 +22,44 @@ class InFlight {
   Answer share(const Fingerprint& fingerprint, const Ask& ask) {
     std::promise<Answer> promise;
     std::shared_future<Answer> other;
+    std::uint64_t number = 0;
     {
       const std::scoped_lock lock(mutex_);
       const auto [place, is_first] = flights_.try_emplace(fingerprint);
       if (is_first) {
-        place->second = promise.get_future().share();
+        number = ++last_number_;
+        place->second = {promise.get_future().share(), number};
       } else {
-        other = place->second;
+        other = place->second.answer;
       }
     }
     if (other.valid()) return other.get();
     Answer answer = ask();
     {
       const std::scoped_lock lock(mutex_);
-      flights_.erase(fingerprint);
+      const auto place = flights_.find(fingerprint);
+      if (place != flights_.end() && place->second.number == number) flights_.erase(place);
     }
     promise.set_value(answer);
     return answer;
   }
 
+  // Who asks from now on gets no answer to a question that was asked before.
+  void forget(const Fingerprint& fingerprint) {
+    const std::scoped_lock lock(mutex_);
+    flights_.erase(fingerprint);
+  }
+
  private:
+  struct Flight {
+    std::shared_future<Answer> answer;
+    std::uint64_t number = 0;
+  };
+
   std::mutex mutex_;
   // Ordered, not hashed: nobody can choose fingerprints that make it slow.
-  std::map<Fingerprint, std::shared_future<Answer>> flights_;
+  std::map<Fingerprint, Flight> flights_;
+  std::uint64_t last_number_ = 0;
 };
 
 }  // namespace larder

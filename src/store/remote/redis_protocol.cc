@@ -74,6 +74,10 @@ Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& 
     return wrong("write redis+unix:///path/of/the/socket");
   }
   LARDER_TRY(std::string path, remote::percent_decoded(url.path));
+  constexpr std::size_t longest_path = 107;  // of a socket; unix(7)
+  if (path.size() > longest_path || path.contains('\0')) {
+    return wrong("the path is too long for a socket, or has a zero byte in it; choose another one");
+  }
   remote::RedisEndpoint endpoint{
       .socket_path = std::move(path), .user = url.user, .shown = url.shown()};
   if (const auto database = attributes.take("database")) {

@@ -56,10 +56,10 @@ void RemoteStoreImpl::tell_silent(State& now) const noexcept {
 
 // Silence is about the server, a refusal about what it was asked for: who lets us read and no more
 // is still read. An answer about one entry is neither, nor is
-// what became of a question whose asker has given up.
-void RemoteStoreImpl::tell_breakers(State& now, const Attempts& attempts, Errc code,
+// what became of a question whose asker has given up before the first attempt was over.
+void RemoteStoreImpl::tell_breakers(State& now, GivenUp given_up, Errc code,
                                     For purpose) const noexcept {
-  if (attempts.given_up()) return;
+  if (given_up == GivenUp::at_once) return;
   if (may_pass(code) && !now.transport->is_partly_up()) return tell_silent(now);
   if (code == Errc::out_of_memory) return;
   const bool writes = purpose == For::writing;

@@ -1,4 +1,5 @@
 // s3://bucket[/prefix] [@endpoint=URL] [@region=NAME] [@style=path|virtual]
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -35,6 +36,13 @@ Result<std::string> bucket_url(const remote::Url& url, const std::string& region
   return server.shown();
 }
 
+// It becomes part of a header.
+bool is_region(std::string_view text) noexcept {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 }  // namespace
 
 Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes) {
@@ -47,8 +55,12 @@ Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes
   auto configured = aws_variable("AWS_REGION");
   if (!configured) configured = aws_variable("AWS_DEFAULT_REGION");
   remote::HttpEndpoint endpoint{.shown = url.shown()};
-  endpoint.aws_region = attributes.take("region").value_or(configured.value_or("us-east-1"));
-  LARDER_TRY(endpoint.bucket_url, bucket_url(url, endpoint.aws_region, attributes));
+  const std::string region = attributes.take("region").value_or(configured.value_or("us-east-1"));
+  if (!is_region(region)) {
+    return wrong("the region is not of letters, digits and `-`; mend @region, or leave it out");
+  }
+  endpoint.aws_region = region;
+  LARDER_TRY(endpoint.bucket_url, bucket_url(url, region, attributes));
   endpoint.base = endpoint.bucket_url + url.path;
   if (!url.path.empty()) endpoint.key_prefix = url.path.substr(1) + "/";
   if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);

@@ -19,7 +19,7 @@ Uploads::Uploads(std::uint64_t capacity_bytes, Send send)
     : capacity_bytes_(capacity_bytes), send_(std::move(send)) {}
 
 Uploads::~Uploads() {
-  thread_.request_stop();
+  stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -36,34 +36,44 @@ bool Uploads::push(Upload upload) {
   return true;
 }
 
-std::size_t Uploads::drain(std::chrono::milliseconds limit) {
+std::size_t Uploads::drain(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   const auto is_empty = [this] { return queue_.empty(); };
-  if (!in_vain_) in_vain_ = !changed_.wait_until(lock, Clock::now() + limit, is_empty);
+  if (!in_vain_) in_vain_ = !changed_.wait_until(lock, deadline, is_empty);
   return queue_.size();
 }
 
 void Uploads::withdraw(const Fingerprint& fingerprint) {
   std::unique_lock lock(mutex_);
-  if (queue_.empty()) return;
   const auto is_it = [&](const Upload& each) { return each.fingerprint == fingerprint; };
-  for (auto each = std::next(queue_.begin()); each != queue_.end();) {
+  auto each = queue_.begin();
+  const bool is_under_way = is_sending_ && is_it(*each);
+  if (is_sending_) ++each;
+  while (each != queue_.end()) {
     if (is_it(*each)) queued_bytes_ -= cost_of(*each);
     each = is_it(*each) ? queue_.erase(each) : std::next(each);
   }
+  // A logger that is called while it is sent may come here.
+  if (!is_under_way || thread_.get_id() == std::this_thread::get_id()) return;
+  sending_.request_stop();
   const std::uint64_t finished = finished_;
-  changed_.wait(lock, [&] { return finished_ != finished || !is_it(queue_.front()); });
+  changed_.wait(lock, [&] { return finished_ != finished; });
 }
 
 void Uploads::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return !queue_.empty(); }) && !stop.stop_requested()) {
     const Upload& first = queue_.front();
+    std::stop_source sending;
+    sending_ = sending;
+    is_sending_ = true;
+    const std::stop_callback at_the_end(stop, [&sending] { sending.request_stop(); });
     lock.unlock();
-    const bool was_sent = send_(first, stop);
+    const bool was_sent = send_(first, sending.get_token());
     lock.lock();
     queued_bytes_ -= cost_of(queue_.front());
     queue_.pop_front();
+    is_sending_ = false;
     ++finished_;
     if (was_sent || queue_.empty()) in_vain_ = false;
     changed_.notify_all();

@@ -35,18 +35,21 @@ class Uploads {
   Uploads(std::uint64_t capacity_bytes, Send send);
   Uploads(const Uploads&) = delete;
   Uploads& operator=(const Uploads&) = delete;
-  ~Uploads();  // stops the one that is being sent; the others are lost: drain() before
+  ~Uploads();  // stop(), and waits; what is not sent by then is lost: drain() before
 
   // False: there is no room, and the entry is not sent. Throws bad_alloc, or system_error when no
   // thread can be had.
   bool push(Upload upload);
 
-  // Waits until everything that was pushed is sent, or for `limit`. How many are left. It does not
-  // wait again where the last wait was in vain, and nothing could be sent since.
-  std::size_t drain(std::chrono::milliseconds limit);
+  // Waits until everything that was pushed is sent, or until `deadline`. How many are left. It does
+  // not wait again where the last wait was in vain, and nothing could be sent since.
+  std::size_t drain(Clock::time_point deadline);
 
-  // From now on nothing is sent that was pushed for it before. Waits for the one that is being
-  // sent.
+  // Nothing more is sent, and what is being sent is to end soon. May be called again.
+  void stop() noexcept { thread_.request_stop(); }
+
+  // From now on nothing is sent that was pushed for it before. The one that is being sent is
+  // stopped and waited for: the server may have it or not.
   void withdraw(const Fingerprint& fingerprint);
 
  private:
@@ -56,9 +59,11 @@ class Uploads {
   const Send send_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::list<Upload> queue_;  // the first one is being sent
+  std::list<Upload> queue_;
   std::uint64_t queued_bytes_ = 0;
   std::uint64_t finished_ = 0;  // how often one was sent, or could not be
+  bool is_sending_ = false;     // the first one
+  std::stop_source sending_;    // of that one
   bool in_vain_ = false;        // the last wait was, and nothing was sent since
   std::jthread thread_;
 };
