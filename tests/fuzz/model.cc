@@ -62,6 +62,17 @@ void Model::spoilt() {
   }
 }
 
+void Model::unsettled() {
+  for (Entry& entry : entries_) {
+    entry.may_hold = entry.ever;
+    entry.may_be_absent = true;
+  }
+}
+
+void Model::may_be_evicted() {
+  for (Entry& entry : entries_) entry.may_be_absent = true;
+}
+
 bool Model::must_be_there(std::size_t number) const { return !entries_[number].may_be_absent; }
 
 bool Model::must_be_absent(std::size_t number) const { return entries_[number].may_hold.empty(); }

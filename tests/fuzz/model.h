@@ -38,6 +38,12 @@ class Model {
   void cleared();
   void spoilt();  // some byte on disk, of anything
 
+  // A sync failed: what it was for may be gone, and what stood there before may be back.
+  void unsettled();
+
+  // Some entry has perhaps left, and nobody could tell which one.
+  void may_be_evicted();
+
   bool is_certain() const { return !ever_spoilt_; }
   bool must_be_there(std::size_t number) const;
   bool must_be_absent(std::size_t number) const;

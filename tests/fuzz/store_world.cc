@@ -73,7 +73,8 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys)
                             .access = access,
                             .budget = choice_.budget,
                             .compression = choice_.compression,
-                            .on_evict = on_evict});
+                            .on_evict = on_evict,
+                            .file_system = choice_.has_faults ? &faults_ : nullptr});
   }
   const bool is_vyre = choice_.kind == StoreChoice::Kind::vyre;
   return open_file_store({.directory = (directory_ / "store").string(),
@@ -82,7 +83,8 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys)
                           .access = access,
                           .budget = choice_.budget,
                           .flush_threads = 1,
-                          .on_evict = on_evict});
+                          .on_evict = on_evict,
+                          .file_system = choice_.has_faults ? &faults_ : nullptr});
 }
 
 bool StoreWorld::turn_to(std::size_t which) {
@@ -93,12 +95,69 @@ bool StoreWorld::turn_to(std::size_t which) {
   if (which == 1 && !fs::exists(directory_ / "store") && !open(Access::read_write, keys))
     return false;
   auto opened = open(which == 1 ? choice_.second_access : Access::read_write, keys);
-  require(opened.has_value() || !model_.is_certain());
+  require(opened.has_value() || is_excused());
   stores_[current_] = opened.value_or(nullptr);
   return stores_[current_] != nullptr;
 }
 
 void StoreWorld::close() { stores_[current_].reset(); }
+
+void StoreWorld::close_both() {
+  for (auto& store : stores_) store.reset();
+}
+
+void StoreWorld::fail(const testing::Fault& fault, unsigned calls) {
+  faults_.inject(fault);
+  calls_with_faults_ = std::max(calls_with_faults_, calls);
+}
+
+void StoreWorld::begin_call() {
+  met_before_ = faults_.injected().size();
+  const Budget& budget = choice_.budget;
+  may_evict_ = budget.max_bytes || budget.max_entries;
+}
+
+bool StoreWorld::has_met_fault() const {
+  return choice_.has_faults && faults_.injected().size() > met_before_;
+}
+
+void StoreWorld::end_call() {
+  if (has_met_fault()) settle();
+  if (calls_with_faults_ == 0) return;
+  if (--calls_with_faults_ == 0) faults_.clear_faults();
+}
+
+// A fault may have cost what was not synced yet. A flush without faults tells: where each says that
+// all is well, nothing is lost. But of what an eviction could not read it does not know the name.
+void StoreWorld::settle() {
+  faults_.clear_faults();
+  calls_with_faults_ = 0;
+  for (std::size_t which = 0; which < stores_.size(); ++which) {
+    tells_loss_[which] = stores_[which] && !stores_[which]->flush();
+  }
+  if (may_evict_) {
+    model_.may_be_evicted();
+    strangers_.may_be_evicted();
+  }
+  if (!tells_loss_[0] && !tells_loss_[1]) return;
+  model_.unsettled();
+  strangers_.unsettled();
+}
+
+void StoreWorld::end_faults() {
+  faults_.clear_faults();
+  begin_call();
+}
+
+// By a store that only reads.
+void StoreWorld::require_refused(const Error* error) const {
+  require(error != nullptr && (error->code == Errc::read_only || has_met_fault()));
+}
+
+void StoreWorld::check_error(const Model& model, std::size_t number, const Error& error) const {
+  require(!error.message.empty());
+  if (!has_met_fault()) model.check_error(number, error);
+}
 
 bool StoreWorld::may_write() const {
   return current_ == 0 || choice_.second_access == Access::read_write;
@@ -108,8 +167,8 @@ bool StoreWorld::anybody_open() const {
   return std::ranges::any_of(stores_, [](const auto& store) { return store != nullptr; });
 }
 
-void StoreWorld::judge(const Model& model, std::size_t number, const Lookup& found) {
-  if (!found) return model.check_error(number, found.error());
+void StoreWorld::judge(const Model& model, std::size_t number, const Lookup& found) const {
+  if (!found) return check_error(model, number, found.error());
   if (!*found) return model.check_absent(number);
   model.check_found(number, (*found)->text());
 }
@@ -124,10 +183,10 @@ void StoreWorld::put(std::size_t number, const std::string& payload) {
   if (done) return model_.put(number, payload);
   const Errc code = done.error().code;
   require(!done.error().message.empty());
-  if (!may_write()) return require(code == Errc::read_only);
+  if (!may_write()) return require_refused(&done.error());
   // Two writers may need more than the budget has.
   const bool may_be_full = code == Errc::no_space && choice_.budget.max_bytes.has_value();
-  require(may_be_full || !model_.is_certain());
+  require(may_be_full || is_excused());
   model_.put_failed(number, payload);
 }
 
@@ -141,43 +200,44 @@ void StoreWorld::get_into(std::size_t number, std::size_t room) {
     return model_.check_found(number, text_of(std::span(into).first(**count)));
   }
   if (count) return model_.check_absent(number);
-  if (count.error().code != Errc::too_large) return model_.check_error(number, count.error());
+  if (count.error().code != Errc::too_large) return check_error(model_, number, count.error());
   require(!model_.must_be_absent(number));
 }
 
 void StoreWorld::get_many(const std::vector<std::size_t>& numbers) {
   std::vector<Fingerprint> keys;
   for (const std::size_t number : numbers) keys.push_back(Model::key(number));
-  const auto found = store().get_many(keys).value();
-  require(found.size() == keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) judge(numbers[i], found[i]);
+  const auto found = store().get_many(keys);
+  if (!found) return require(is_excused());
+  require(found->size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) judge(numbers[i], (*found)[i]);
 }
 
 void StoreWorld::view(std::size_t number) {
   const auto pack = std::dynamic_pointer_cast<PackStore>(stores_[current_]);
   if (!pack) return get(number);
   const auto seen = pack->view(Model::key(number));
-  if (!seen) return model_.check_error(number, seen.error());
+  if (!seen) return check_error(model_, number, seen.error());
   if (!*seen) return model_.check_absent(number);
   model_.check_found(number, text_of((*seen)->bytes()));
 }
 
 void StoreWorld::contains(std::size_t number) {
   const auto there = store().contains(Model::key(number));
-  if (!there) return model_.check_error(number, there.error());
+  if (!there) return check_error(model_, number, there.error());
   if (!*there) return model_.check_absent(number);
   require(!model_.must_be_absent(number));
 }
 
 void StoreWorld::inspect(std::size_t number) {
   const auto details = store().inspect(Model::key(number));
-  if (!details) return model_.check_error(number, details.error());
+  if (!details) return check_error(model_, number, details.error());
   if (!*details) return model_.check_absent(number);
   require(!model_.must_be_absent(number));
   require((*details)->info.fingerprint == Model::key(number));
   const auto found = store().get(Model::key(number));
   judge(number, found);
-  if (!found || !*found) return require(!model_.is_certain());
+  if (!found || !*found) return require(is_excused());
   require((*details)->info.payload_bytes == (*found)->size());
   require((*details)->payload_digest.bytes == blake3((*found)->bytes()));
   const bool keeps_recipe = choice_.kind != StoreChoice::Kind::vyre;
@@ -186,32 +246,40 @@ void StoreWorld::inspect(std::size_t number) {
 
 void StoreWorld::remove(std::size_t number) {
   const auto done = store().remove(Model::key(number));
-  if (!may_write()) return require(done ? !*done : done.error().code == Errc::read_only);
+  if (!may_write() && done) return require(!*done);
+  if (!may_write()) return require_refused(&done.error());
   if (!done) {
-    require(!model_.is_certain());
+    require(is_excused());
     return model_.remove_failed(number);
   }
-  if (*done && model_.is_certain()) require(!model_.must_be_absent(number));
+  if (*done && !is_excused()) require(!model_.must_be_absent(number));
   if (!*done) model_.check_absent(number);
   model_.removed(number);
 }
 
 void StoreWorld::flush() {
   const auto done = store().flush();
-  require(done || !model_.is_certain());
+  require(done || is_excused() || tells_loss_[current_]);
+  tells_loss_[current_] = !done;
+  if (!done) model_.unsettled();
 }
 
 void StoreWorld::prune(const Budget& budget) {
+  may_evict_ = true;
   const auto done = store().prune(budget);
-  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
-  require(done || !model_.is_certain());
+  const bool finds_nothing = done && done->kept_bytes == 0;  // there is no store yet
+  if (!may_write() && finds_nothing) return;
+  if (!may_write()) return require_refused(done ? nullptr : &done.error());
+  require(done || is_excused());
 }
 
 void StoreWorld::clear() {
   const auto done = store().clear();
-  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
-  require(done || !model_.is_certain());
-  if (done && model_.is_certain()) model_.cleared();
+  if (!may_write()) return require_refused(done ? nullptr : &done.error());
+  require(done || is_excused());
+  if (done && model_.is_certain() && done->kept_entries == 0) model_.cleared();
+  if (done && done->kept_entries == 0) return;
+  for (std::size_t number = 0; number < key_count; ++number) model_.remove_failed(number);
   for (std::size_t number = 0; done && number < key_count; ++number) {
     strangers_.remove_failed(number);
   }
@@ -221,8 +289,8 @@ void StoreWorld::maintain() {
   const auto pack = std::dynamic_pointer_cast<PackStore>(stores_[current_]);
   if (!pack) return;
   const auto done = pack->maintain();
-  if (!may_write()) return require(!done && done.error().code == Errc::read_only);
-  require(done || !model_.is_certain());
+  if (!may_write()) return require_refused(done ? nullptr : &done.error());
+  require(done || is_excused());
 }
 
 void StoreWorld::visit() {
@@ -235,16 +303,17 @@ void StoreWorld::visit() {
     seen[*number] = true;
     return Visit::go_on;
   });
-  require(done || !model_.is_certain());
-  for (std::size_t number = 0; number < key_count; ++number) {
-    if (model_.must_be_there(number)) require(seen[number]);
+  require(done || is_excused());
+  for (std::size_t number = 0; done && number < key_count; ++number) {
+    // A file store passes over a folder that it cannot read, and tells the log.
+    if (model_.must_be_there(number)) require(seen[number] || has_met_fault());
   }
 }
 
 void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
   if (choice_.kind == StoreChoice::Kind::vyre || !fs::exists(directory_ / "store")) return;
   const auto stranger = open(Access::read_write, keys_of_stranger());
-  if (!stranger) return require(!model_.is_certain());
+  if (!stranger) return require(is_excused());
   Store& store = **stranger;
   const Fingerprint fingerprint = Model::key(number);
   switch (what % 6) {
@@ -252,13 +321,13 @@ void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
     case 1: return put_by_stranger(store, number, what);
     case 2: {
       const auto removed = store.remove(fingerprint);
-      require(removed || !model_.is_certain());
+      require(removed || is_excused());
       return removed ? strangers_.removed(number) : strangers_.remove_failed(number);
     }
     case 3:
       (void)store.visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
       return;
-    case 4: return require(store.prune({.max_age_s = 3600}) || !model_.is_certain());
+    case 4: return require(store.prune({.max_age_s = 3600}) || is_excused());
     default:
       if (const auto pack = std::dynamic_pointer_cast<PackStore>(*stranger)) (void)pack->maintain();
   }
@@ -323,7 +392,7 @@ void StoreWorld::check_all() {
 void StoreWorld::check_stranger() {
   if (choice_.kind == StoreChoice::Kind::vyre) return;
   const auto stranger = open(Access::read_only, keys_of_stranger());
-  if (!stranger) return require(!model_.is_certain());
+  if (!stranger) return require(is_excused());
   for (std::size_t number = 0; number < key_count; ++number) {
     judge(strangers_, number, (*stranger)->get(Model::key(number)));
   }

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "larder/file_system.h"
 #include "larder/pack_store.h"
 #include "larder/store.h"
+#include "larder/testing/fault_file_system.h"
 #include "tests/fuzz/model.h"
 
 namespace larder::fuzz {
@@ -22,6 +24,7 @@ struct StoreChoice {
   Access second_access = Access::read_write;
   bool has_key = false;      // not in the vyre layout
   bool is_rotating = false;  // two keys, of which the two write with different ones
+  bool has_faults = false;
 };
 
 class StoreWorld {
@@ -35,6 +38,14 @@ class StoreWorld {
   // which only a spoilt byte excuses.
   bool turn_to(std::size_t which);
   void close();
+  void close_both();
+
+  // Faults of the file system, for so many calls. Each call lies between a begin and an end; what
+  // meets a fault may fail, and what comes later may only tell of what was lost by it.
+  void fail(const testing::Fault& fault, unsigned calls);
+  void begin_call();
+  void end_call();
+  void end_faults();
 
   void put(std::size_t number, const std::string& payload);
   void get(std::size_t number);
@@ -74,11 +85,22 @@ class StoreWorld {
   void put_by_stranger(Store& stranger, std::size_t number, unsigned what);
   void check_stranger();
   Result<std::shared_ptr<Store>> open(Access access, const Keys& keys);
-  static void judge(const Model& model, std::size_t number, const Lookup& found);
+  void judge(const Model& model, std::size_t number, const Lookup& found) const;
+  void check_error(const Model& model, std::size_t number, const Error& error) const;
+  void require_refused(const Error* error) const;
+  bool has_met_fault() const;
+  void settle();
+  bool is_excused() const { return !model_.is_certain() || has_met_fault(); }
   void judge(std::size_t number, const Lookup& found);
 
   const StoreChoice choice_;
   std::filesystem::path directory_;
+  testing::FaultFileSystem faults_{posix_file_system()};
+  std::size_t met_before_ = 0;  // faults, when this call began
+  unsigned calls_with_faults_ = 0;
+  bool may_evict_ = false;  // this call
+  // The last flush did, and the next one may, until it is put again.
+  std::array<bool, 2> tells_loss_ = {};
   std::array<std::shared_ptr<Store>, 2> stores_;
   std::size_t current_ = 0;
   Model model_;

@@ -234,6 +234,24 @@ TEST_F(ReadOnly, WithoutDescriptorsItIsNotOpened) {
   EXPECT_EQ(text_of(*reader, numbered(9)), "new");
 }
 
+// Others go on with the index that it could not read once, and no new one tells it so.
+TEST_F(ReadOnly, WhoseReadOfTheIndexFailedOnceItSeesWhatIsPutLater) {
+  const auto writer = directory_.open();
+  ASSERT_TRUE(writer->put(numbered(9), bytes_of("old")));
+  FaultFileSystem system(posix_file_system());
+  system.inject({.only = Op::open_file, .path_contains = "index.", .os_error = EIO});
+  PackStoreOptions reading = directory_.options;
+  reading.access = Access::read_only;
+  reading.file_system = &system;
+  const auto reader = open_pack_store(reading).value();
+  ASSERT_EQ(system.injected().size(), 1u);
+  EXPECT_EQ(text_of(*reader, numbered(9)), "old");
+  ASSERT_TRUE(writer->put(numbered(9), bytes_of("new")));
+  EXPECT_EQ(text_of(*reader, numbered(9)), "new");
+  EXPECT_EQ(writer->remove(numbered(9)), true);
+  EXPECT_EQ(text_of(*reader, numbered(9)), "absent");
+}
+
 TEST_F(ReadOnly, WithADamagedStateItReadsTheSegmentsOnce) {
   flip_bit(directory_.root() / "state", 8 * 16);
   FaultFileSystem system(posix_file_system());

@@ -202,6 +202,8 @@ class Shelf {
   bool has_entered_ = false;
   bool has_own_index_ = false;
   std::uint64_t own_since_generation_ = 0;
+  // Set when the shared index could not be read and is perhaps good: others may go on with it.
+  std::optional<std::uint64_t> own_since_sequence_;
   std::optional<FileInfo> refused_state_;
   std::mutex change_mutex_;
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
