@@ -277,12 +277,10 @@ void StoreWorld::clear() {
   const auto done = store().clear();
   if (!may_write()) return require_refused(done ? nullptr : &done.error());
   require(done || is_excused());
-  if (done && model_.is_certain() && done->kept_entries == 0) model_.cleared();
-  if (done && done->kept_entries == 0) return;
-  for (std::size_t number = 0; number < key_count; ++number) model_.remove_failed(number);
-  for (std::size_t number = 0; done && number < key_count; ++number) {
-    strangers_.remove_failed(number);
-  }
+  const bool is_empty = done && model_.is_certain() && done->kept_entries == 0;
+  if (is_empty) model_.cleared();
+  if (!is_empty) model_.may_be_evicted();
+  strangers_.may_be_evicted();
 }
 
 void StoreWorld::maintain() {
