@@ -122,7 +122,7 @@ Check check_directory(const std::string& directory, bool is_read_only) {
     return {Health::fail, "directory",
             fmt::format("{} may not be {} by you (mode {:04o}); chmod 0700 it{}", directory,
                         is_read_only ? "read" : "written", mode,
-                        is_read_only ? "" : ", or set read_only")};
+                        is_read_only ? "" : ", or set readonly")};
   }
   if ((mode & 0077u) != 0) {
     return {

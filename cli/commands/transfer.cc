@@ -50,9 +50,8 @@ void Transfer::note(const Error& error) {
     ++skipped;
     return;
   }
-  ++failed;
+  if (failed++ == 0) failure = error;  // those behind it only say that the tier is not asked again
   unanswered = is_silence(error.code) ? unanswered + 1 : 0;
-  failure = error;
 }
 
 bool Transfer::is_hopeless() const { return servers == 1 && unanswered >= most_at_once; }

@@ -25,7 +25,7 @@ struct Transfer {
   std::uint64_t absent = 0;   // the tier does not have them
   std::uint64_t skipped = 0;  // too large for the tier
   std::uint64_t failed = 0;
-  Error failure = {};          // the last one
+  Error failure = {};          // the first one
   std::size_t unanswered = 0;  // in a row, so far
 
   void note(const Error& error);
@@ -48,7 +48,7 @@ Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
                                        std::span<const Fingerprint> wanted, Transfer& transfer);
 
-// Shows all of them. The exit code: that of the last failure.
+// Shows all of them. The exit code: that of the last tier that failed.
 int conclude(const Context& context, const std::vector<Transfer>& transfers);
 
 }  // namespace larder::cli

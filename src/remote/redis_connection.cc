@@ -36,6 +36,9 @@ struct ReplyMeaning {
   std::string_view advice;
 };
 constexpr ReplyMeaning meanings[] = {
+    {"DENIED", Errc::permission_denied,
+     "answers its own machine alone until it has a password; set one, and name its file with "
+     "@password-file"},
     {"NOAUTH", Errc::permission_denied, "wants a password; name its file with @password-file"},
     {"WRONGPASS", Errc::permission_denied, "does not know this user and password; mend them"},
     {"NOPERM", Errc::permission_denied, "does not let this user do that; use `read-only`"},
@@ -185,7 +188,14 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
     std::vector<std::string_view> words = {"AUTH"};
     if (!endpoint.user.empty()) words.push_back(endpoint.user);
     words.push_back(endpoint.password);
-    LARDER_TRY(const auto known, ask(words, largest_short_reply, patience));
+    const auto known = ask(words, largest_short_reply, patience);
+    if (!known && known.error().code == Errc::io_error && usable_) {
+      return std::unexpected(Error{.code = Errc::permission_denied,
+                                   .message = shown_ +
+                                              ": the server does not take the password; does it "
+                                              "have one? Otherwise leave @password-file out"});
+    }
+    if (!known) return std::unexpected(known.error());
   }
   if (endpoint.database != 0) {
     const std::string number = std::to_string(endpoint.database);
