@@ -198,6 +198,8 @@ Result<void> make_key_file(const std::string& path, FileSystem* file_system) {
     auto made = write_key(or_machine(file_system), path);
     if (made || made.error().code == Errc::invalid_argument) return made;
     const bool exists = made.error().code == Errc::exists;
+    const bool lacks_folder = made.error().code == Errc::absent;
+    if (lacks_folder) made.error().message = "its folder is not there; make it first";
     made.error().message =
         path + ": " +
         (exists ? "is there already, and a key is never overwritten; name another file"

@@ -237,6 +237,12 @@ Result<void> check_owner_and_mode(FileSystem& file_system, Directory& root, std:
                   "belongs to user " + std::to_string(info.owner) + ", not to you (" +
                       std::to_string(user) + "); name a directory of your own");
   }
+  // One as /tmp is everybody's on purpose.
+  if ((info.permissions & writable_by_others) != 0 && (info.permissions & sticky) != 0) {
+    return refuse(Errc::unsafe_directory, path,
+                  "a directory for everybody is no place for a store; name one of your own, below "
+                  "it for instance");
+  }
   if ((info.permissions & writable_by_others) != 0) {
     return refuse(Errc::unsafe_directory, path,
                   "others may write into it; run: chmod go-w " + std::string(path));
