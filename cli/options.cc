@@ -102,13 +102,22 @@ void check_verb(const CLI::App& app, Arguments& arguments) {
   if (verbs.empty()) throw Usage{fmt::format("`{}` is no verb; see `larder --help`", *verb)};
 }
 
+constexpr std::string_view no_command =
+    "once: no COMMAND; write it after `--`, as in `larder once $FP -o OUT -- COMMAND`";
+
+bool is_help(const std::string& word) { return word == "-h" || word == "--help"; }
+
 // `once FINGERPRINT -o OUT -- COMMAND ...`: COMMAND's words are not ours to read, whatever they
 // look like. Cuts them off `arguments`.
 Arguments cut_command(Arguments& arguments) {
   const auto verb = find_verb(arguments);
   if (verb == arguments.end() || *verb != "once") return {};
   const auto dashes = std::find(verb, arguments.end(), "--");
-  if (dashes == arguments.end()) return {};
+  if (dashes == arguments.end()) {
+    const bool asks = std::any_of(verb, arguments.end(), is_help);
+    if (!asks) throw Usage{std::string(no_command)};  // before COMMAND's words are read as ours
+    return {};
+  }
   Arguments command(dashes + 1, arguments.end());
   arguments.erase(dashes, arguments.end());
   return command;
@@ -259,7 +268,7 @@ void check(const CLI::App& app, const Words& words, Options& options) {
     }
   }
   if (options.verb == "once" && options.command.empty()) {
-    throw Usage{"once: no COMMAND; write it after `--`"};
+    throw Usage{std::string(no_command)};
   }
   if (options.verb == "put" && options.file.empty()) {
     throw Usage{"put: the name of FILE is empty; name a file, or - for standard input"};
@@ -278,8 +287,8 @@ std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   CLI::App app("Larder keeps what GPU compilers cooked: a verified, crash-safe cache of artifacts.",
                "larder");
   Arguments arguments(argv + 1, argv + argc);
-  options.command = cut_command(arguments);
   try {
+    options.command = cut_command(arguments);
     add_everything(app, options, words);
     check_verb(app, arguments);
     std::ranges::reverse(arguments);  // as CLI11 wants them

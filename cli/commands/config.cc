@@ -2,11 +2,16 @@
 
 #include "commands/commands.h"
 #include "document.h"
+#include "exit_code.h"
 #include "text.h"
+#include "variables.h"
 
 namespace larder::cli {
 
 int run_config(const Context& context) {
+  if (const std::string unknown = unknown_variables(context.config); !unknown.empty()) {
+    warn(unknown);
+  }
   if (context.options.format == Format::json) {
     Document list = Document::list();
     for (const auto& [key, value, origin] : context.config.settings) {

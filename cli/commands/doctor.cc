@@ -23,6 +23,7 @@
 #include "log_sink.h"
 #include "terminal.h"
 #include "text.h"
+#include "variables.h"
 
 namespace larder::cli {
 namespace {
@@ -60,6 +61,10 @@ Check check_settings(const Config& config) {
   }
   const bool idle = config.disabled;
   if (idle) return {Health::warn, "settings", finding + "; the cache is off, unset `disable`"};
+  const std::string unknown = unknown_variables(config);
+  if (!unknown.empty()) {
+    return {Health::warn, "settings", finding + (finding.empty() ? "" : "; ") + unknown};
+  }
   return {Health::ok, "settings", finding.empty() ? "all default" : finding};
 }
 

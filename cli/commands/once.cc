@@ -107,6 +107,15 @@ int store_durably(Cache& cache, Store& store, Warnings& warnings) {
   return exit_ok;
 }
 
+// A tier that cannot be opened, for want of a password say, costs what it has, not the local store.
+Result<std::shared_ptr<Store>> with_or_without_remotes(const Context& context,
+                                                       std::shared_ptr<Store> local) {
+  auto all = with_remotes(context, local);
+  if (all || context.config.must_hit) return all;
+  warn(fmt::format("going on without remote tiers: {}", all.error().message));
+  return local;
+}
+
 }  // namespace
 
 int run_once(const Context& context) {
@@ -117,7 +126,8 @@ int run_once(const Context& context) {
   if (!replaceable) return fail(exit_refused, replaceable.error().message);
   CompileOnce compile(context);
   if (context.config.disabled) return run_without_cache(compile);
-  auto store = with_remotes(context, open_for_reading(context));
+  auto store = open_for_reading(context);
+  if (store) store = with_or_without_remotes(context, *std::move(store));
   if (!store) {
     // Who must hit would rather stop than compile.
     if (context.config.must_hit) return fail(store.error());

@@ -57,7 +57,9 @@ std::string obstacle(const PruneReport& report, const Budget& budget, DryRun dry
                       "cannot read; prune again when those have ended",
                       human_bytes(report.held_bytes));
   }
-  if (report.kept_entries == 0) return "";  // what is left are folders, and an index
+  if (report.kept_entries == 0) {
+    return kept + "those are its own folders and files, and no entry; it gets no smaller";
+  }
   return kept + "something could not leave now; prune again";
 }
 

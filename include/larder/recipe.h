@@ -49,7 +49,7 @@ struct RecipeField {
 class Recipe {
  public:
   static constexpr std::size_t max_encoded_bytes = 4096;
-  static constexpr std::size_t max_kept_value_bytes = 64;
+  static constexpr std::size_t max_kept_value_bytes = 255;
   static constexpr std::size_t max_name_bytes = 255;
   static constexpr std::size_t max_domain_bytes = 255;
 

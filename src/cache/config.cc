@@ -215,8 +215,12 @@ void read_log(const Layers& layers, Config& config) {
 
 Result<void> read_remotes(const Layers& layers, Config& config) {
   const ConfiguredValue* value = layers.find("remote");
-  if (value == nullptr) {
-    config.settings.push_back({.key = "remote", .value = "", .origin = "default"});
+  // Empty counts as unset, so it takes a word to do without the tiers of a file below.
+  const bool is_none = value != nullptr && value->value == "none";
+  if (value == nullptr || is_none) {
+    config.settings.push_back({.key = "remote",
+                               .value = is_none ? "none" : "",
+                               .origin = is_none ? value->origin : "default"});
     return {};
   }
   auto remotes = parse_remotes(value->value);

@@ -185,8 +185,8 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
   return wrong("`" + std::string(word.name) + "` is no property; there are" + known);
 }
 
-// What an attribute says is shown only where it is known to be no secret.
-constexpr std::string_view shown_attributes[] = {"password-file",
+// Of any protocol; open_remotes refuses those that are another one's. What they say is no secret.
+constexpr std::string_view known_attributes[] = {"password-file",
                                                  "netrc-file",
                                                  "bearer-token-file",
                                                  "bearer-token-env",
@@ -216,15 +216,19 @@ Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
   if (name.empty() || !word.has_value) {
     return wrong("an attribute without a name or a value; write @attribute=value");
   }
+  if (std::ranges::find(known_attributes, name) == std::end(known_attributes)) {
+    std::string known;
+    for (const std::string_view each : known_attributes) known.append(" @").append(each);
+    return wrong("there is an attribute that Larder does not know; there are" + known);
+  }
   auto value = remote::percent_decoded(word.value);
   if (!value) return wrong("a value of an attribute: " + value.error().message);
-  const bool is_known = std::ranges::find(shown_attributes, name) != std::end(shown_attributes);
   std::string shown(word.value);
   if (name == "endpoint") {
     LARDER_TRY(shown, shown_endpoint(*value));
   }
   setting.store.attributes[name] = *std::move(value);
-  setting.shown += is_known ? " @" + name + "=" + shown : " @...";
+  setting.shown += " @" + name + "=" + shown;
   return {};
 }
 

@@ -1,6 +1,7 @@
 // Kept recipes as bytes: docs/FORMAT.md, "Recipes". What decode accepts is what encode can write,
 // so that a damaged recipe is reported instead of being explained to somebody.
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -107,8 +108,10 @@ bool plausible_value(FieldType type, std::string_view value) {
 }
 
 void read_kept_value(CheckedReader& reader, RecipeField& field) {
+  using Length = std::uint8_t;
+  static_assert(Recipe::max_kept_value_bytes == std::numeric_limits<Length>::max());
   field.value_kept = true;
-  field.value_bytes = reader.number<std::uint8_t>();
+  field.value_bytes = reader.number<Length>();
   field.value = reader.text(field.value_bytes);
   field.digest = blake3(field.value);
 }
@@ -132,9 +135,6 @@ Result<RecipeField> read_field(CheckedReader& reader) {
   }
   if (!reader.ok()) return damaged("it ends within a field");
   if (field.name.empty()) return damaged("a field has no name");
-  if (field.value_kept && field.value_bytes > Recipe::max_kept_value_bytes) {
-    return damaged("a value is too long to have been kept");
-  }
   if (!plausible_length(field.type, field.value_bytes) ||
       (field.value_kept && !plausible_value(field.type, field.value))) {
     return damaged("a value does not fit the type of its field");

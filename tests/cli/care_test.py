@@ -302,6 +302,17 @@ class CareOfPacks(CareTest):
         self.larder("prune", LARDER_MAX_SIZE="2M")
         self.assertLessEqual(self.disk_bytes(), 2 << 20)
 
+    def test_a_budget_below_the_stores_own_files_is_told_of(self) -> None:
+        self.put(A, b"x")
+        told = self.run_words(self.command("prune", "--max-size", "50K"))
+        self.expect(told, OK)
+        self.assertRegex(told.stderr.decode(),
+                         r"more than 50\.0 KiB: those are its own .* no entry;")
+        self.refused(REFUSED, "put", B, "-", says="a budget of 51200 bytes has room for no entry",
+                     LARDER_MAX_SIZE="50K")
+        result = self.run_words(self.command("doctor"), LARDER_MAX_SIZE="50K")
+        self.assertRegex(result.stdout.decode(), r"(?m)^fail +probe .* has room for no entry")
+
     def test_prune_by_age_leaves_what_is_young(self) -> None:
         self.put(A, b"x")
         self.assertIn(b"evicted 0 entries", self.larder("prune", "--older-than", "1d"))

@@ -211,6 +211,22 @@ class Once(ProgramTest):
             self.assertFalse(os.path.exists(self.path("out")))
             os.unlink(conf)
 
+    def test_a_tier_that_cannot_be_opened_costs_not_the_local_store(self) -> None:
+        self.put(A, b"kept")
+        words = ("once", A, "-o", "out", "--", "touch", "out")
+        remote = "redis://127.0.0.1:1 @password-file=" + self.path("none")
+        result = self.run_words(self.command(*words), LARDER_REMOTE=remote)
+        self.expect(result, OK)
+        self.assertIn(b"larder: warning: going on without remote tiers: ", result.stderr)
+        self.assertEqual(self.read(self.path("out")), b"kept")
+        self.refused(USAGE, *words, says="name the secret's file", LARDER_REMOTE=remote,
+                     LARDER_MUST_HIT="1")
+
+    def test_without_dashes_command_is_missed(self) -> None:
+        for words in ((), ("cc", "-O2", "-c", "a.c", "-o", "a.o"), ("--",)):
+            self.refused(USAGE, "once", A, "-o", "out", *words,
+                         says="no COMMAND; write it after `--`")
+
     def test_a_disabled_cache_does_not_look_at_the_stores_file(self) -> None:
         self.put(B, b"x")
         os.chmod(self.write("store/larder.conf", b"nonsense\n"), 0o600)

@@ -283,7 +283,7 @@ class TroubleTest(RemoteTest):
 
     def test_a_bad_setting_is_named(self) -> None:
         for remote in ("localhost", "redis://localhost speed=high", "redis://a:b@localhost",
-                       "ftp://localhost"):
+                       "redis://localhost @colour=red", "ftp://localhost"):
             self.refused(USAGE, "get", A, says="" if "ftp" in remote else "LARDER_REMOTE",
                          LARDER_REMOTE=remote)
         self.refused(USAGE, "get", A, says="plaintext", LARDER_REMOTE="redis://192.0.2.1")

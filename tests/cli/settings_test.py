@@ -81,6 +81,25 @@ class Settings(ProgramTest):
         self.assertRegex(result.stdout.decode(),
                          r"\Aok +home .*\nfail +settings +.*LARDER_MAX_SIZE")
 
+    def test_variables_that_are_no_settings_are_told_of(self) -> None:
+        for verb, stream in (("config", "stderr"), ("doctor", "stdout")):
+            told = self.run_words(self.command(verb), LARDER_REMOT="redis://x", LARDER_MAXSIZE="",
+                                  LARDER_REFRESH="0")
+            self.expect(told, OK)
+            text = getattr(told, stream).decode()
+            self.assertIn("LARDER_REMOT: no setting has that name", text)
+            self.assertNotIn("LARDER_MAXSIZE", text)
+            self.assertNotIn("redis", text)
+
+    def test_a_word_does_without_the_tiers_of_a_file(self) -> None:
+        self.write("home/.config/larder/larder.conf", b"remote = redis://127.0.0.1:1 required\n")
+        result = self.run_words(self.command("get", A))
+        self.assertNotIn(result.returncode, (OK, NOT_FOUND))
+        self.refused(NOT_FOUND, "get", A, LARDER_REMOTE="none")
+        settings = self.settings(LARDER_DIR=self.store, LARDER_REMOTE="none")
+        self.assertEqual(settings["remote"], ("none", "environment LARDER_REMOTE"))
+        self.refused(USAGE, "push", says="there is no remote tier", LARDER_REMOTE="none")
+
     def test_disabled_needs_no_home(self) -> None:
         script = 'unset HOME; "$@"'
         for words, code in ((["once", A, "-o", "out", "--", "touch", "out"], OK),

@@ -71,8 +71,9 @@ TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
                            "shards=a(1",
                            "=x",
                            "@",
-                           "@a=%zz",
-                           "@a=%4"}) {
+                           "@colour=red",
+                           "@region=%zz",
+                           "@region=%4"}) {
     const auto settings = parse_remotes("redis://localhost:1 " + std::string(word));
     ASSERT_FALSE(settings) << word;
     EXPECT_EQ(settings.error().code, Errc::invalid_argument) << word;
@@ -84,25 +85,20 @@ TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
 }
 
 TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
-  const auto settings = parse_remotes("redis://anna@localhost @password=geheim @password-file=/p");
-  ASSERT_TRUE(settings);
-  EXPECT_EQ(settings->front().shown, "redis://localhost @... @password-file=/p");
-  for (const char* text : {"redis://anna:geheim@localhost", "redis://localhost @password=geheim%x",
-                           "redis://localhost @password-file=/a geheim",
-                           "redis://* shards=anna:geheim@localhost,127.0.0.1",
-                           "redis://* shards=anna:geheim%40localhost", "redis://localhost @geheim",
-                           "redis://localhost @password%3Dgeheim",
-                           "s3://bucket @endpoint=https://anna:geheim%40localhost",
-                           "s3://bucket @endpoint=https://geheim%40localhost",
-                           "s3://bucket @endpoint=https://localhost?key=geheim",
-                           "s3://bucket @endpoint=https://anna:geheim@localhost"}) {
+  for (const char* text :
+       {"redis://anna:geheim@localhost", "redis://localhost @password=geheim",
+        "redis://localhost @password=geheim%x", "redis://localhost @password-file=/a geheim",
+        "redis://* shards=anna:geheim@localhost,127.0.0.1",
+        "redis://* shards=anna:geheim%40localhost", "redis://localhost @geheim",
+        "redis://localhost @password%3Dgeheim",
+        "s3://bucket @endpoint=https://anna:geheim%40localhost",
+        "s3://bucket @endpoint=https://geheim%40localhost",
+        "s3://bucket @endpoint=https://localhost?key=geheim",
+        "s3://bucket @endpoint=https://anna:geheim@localhost"}) {
     const auto refused = parse_remotes(text);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message.find("geheim"), std::string::npos);
   }
-  const auto opened = open_remotes(*settings);
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().message.find("geheim"), std::string::npos);
 }
 
 }  // namespace

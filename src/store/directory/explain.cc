@@ -44,10 +44,18 @@ Error with_remedy(Error error, std::string_view path) {
   return error;
 }
 
-Error over_budget(std::uint64_t payload_bytes, std::uint64_t budget_bytes, std::string_view path) {
+Error over_budget(std::uint64_t payload_bytes, const BudgetShares& shares, std::string_view path) {
+  const auto [budget_bytes, own_bytes] = shares;
+  const std::string place = std::string(path) + ": ";
+  if (budget_bytes <= own_bytes) {
+    return {.code = Errc::too_large,
+            .message = place + "a budget of " + std::to_string(budget_bytes) +
+                       " bytes has room for no entry, the store's own files take " +
+                       std::to_string(own_bytes) + "; raise the budget, or use a file store"};
+  }
   return {.code = Errc::too_large,
-          .message = std::string(path) + ": the payload has " + std::to_string(payload_bytes) +
-                     " bytes, the whole store may have " + std::to_string(budget_bytes) +
+          .message = place + "the payload has " + std::to_string(payload_bytes) +
+                     " bytes, the budget has room for " + std::to_string(budget_bytes - own_bytes) +
                      "; use the result without caching it, or raise the budget"};
 }
 

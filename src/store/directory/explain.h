@@ -21,7 +21,12 @@ Error full_disk(Error error, std::string_view path);
 
 // For a put of more than `budget_bytes`, which is all that the store may hold: the eviction after
 // it would take every other entry first, and then this one.
-Error over_budget(std::uint64_t payload_bytes, std::uint64_t budget_bytes, std::string_view path);
+// `own_bytes` of the budget are the store's own, whatever it holds.
+struct BudgetShares {
+  std::uint64_t budget_bytes;
+  std::uint64_t own_bytes = 0;
+};
+Error over_budget(std::uint64_t payload_bytes, const BudgetShares& shares, std::string_view path);
 
 // For a call that would change a store which was opened for reading.
 Error opened_read_only(std::string_view path);

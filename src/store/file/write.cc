@@ -93,7 +93,7 @@ Result<void> FileStore::put_checked(const Fingerprint& fingerprint,
   }
   const auto budget_bytes = options_.budget.max_bytes;
   if (budget_bytes && payload.size() > *budget_bytes) {
-    return std::unexpected(store_directory::over_budget(payload.size(), *budget_bytes, path));
+    return std::unexpected(store_directory::over_budget(payload.size(), {*budget_bytes}, path));
   }
   if (options.recipe.size() > Recipe::max_encoded_bytes) {
     return std::unexpected(Error{.code = Errc::invalid_argument,

@@ -257,8 +257,9 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
   if (payload.size() > max_payload_bytes_) return over_cap(fingerprint);
   const auto budget_bytes = options_.budget.max_bytes;
   if (budget_bytes && payload.size() + bytes_beside_entries > *budget_bytes) {
-    return std::unexpected(store_directory::over_budget(
-        payload.size(), *budget_bytes, options_.directory + ": " + fingerprint.hex()));
+    return std::unexpected(
+        store_directory::over_budget(payload.size(), {*budget_bytes, bytes_beside_entries},
+                                     options_.directory + ": " + fingerprint.hex()));
   }
   if (options.recipe.size() > Recipe::max_encoded_bytes) {
     return std::unexpected(Error{.code = Errc::invalid_argument,
