@@ -7,6 +7,7 @@
 
 #include "commands/commands.h"
 #include "document.h"
+#include "remote.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -72,7 +73,9 @@ Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
 
 Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
   if (!context.config.remotes.empty()) {
-    return open_remotes(context.config.remotes, {.keys = context.keys});
+    return open_remotes(
+        context.config.remotes,
+        {.state_directory = state_directory(context), .keys = context.keys, .asks_at_once = true});
   }
   return std::unexpected(Error{.code = Errc::bad_config,
                                .message = "there is no remote tier; name one with LARDER_REMOTE"});

@@ -42,6 +42,8 @@ using Batch = std::span<const Fingerprint>;
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move);
 
+// What they do counts as what a put's and a get's do. They are asked, though another process found
+// one silent a moment ago: somebody has said that they are to be.
 Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 
 // Fetches what `local` does not have, many at a time. Returns what the tier does not have either.

@@ -116,6 +116,7 @@ struct RemoteStoreOptions {
   // the tier does not answer, and what they counted. Nothing is written there before there is a
   // store. Empty: each process finds out for itself.
   std::string state_directory = {};
+  bool asks_at_once = false;          // the first call asks, though another process found it silent
   FileSystem* file_system = nullptr;  // not owned, must outlive the store; null: the machine's own
 };
 
@@ -228,6 +229,7 @@ Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text);
 struct OpenRemotesOptions {
   std::string state_directory = {};  // as in RemoteStoreOptions
   Keys keys = {};                    // of every tier
+  bool asks_at_once = false;         // as in RemoteStoreOptions
 };
 
 // Errors as open_remote_store.

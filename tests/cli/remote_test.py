@@ -274,6 +274,40 @@ class TroubleTest(RemoteTest):
                                       LARDER_REMOTE=remote))
         self.assertEqual(told["remotes"][0]["lookups"], 0)
 
+    def tier_counters(self, store: str, remote: str) -> dict:
+        there = f"{self.layout}:{self.path(store)}"
+        told = self.larder("--format", "json", "stats", store=there, LARDER_REMOTE=remote)
+        return json.loads(told)["remotes"][0]
+
+    def test_stats_count_what_push_pull_and_prewarm_move(self) -> None:
+        remote = self.redis()
+        for fingerprint in (A, B):
+            self.larder("put", fingerprint, "-", given=b"x" * 1000,
+                        store=f"{self.layout}:{self.path('a')}")
+        self.on_machine("a", "push", remote=remote)
+        self.on_machine("a", "push", remote=remote)
+        sent = self.tier_counters("a", remote)
+        self.assertEqual((sent["uploads"], sent["uploads_unchanged"]), (2, 2))
+        self.assertGreater(sent["bytes_out"], 2000)
+        self.on_machine("b", "pull", remote=remote)
+        names = self.write("list", f"{A}\n{C}\n".encode())
+        self.on_machine("c", "prewarm", names, code=NOT_FOUND, remote=remote)
+        for machine, figures in (("b", (2, 2, 0)), ("c", (2, 1, 1))):
+            told = self.tier_counters(machine, remote)
+            self.assertEqual((told["lookups"], told["hits"], told["absent"]), figures)
+            self.assertGreater(told["bytes_in"], 1000)
+
+    def test_push_asks_though_another_process_found_the_server_silent(self) -> None:
+        remote = f"redis://127.0.0.1:{free_port()}"
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)  # makes the store
+        self.larder("get", B, code=NOT_FOUND, LARDER_REMOTE=remote)
+        self.larder("get", B, code=NOT_FOUND, LARDER_REMOTE=remote)
+        self.assertGreater(self.tier_counters("store", remote)["skipped"], 0)
+        for verb in ("push", "pull"):
+            result = self.run_words(self.command(verb), LARDER_REMOTE=remote)
+            self.expect(result, UNREACHABLE)
+            self.assertNotIn(b"a moment ago", result.stderr)
+
     def test_rm_is_of_this_store_alone(self) -> None:
         remote = self.redis()
         self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)

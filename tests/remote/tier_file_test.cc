@@ -59,6 +59,15 @@ TEST_F(TierFileTest, AServerThatOneFoundSilentIsLeftAloneByAll) {
   EXPECT_EQ(after->remote_metrics().skipped, 1u);
 }
 
+TEST_F(TierFileTest, WhoAsksAtOnceTriesInThePauseAndTellsTheOthers) {
+  make_local_store();
+  find_it_silent();
+  options_.asks_at_once = true;
+  EXPECT_TRUE(process()->get(numbered(1)));
+  options_.asks_at_once = false;
+  EXPECT_TRUE(process()->get(numbered(1))) << "it answers again, and all know";
+}
+
 TEST_F(TierFileTest, OneTriesWhenThePauseIsOver) {
   make_local_store();
   options_.breaker.pause = std::chrono::milliseconds(1);
