@@ -20,6 +20,10 @@ std::string human_bytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+std::string entries_text(std::uint64_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "entry" : "entries");
+}
+
 std::string key_id_text(std::uint64_t id) { return fmt::format("{:016x}", id); }
 
 std::string iso_time(std::int64_t seconds) {

@@ -16,6 +16,9 @@ std::string key_id_text(std::uint64_t id);
 // "1.5 GiB"; "12 B".
 std::string human_bytes(std::uint64_t bytes);
 
+// "1 entry"; "2 entries".
+std::string entries_text(std::uint64_t count);
+
 // "2026-11-03T09:00:00Z".
 std::string iso_time(std::int64_t seconds);
 

@@ -13,6 +13,7 @@
 #include "file_io.h"
 #include "larder/remote.h"
 #include "terminal.h"
+#include "text.h"
 
 namespace larder::cli {
 namespace {
@@ -81,7 +82,8 @@ int run_prewarm(const Context& context) {
   if (!flushed) return fail(flushed.error());
   if (code != exit_ok || wanted->empty()) return code;
   return fail(exit_not_found,
-              fmt::format("{} entries of {} are in no tier; compile them", wanted->size(), file));
+              fmt::format("{} of {} could be had from no tier; compile {}",
+                          entries_text(wanted->size()), file, wanted->size() == 1 ? "it" : "them"));
 }
 
 }  // namespace larder::cli

@@ -52,6 +52,7 @@ void add_tier(std::vector<Row>& rows, const TierFigures& figures) {
   rows.emplace_back("  Look-ups", std::to_string(m.lookups));
   rows.emplace_back("    Hits", ratio(m.hits, m.lookups));
   rows.emplace_back("    Absent", std::to_string(m.absent));
+  if (m.other_key != 0) rows.emplace_back("      Of another key", std::to_string(m.other_key));
   rows.emplace_back("    Corrupt", std::to_string(m.corrupt));
   rows.emplace_back("    Errors", std::to_string(m.errors));
   rows.emplace_back("    Timeouts", std::to_string(m.timeouts));

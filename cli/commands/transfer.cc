@@ -19,13 +19,24 @@ constexpr std::size_t most_at_once = 64;
 bool is_silence(Errc code) { return code == Errc::unreachable || code == Errc::timed_out; }
 
 void print_text(const Transfer& transfer) {
-  std::string line = fmt::format("{}: {} of {} entries ({})", transfer.tier, transfer.moved,
-                                 transfer.entries, human_bytes(transfer.moved_bytes));
+  std::string line = fmt::format("{}: {} of {} ({})", transfer.tier, transfer.moved,
+                                 entries_text(transfer.entries), human_bytes(transfer.moved_bytes));
   line += fmt::format(", {} there already", transfer.already_there);
   if (transfer.absent != 0) line += fmt::format(", {} not in the tier", transfer.absent);
+  if (transfer.other_key != 0) line += fmt::format(", {} of another key", transfer.other_key);
+  if (transfer.damaged != 0) line += fmt::format(", {} damaged", transfer.damaged);
   if (transfer.skipped != 0) line += fmt::format(", {} too large", transfer.skipped);
   if (transfer.failed != 0) line += fmt::format(", {} failed", transfer.failed);
   fmt::print("{}\n", printable(line));
+}
+
+void warn_of_other_keys(const Context& context, const Transfer& transfer) {
+  if (transfer.other_key == 0) return;
+  warn(fmt::format("{} of another key in {} {} left there; {}", transfer.other_key, transfer.tier,
+                   transfer.other_key == 1 ? "was" : "were",
+                   context.keys.empty()
+                       ? "name the file of the key with --key-file"
+                       : "add the key that made them to the key file, as a later line"));
 }
 
 void print_json(const std::vector<Transfer>& transfers) {
@@ -38,6 +49,8 @@ void print_json(const std::vector<Transfer>& transfers) {
                     .set("moved_bytes", transfer.moved_bytes)
                     .set("already_there", transfer.already_there)
                     .set("absent", transfer.absent)
+                    .set("other_key", transfer.other_key)
+                    .set("damaged", transfer.damaged)
                     .set("skipped", transfer.skipped)
                     .set("failed", transfer.failed));
   }
@@ -51,7 +64,9 @@ void Transfer::note(const Error& error) {
     ++skipped;
     return;
   }
-  if (failed++ == 0) failure = error;  // those behind it only say that the tier is not asked again
+  // Those behind the first only say that the tier is not asked again.
+  if (failed + damaged == 0) failure = error;
+  ++(error.code == Errc::corrupt ? damaged : failed);
   unanswered = is_silence(error.code) ? unanswered + 1 : 0;
 }
 
@@ -92,11 +107,15 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
       missing.push_back(fingerprint);
     }
   }
+  const std::uint64_t others_before = tier.remote_metrics().other_key;
   const auto found = tier.fetch_many(missing);
   if (!found) {
     transfer.note(found.error());
     return missing;
   }
+  const std::uint64_t of_others = tier.remote_metrics().other_key - others_before;
+  transfer.other_key += of_others;
+  transfer.absent -= of_others;  // where they are counted once more below
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const auto& entry = (*found)[i];
     if (!entry) transfer.note(entry.error());
@@ -126,7 +145,8 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
   }
   int code = exit_ok;
   for (const Transfer& transfer : transfers) {
-    if (transfer.failed == 0) continue;
+    warn_of_other_keys(context, transfer);
+    if (transfer.failed + transfer.damaged == 0) continue;
     const bool silent = is_silence(transfer.failure.code);
     code = fail(silent ? exit_unreachable : exit_refused, transfer.failure.message);
   }

@@ -22,8 +22,10 @@ struct Transfer {
   std::uint64_t moved = 0;
   std::uint64_t moved_bytes = 0;  // of payloads
   std::uint64_t already_there = 0;
-  std::uint64_t absent = 0;   // the tier does not have them
-  std::uint64_t skipped = 0;  // too large for the tier
+  std::uint64_t absent = 0;     // the tier does not have them
+  std::uint64_t other_key = 0;  // it has them, made with a key that is not here, or with none
+  std::uint64_t damaged = 0;    // it has what does not verify
+  std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
   Error failure = {};          // the first one
   std::size_t unanswered = 0;  // in a row, so far

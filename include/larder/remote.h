@@ -46,6 +46,7 @@ struct RemoteMetrics {
   std::uint64_t breaker_openings = 0;
   std::uint64_t bytes_in = 0;  // of entries, without what the protocol adds
   std::uint64_t bytes_out = 0;
+  std::uint64_t other_key = 0;  // came, but made with a key that is not ours: `absent` as well
 
   // Whether every look-up has its outcome. Exact when no call is running.
   bool balanced() const noexcept;
@@ -66,7 +67,7 @@ struct RemoteMetricField {
 
 // Every field, in the order they are declared, in which they are kept on disk: new ones go at the
 // end.
-inline constexpr std::size_t remote_metric_count = 15;
+inline constexpr std::size_t remote_metric_count = 16;
 const std::array<RemoteMetricField, remote_metric_count>& remote_metric_fields() noexcept;
 
 struct RemoteTimeouts {

@@ -21,6 +21,7 @@ constexpr std::array<RemoteMetricField, remote_metric_count> fields = {{
     {"breaker_openings", &RemoteMetrics::breaker_openings},
     {"bytes_in", &RemoteMetrics::bytes_in},
     {"bytes_out", &RemoteMetrics::bytes_out},
+    {"other_key", &RemoteMetrics::other_key},
 }};
 static_assert(sizeof(RemoteMetrics) == remote_metric_count * sizeof(std::uint64_t),
               "every member of RemoteMetrics is listed");

@@ -151,6 +151,43 @@ class KeyedTest(RemoteTest):
         self.larder("--key-file", ours, "get", B, code=NOT_FOUND, store=there)
 
 
+    def test_what_is_of_another_key_or_damaged_is_not_said_to_be_absent(self) -> None:
+        remote, ours, theirs = self.nginx(), self.new_key("ours"), self.new_key("theirs")
+        for fingerprint in (A, B):
+            self.on_machine("a", "--key-file", ours, "put", fingerprint, "-", given=b"x" * 99,
+                            remote=remote)
+        names = self.write("names", f"{A}\n{B}\n{C}\n".encode())
+        for words, says in (((), b"--key-file"), (("--key-file", theirs), b"a later line")):
+            for verb, absent, code in ((("pull",), 0, OK), (("prewarm", names), 1, NOT_FOUND)):
+                told, said = self.move(words, verb, code, remote)
+                self.assertEqual((told["other_key"], told["absent"], told["failed"]), (2, absent, 0))
+                self.assertIn(b"2 of another key in " + remote.encode(), said)
+                self.assertIn(says, said)
+        self.larder("put", "d" * 64, "-", store=f"{self.layout}:{self.path('b')}")
+        text = self.on_machine("b", "pull", remote=remote).decode()
+        self.assertIn("0 of 2 entries (0 B), 0 there already, 2 of another key", text)
+        text = self.on_machine("b", "stats", remote=remote).decode()
+        self.assertRegex(text, "Of another key +2\n")
+        self.tamper(A)
+        told, said = self.move(("--key-file", ours), ("pull",), REFUSED, remote)
+        self.assertEqual((told["moved"], told["damaged"], told["failed"]), (1, 1, 0))
+        self.assertIn(b"is not what was put", said)
+
+    def tamper(self, fingerprint: str) -> None:
+        path = self.path(f"nginx/data/dav/{fingerprint[:2]}/{fingerprint}.art")
+        with open(path, "r+b") as file:
+            file.seek(-50, os.SEEK_END)
+            file.write(b"y")
+
+    def move(self, key: tuple, words: tuple, code: int, remote: str) -> tuple[dict, bytes]:
+        """Into machine b: what became of the entries, and what was said."""
+        there = f"{self.layout}:{self.path('b')}"
+        command = self.command(*key, "--format", "json", *words, store=there)
+        result = self.run_words(command, LARDER_REMOTE=remote)
+        self.expect(result, code)
+        return json.loads(result.stdout)[0], result.stderr
+
+
 class TroubleTest(RemoteTest):
     def test_a_server_that_is_down_is_no_trouble(self) -> None:
         remote = f"redis://127.0.0.1:{free_port()}"
@@ -227,12 +264,12 @@ class TroubleTest(RemoteTest):
             self.assertEqual(self.larder("get", fingerprint,
                                          store=f"{self.layout}:{self.path('b')}"), payload)
         text = self.on_machine("b", "prewarm", "-", given=A.encode(), remote=both)
-        self.assertIn(b"0 of 1 entries", text)
+        self.assertIn(b"0 of 1 entry ", text)
         self.assertIn(b"1 there already", text)
         there = f"{self.layout}:{self.path('b')}"
         result = self.run_words(self.command("prewarm", "-", store=there), given=C.encode(),
                                 LARDER_REMOTE=both)
-        self.expect_line(result, NOT_FOUND, "1 entries")
+        self.expect_line(result, NOT_FOUND, "1 entry of -")
         self.refused(USAGE, "prewarm", self.write("bad", b"abc\n"), says="bad:1",
                      LARDER_REMOTE=both)
         self.refused(UNREACHABLE, "prewarm", names, says="redis",

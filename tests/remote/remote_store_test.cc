@@ -123,6 +123,7 @@ TEST_F(RemoteStoreTest, NoFlippedBitAndNoCutIsServed) {
   const auto whole = store().fetch(numbered(1));
   ASSERT_TRUE(whole && *whole);
   EXPECT_EQ((*whole)->payload.text(), "the payload of this entry");
+  EXPECT_EQ(store().remote_metrics().other_key, 8u);
   EXPECT_EQ((*whole)->recipe, recipe);
 }
 

@@ -97,7 +97,10 @@ RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fi
   add(now.tally.bytes_in, bytes.bytes().size());
   const format::DecodedEntry entry =
       format::decode_entry(layout_, bytes.bytes(), fingerprint, keys_);
-  if (entry.verdict == format::Verdict::other_key) return std::nullopt;
+  if (entry.verdict == format::Verdict::other_key) {
+    add(now.tally.other_key);
+    return std::nullopt;
+  }
   if (entry.verdict != format::Verdict::good) {
     return std::unexpected(Error{.code = Errc::corrupt,
                                  .message = options_.url + ": what is there as " +

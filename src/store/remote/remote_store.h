@@ -84,6 +84,7 @@ class RemoteStoreImpl final : public RemoteStore {
     std::atomic<std::uint64_t> uploads_too_large = 0;  // for the server, though not for us
     std::atomic<std::uint64_t> bytes_in = 0;
     std::atomic<std::uint64_t> bytes_out = 0;
+    std::atomic<std::uint64_t> other_key = 0;
   };
 
   // What a forked child has anew: connections are the parent's.

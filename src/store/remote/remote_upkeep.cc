@@ -159,7 +159,8 @@ RemoteMetrics RemoteStoreImpl::remote_metrics() const {
         .retries = tally.retries,
         .breaker_openings = now.breaker.openings(),
         .bytes_in = tally.bytes_in,
-        .bytes_out = tally.bytes_out};
+        .bytes_out = tally.bytes_out,
+        .other_key = tally.other_key};
     told.errors = without(m.io_errors, told.timeouts);
     return told;
   });
