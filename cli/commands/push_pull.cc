@@ -42,7 +42,12 @@ Transfer move_all(const RemoteStore& tier, Store& from, const char* label, const
   Transfer transfer{.tier = tier.describe(), .servers = tier.servers()};
   std::vector<EntryInfo> entries;
   const auto listed = list_by_last_use(from, entries);
-  if (!listed) transfer.note(listed.error());  // what other servers listed is moved all the same
+  // What other servers listed is moved all the same.
+  if (!listed && listed.error().code == Errc::unsupported) {
+    transfer.left_out = listed.error();
+  } else if (!listed) {
+    transfer.note(listed.error());
+  }
   std::vector<Fingerprint> fingerprints;
   for (const EntryInfo& entry : entries) fingerprints.push_back(entry.fingerprint);
   transfer.entries = entries.size();

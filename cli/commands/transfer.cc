@@ -44,6 +44,7 @@ void print_json(const std::vector<Transfer>& transfers) {
   for (const Transfer& transfer : transfers) {
     list.append(Document::object()
                     .set("tier", transfer.tier)
+                    .set("left_out", transfer.left_out.has_value())
                     .set("entries", transfer.entries)
                     .set("moved", transfer.moved)
                     .set("moved_bytes", transfer.moved_bytes)
@@ -138,14 +139,20 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
 }
 
 int conclude(const Context& context, const std::vector<Transfer>& transfers) {
+  const bool none_is_listed =
+      std::ranges::all_of(transfers, [](auto& each) { return each.left_out.has_value(); });
   if (context.options.format == Format::json) {
     print_json(transfers);
   } else {
-    for (const Transfer& transfer : transfers) print_text(transfer);
+    for (const Transfer& transfer : transfers) {
+      if (!transfer.left_out) print_text(transfer);
+    }
   }
   int code = exit_ok;
   for (const Transfer& transfer : transfers) {
     warn_of_other_keys(context, transfer);
+    if (transfer.left_out && none_is_listed) code = fail(*transfer.left_out);
+    if (transfer.left_out && !none_is_listed) warn("left out: " + transfer.left_out->message);
     if (transfer.failed + transfer.damaged == 0) continue;
     const bool silent = is_silence(transfer.failure.code);
     code = fail(silent ? exit_unreachable : exit_refused, transfer.failure.message);

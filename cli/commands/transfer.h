@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,8 +28,9 @@ struct Transfer {
   std::uint64_t damaged = 0;    // it has what does not verify
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
-  Error failure = {};          // the first one
-  std::size_t unanswered = 0;  // in a row, so far
+  Error failure = {};                  // the first one
+  std::optional<Error> left_out = {};  // why nobody can know what the tier has
+  std::size_t unanswered = 0;          // in a row, so far
 
   void note(const Error& error);
   void note_answer() { unanswered = 0; }
@@ -52,7 +54,8 @@ Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
                                        std::span<const Fingerprint> wanted, Transfer& transfer);
 
-// Shows all of them. The exit code: that of the last tier that failed.
+// Shows all of them. The exit code: that of the last tier that failed. One that was left out has
+// not failed, as long as another was not.
 int conclude(const Context& context, const std::vector<Transfer>& transfers);
 
 }  // namespace larder::cli

@@ -160,7 +160,8 @@ class KeyedTest(RemoteTest):
         for words, says in (((), b"--key-file"), (("--key-file", theirs), b"a later line")):
             for verb, absent, code in ((("pull",), 0, OK), (("prewarm", names), 1, NOT_FOUND)):
                 told, said = self.move(words, verb, code, remote)
-                self.assertEqual((told["other_key"], told["absent"], told["failed"]), (2, absent, 0))
+                self.assertEqual((told["other_key"], told["absent"], told["failed"]),
+                                 (2, absent, 0))
                 self.assertIn(b"2 of another key in " + remote.encode(), said)
                 self.assertIn(says, said)
         self.larder("put", "d" * 64, "-", store=f"{self.layout}:{self.path('b')}")
@@ -250,6 +251,25 @@ class TroubleTest(RemoteTest):
         self.assertIn("its clock is right", told)
         self.assertRegex(told, "(?m)^warn +remote .*takes 4.0 MiB but not max-entry-size, 64.0 MiB")
         self.assertEqual(self.larder("pull", LARDER_REMOTE=self.nginx()).count(b" 0 of 0 "), 1)
+
+    def test_pull_leaves_out_what_cannot_be_listed(self) -> None:
+        listed, port = self.redis(), free_port()
+        plain = f"http://127.0.0.1:{port}/x"
+        self.on_machine("a", "put", A, "-", given=b"a", remote=listed)
+        there = f"{self.layout}:{self.path('b')}"
+        result = self.run_words(self.command("pull", store=there),
+                                LARDER_REMOTE=f"{plain} read-only {listed}")
+        said = self.expect_line(result, OK, f"left out: {plain}: plain HTTP has no listing")
+        self.assertTrue(said.startswith("larder: warning: "), said)
+        self.assertEqual(result.stdout.decode().splitlines(),
+                         [f"{listed}: 1 of 1 entry (1 B), 0 there already"])
+        told = json.loads(self.on_machine("b", "--format", "json", "pull",
+                                          remote=f"{listed} {plain} read-only"))
+        self.assertEqual([tier["left_out"] for tier in told], [False, True])
+        self.refused(REFUSED, "pull", says="no listing", LARDER_REMOTE=f"{plain} read-only")
+        silent = f"redis://127.0.0.1:{port}"
+        result = self.run_words(self.command("pull"), LARDER_REMOTE=f"{plain} {silent}")
+        self.expect(result, UNREACHABLE)
 
     def test_prewarm_fetches_what_a_list_names(self) -> None:
         first, second = self.redis(), self.redis()
