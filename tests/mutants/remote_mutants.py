@@ -90,7 +90,7 @@ REMOTE_MUTANTS = [
       "if (now.removals != removals_before) return;", "(void)removals_before;",
       "remote/backed_store"),
     _("upload-lost-unsaid", "what could not be sent is said", REMOTE + "backed_write.cc",
-      "if (is_lost) now.dropped", "if (!is_lost) now.dropped",
+      "if (is_lost) now.unsent", "if (!is_lost) now.unsent",
       "remote/backed_store"),
     _("s3-any-region", "no request is sent with S3's keys unsigned", REMOTE + "s3_protocol.cc",
       "if (!is_region(region)) {", "if (false) {",

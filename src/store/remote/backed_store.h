@@ -61,9 +61,15 @@ class BackedStore final : public Store {
     std::atomic<std::int64_t> quiet_until = 0;  // ticks of the steady clock
   };
 
+  // What a tier did not get.
+  struct Unsent {
+    std::atomic<std::uint64_t> dropped = 0;  // it found no room, or the server did not take it
+    std::atomic<std::size_t> told_left = 0;  // it is not sent yet, and the log knows
+  };
+
   struct State {
     State(const BackedStoreOptions& options, const Uploads::Send& send)
-        : troubles(options.tiers.size()) {
+        : unsent(options.tiers.size()), troubles(options.tiers.size()) {
       for (std::size_t i = 0; i < options.tiers.size(); ++i) {
         uploads.push_back(std::make_unique<Uploads>(options.upload_capacity_bytes, send));
       }
@@ -71,12 +77,10 @@ class BackedStore final : public Store {
 
     Counters counters;
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
-    std::atomic<std::uint64_t> dropped =
-        0;                          // uploads that found no room, or that the server did not take
+    std::vector<Unsent> unsent;     // of each tier
     std::vector<Trouble> troubles;  // of each tier
-    std::atomic<std::size_t> told_left = 0;  // uploads not sent yet, of which the log knows
-    std::shared_mutex filling;               // held shared by who fills back
-    std::uint64_t removals = 0;              // under filling
+    std::shared_mutex filling;      // held shared by who fills back
+    std::uint64_t removals = 0;     // under filling
     // Of each tier, so that one that hangs holds up no other. The last ones: their threads use the
     // others.
     std::vector<std::unique_ptr<Uploads>> uploads;
@@ -101,6 +105,7 @@ class BackedStore final : public Store {
   bool send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void queue(State& now, Upload upload) const noexcept;
   void drain(State& now) const noexcept;
+  void tell_unsent(Unsent& unsent, std::size_t left, const std::string& tier) const;
   static void forget(State& now, const Fingerprint& fingerprint);
 
   const BackedStoreOptions options_;

@@ -67,28 +67,34 @@ bool BackedStore::send_now(State& now, const Upload& upload,
   if (stop.stop_requested()) return sent.has_value();
   note(now, upload.tier, sent ? nullptr : &sent.error());
   const bool is_lost = !sent && sent.error().code != Errc::too_large;
-  if (is_lost) now.dropped.fetch_add(1, std::memory_order_relaxed);
+  if (is_lost) now.unsent[upload.tier].dropped.fetch_add(1, std::memory_order_relaxed);
   return sent.has_value();
 }
 
 void BackedStore::queue(State& now, Upload upload) const noexcept {
-  const bool queued =
-      guarded_or(false, [&] { return now.uploads[upload.tier]->push(std::move(upload)); });
-  if (!queued) now.dropped.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t tier = upload.tier;
+  const bool queued = guarded_or(false, [&] { return now.uploads[tier]->push(std::move(upload)); });
+  if (!queued) now.unsent[tier].dropped.fetch_add(1, std::memory_order_relaxed);
 }
 
 // All tiers share the time. What is not sent yet is told once, though it is waited for again.
 void BackedStore::drain(State& now) const noexcept {
   best_effort([&] {
     const auto deadline = Uploads::Clock::now() + options_.drain_limit;
-    std::size_t left = 0;
-    for (const auto& uploads : now.uploads) left += uploads->drain(deadline);
-    const std::size_t told = now.told_left.exchange(left);
-    const std::uint64_t lost = now.dropped.exchange(0) + (left > told ? left - told : 0);
-    if (lost == 0) return;
-    say(std::to_string(lost) +
-        " entries have not reached the remote tiers; `larder push` sends them");
+    for (std::size_t i = 0; i < now.uploads.size(); ++i) {
+      const std::size_t left = now.uploads[i]->drain(deadline);
+      best_effort([&] { tell_unsent(now.unsent[i], left, options_.tiers[i].store->describe()); });
+    }
   });
+}
+
+void BackedStore::tell_unsent(Unsent& unsent, std::size_t left, const std::string& tier) const {
+  const std::size_t told = unsent.told_left.exchange(left);
+  const std::uint64_t lost = unsent.dropped.exchange(0) + (left > told ? left - told : 0);
+  if (lost == 0) return;
+  const bool is_one = lost == 1;
+  say(tier + ": " + std::to_string(lost) + (is_one ? " entry has" : " entries have") +
+      " not been sent there; `larder push` sends " + (is_one ? "it" : "them"));
 }
 
 // Who looked for it before keeps nothing of what he finds, and what is queued is not sent.
