@@ -1,5 +1,7 @@
 #include "remote.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace larder::cli {
@@ -27,6 +29,15 @@ Result<std::shared_ptr<Store>> with_remotes(const Context& context, std::shared_
 Result<std::shared_ptr<Store>> with_remotes(const Context& context,
                                             Result<std::shared_ptr<Store>> local) {
   return local ? with_remotes(context, *std::move(local)) : std::move(local);
+}
+
+bool is_silence_of_tier(const Context& context, const Error& error) {
+  if (error.code == Errc::unreachable) return true;
+  return error.code == Errc::timed_out &&
+         std::ranges::any_of(context.config.remotes, [&](const RemoteSetting& setting) {
+           const std::string_view url = setting.store.url;
+           return error.message.contains(url.substr(0, url.find("://") + 3));
+         });
 }
 
 }  // namespace larder::cli

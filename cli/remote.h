@@ -22,6 +22,10 @@ std::string state_directory(const Context& context);
 Result<std::shared_ptr<Store>> with_remotes(const Context& context,
                                             Result<std::shared_ptr<Store>> local);
 
+// Whether an error is that a tier does not answer. A local store may be waited for in vain as well,
+// but does not name a URL.
+bool is_silence_of_tier(const Context& context, const Error& error);
+
 }  // namespace larder::cli
 
 #endif  // LARDER_CLI_REMOTE_H_

@@ -15,7 +15,7 @@ struct Found {
   std::optional<Artifact> artifact;
   ExitCode code = exit_ok;
 };
-Found find(Cache& cache, const Fingerprint& fingerprint);
+Found find(const Context& context, Cache& cache, const Fingerprint& fingerprint);
 
 // The same for a description, which is not counted.
 struct Described {
@@ -25,8 +25,10 @@ struct Described {
 Described describe(Store& store, const Fingerprint& fingerprint);
 
 // Says why a look-up of a fingerprint failed. Exit code 4 for whatever is no good entry, 1 when the
-// system did not let us know.
+// system did not let us know, of a cache also 5: a tier that is required did not.
 ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error);
+ExitCode fail_look_up(const Context& context, Cache& cache, const Fingerprint& fingerprint,
+                      const Error& error);
 ExitCode fail_absent(const Fingerprint& fingerprint, std::string_view advice = "put it first");
 
 }  // namespace larder::cli

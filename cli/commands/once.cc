@@ -143,7 +143,7 @@ int run_once(const Context& context) {
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
     return result ? store_durably(cache, **store, warnings) : exit_with(*compile.outcome());
   }
-  if (!result) return fail_look_up(fingerprint, result.error());
+  if (!result) return fail_look_up(context, cache, fingerprint, result.error());
   const auto written = write_in_place_of(*context.options.output, result->bytes());
   return written ? exit_ok : fail(written.error());
 }

@@ -30,8 +30,10 @@ int run_put(const Context& context) {
   const auto payload = read_payload(context.options.file, max_payload_bytes_larder);
   if (!payload) return fail(payload.error());
   const auto stored = cache.put(context.options.fingerprint, payload->bytes(), {.recipe = *recipe});
-  if (!stored && stored.error().code == Errc::unreachable) return fail(stored.error());
-  if (!stored) return fail(exit_refused, stored.error().message);
+  if (!stored) {
+    const bool is_silence = is_silence_of_tier(context, stored.error());
+    return fail(is_silence ? exit_unreachable : exit_refused, stored.error().message);
+  }
   const auto flushed = cache.flush();
   return flushed ? exit_ok : fail(flushed.error());
 }
@@ -41,7 +43,7 @@ int run_get(const Context& context) {
   auto store = with_remotes(context, open_for_reading(context));
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
-  const Found found = find(cache, context.options.fingerprint);
+  const Found found = find(context, cache, context.options.fingerprint);
   if (!found.artifact) return found.code;
   const auto bytes = found.artifact->bytes();
   const auto written = context.options.output ? write_output(*context.options.output, bytes)
@@ -54,7 +56,7 @@ int run_exists(const Context& context) {
   auto store = with_remotes(context, open_for_reading(context));
   if (!store) return fail(store.error());
   Cache cache = make_cache(context, *store);
-  return find(cache, context.options.fingerprint).code;
+  return find(context, cache, context.options.fingerprint).code;
 }
 
 // What is no good entry was not there to be removed, so that a damaged one gives 4 as an absent one

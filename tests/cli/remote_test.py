@@ -365,6 +365,24 @@ class TroubleTest(RemoteTest):
             self.expect(result, UNREACHABLE)
             self.assertNotIn(b"a moment ago", result.stderr)
 
+    def test_a_required_tier_that_does_not_answer_is_named(self) -> None:
+        down = f"redis://127.0.0.1:{free_port()}"
+        hung = self.redis()
+        self.server.send_signal(signal.SIGSTOP)
+        file, out = self.write("artifact", b"x"), self.path("out")
+        once = ("once", A, "-o", out, "--", "cp", file, out)
+        for number, url in enumerate((down, hung)):
+            remote = f"{url} required write=sync request-timeout=300ms"
+            for words, must_hit in ((("get", A), "0"), (("exists", A), "0"), (("get", A), "1"),
+                                    (once, "1"), (("put", A, file), "0")):
+                there = f"{self.layout}:{self.path(f'{words[0]}-{must_hit}-{number}')}"
+                for _ in range(2):  # the second time it is known
+                    told = self.refused(UNREACHABLE, *words, says=url, store=there,
+                                        LARDER_REMOTE=remote, LARDER_MUST_HIT=must_hit)
+                self.assertIn("larder doctor", told)
+            self.larder(*once, LARDER_REMOTE=remote, store=f"{self.layout}:{self.path('once')}")
+            self.assertEqual(self.read(out), b"x")
+
     def test_rm_is_of_this_store_alone(self) -> None:
         remote = self.redis()
         self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
