@@ -79,6 +79,10 @@ REMOTE_MUTANTS = [
     _("resolver-http", "a resolver is not waited for: HTTP", WIRE + "http_exchange.cc",
       "set(CURLOPT_QUICK_EXIT, 1L);", "",
       "remote/deaf_resolver"),
+    _("resolver-unloaded", "a library is not unloaded under its resolver's thread", OS
+      + "keep_loaded.cc",
+      "if (::dladdr(code, &where) == 0 ||", "if (::dladdr(code, &where) != 0 ||",
+      "remote/deaf_resolver"),
     _("resolver-redis", "a resolver is not waited for: Redis", OS + "host_addresses.cc",
       "limit.stop, limit.deadline,", "limit.stop, limit.deadline + std::chrono::hours(1),",
       "remote/deaf_resolver"),

@@ -93,6 +93,19 @@ INSTANTIATE_TEST_SUITE_P(Transports, DeafResolver,
                          testing::Values("redis://cache.deaf:1", "redis-cluster://cache.deaf:1",
                                          "http://cache.deaf:1/x", "webdav://cache.deaf:1/x"));
 
+// Its thread runs code of the library's, and so the library stays.
+TEST(Plugin, CanBeUnloadedWhileItsResolverIsWaitedFor) {
+  void* plugin = ::dlopen(LARDER_PLUGIN, RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(plugin, nullptr) << ::dlerror();
+  const auto look_up_once = reinterpret_cast<int (*)(const char*)>(::dlsym(plugin, "look_up_once"));
+  ASSERT_NE(look_up_once, nullptr);
+  EXPECT_NE(look_up_once("redis://cache.deaf:1"), 0);
+  ASSERT_GT(names().waiting(), 0);
+  ASSERT_EQ(::dlclose(plugin), 0);
+  EXPECT_NE(::dlopen(LARDER_PLUGIN, RTLD_NOW | RTLD_NOLOAD), nullptr) << "it was unloaded";
+  names().hear();
+}
+
 TEST(OpenConnection, TriesEveryAddressOfAName) {
   // Both addresses of this name; a server on the second one alone.
   const HostileServer server([](Peer& peer) { peer.say("x"); });
