@@ -9,7 +9,6 @@
 #include <limits>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "base/guarded.h"
 #include "base/try.h"
@@ -18,8 +17,6 @@
 #include "store/pack/allowed.h"
 #include "store/pack/evictor.h"
 #include "store/pack/large_files.h"
-#include "store/pack/rebuild.h"
-#include "store/pack/segment_leftovers.h"
 
 namespace larder::pack_store {
 namespace {
@@ -29,11 +26,6 @@ using store_directory::LockOffset;
 
 constexpr auto door_wait = std::chrono::seconds(10);  // for another process's rebuild
 constexpr auto creation_wait = std::chrono::seconds(10);
-
-// More than any store will ever give out: a damaged word.
-constexpr std::uint64_t believable_sequence = 1ull << 62;
-// After a power cut `state` may be behind the records of a segment that cannot be read now.
-constexpr std::uint64_t beyond_what_is_unread = 1ull << 40;
 
 // "At most min(128, limit / 8)" in all: a quarter waits for the flush of large artifacts, twelve
 // are for directories, index, state, locks and the segments on their way.
@@ -241,69 +233,6 @@ Result<bool> Shelf::come_in() {
   return alone;
 }
 
-Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
-  auto rebuilt = rebuild({.segments_directory = *segments_directory_,
-                          .origin = origin_,
-                          .hash = hash_,
-                          .keys = keys_,
-                          .segments = *segments_,
-                          .index = *index_,
-                          .state = *state_,
-                          .large_is_good = [this](const auto& record) { return is_good(record); }},
-                         place);
-  if (rebuilt) tell_torn(*rebuilt);
-  if (rebuilt && !rebuilt->is_complete && parts_.options.log) {
-    parts_.options.log(LogLevel::warning,
-                       parts_.path +
-                           ": parts of it cannot be read; what is there is missing until a later "
-                           "open can read it: look at the system's log");
-  }
-  return rebuilt;
-}
-
-// After a kill as usual; who looks for what a damaged disk cost him needs to hear of it.
-void Shelf::tell_torn(const Rebuilt& rebuilt) const {
-  if (!parts_.options.log) return;
-  for (const auto& [number, places] : rebuilt.torn) {
-    const std::uint64_t first = std::uint64_t{places.front()} * format::pack_unit_bytes;
-    const std::string more =
-        places.size() == 1 ? "" : " and in " + std::to_string(places.size() - 1) + " places more";
-    parts_.options.log(LogLevel::info,
-                       parts_.path + "/" + std::string(format::segments_name) + "/" +
-                           format::segment_name(number) + ": at " + std::to_string(first) + more +
-                           " stands no whole record: cut off by a kill or a power cut, or damaged; "
-                           "what it was is a miss now");
-  }
-}
-
-// Of a record that leads to a file. One of another key is known by its digest alone.
-Result<bool> Shelf::is_good(const format::Record& record) {
-  const Fingerprint file = format::large_file_key(record);
-  if (!has_key(record.key_id)) {
-    LARDER_TRY(const bool is_there, large_->holds_payload(file, record.payload_digest));
-    if (is_there) unproven_large_.push_back(record);
-    return is_there;
-  }
-  const auto details = large_->inspect(file);
-  if (details && *details) unproven_large_.push_back(record);
-  if (details) return details->has_value();
-  const Errc code = details.error().code;
-  const bool is_known = code == Errc::corrupt || code == Errc::not_ours || code == Errc::too_large;
-  if (is_known) return false;
-  return std::unexpected(details.error());
-}
-
-// Beside others, an index is not taken from them because this process lacks descriptors or memory.
-Result<bool> Shelf::index_is_good(bool alone) {
-  if (alone && !state_->is_clean()) return false;
-  if (index_is_partial()) return false;
-  auto opened = index_->open_current();
-  if (opened) return true;
-  const Errc code = opened.error().code;
-  if (alone || code == Errc::absent || code == Errc::corrupt) return false;
-  return std::unexpected(std::move(opened).error());
-}
-
 // What fails here ends the shelf, and with it its locks.
 Result<void> Shelf::enter() {
   LARDER_TRY(const bool at_door, pass_door(LockMode::exclusive));
@@ -318,57 +247,6 @@ Result<void> Shelf::enter() {
   return state_->file()->unlock(door_at, 1);
 }
 
-Result<void> Shelf::make_index_anew(bool alone) {
-  LARDER_CHECK_OK(state_->make_dirty());
-  std::optional<store_directory::LockFile::Held> no_eviction;
-  if (!alone) {
-    LARDER_TRY(auto turn, locks().acquire(LockOffset::eviction(), creation_wait));
-    no_eviction.emplace(std::move(turn));
-  }
-  LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
-  LARDER_TRY(Rebuilt rebuilt,
-             rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
-  take_over(rebuilt, alone);
-  if (!alone) {
-    unproven_large_.clear();
-    return {};
-  }
-  remove_headless_segments(leftover_parts());
-  forget_settled_marks();
-  unproven_ = std::move(rebuilt.unproven);
-  return prepare_to_change();
-}
-
-// What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
-// it is ahead of what the others say.
-void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
-  const auto raise = [&](StateWord which, std::uint64_t value) {
-    auto word = state_->word(which);
-    std::uint64_t seen = word.load();
-    while ((alone || seen < value) && !word.compare_exchange_weak(seen, value)) {
-    }
-  };
-  // A segment that could not be read, or is gone for a while, may hold higher ones.
-  const std::uint64_t known = state_->word(StateWord::sequence).load();
-  const std::uint64_t next =
-      rebuilt.highest_sequence + 1 + (rebuilt.is_complete ? 0 : beyond_what_is_unread);
-  raise(StateWord::sequence, known < believable_sequence ? std::max(next, known) : next);
-  raise(StateWord::next_segment, rebuilt.next_segment);
-  // Beside others, who count as they go, the next recount of an eviction sets it right.
-  if (alone) state_->word(StateWord::entries).store(rebuilt.entries);
-  // A session that never ends: the next who is alone reads the segments again.
-  if (alone) state_->word(StateWord::open_sessions).store(0);
-  if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
-  if (alone) state_->word(StateWord::forgotten).store(0);
-  if (alone) state_->word(StateWord::evictions).store(0);
-  if (!rebuilt.is_complete || rebuilt.has_copies) note_forgotten();
-  if (!alone) return;
-  for (std::size_t i = 0; i < format::state_hints; ++i) {
-    const std::uint64_t number = rebuilt.next_segment - 1 - i;
-    state_->hint(i).store(number < rebuilt.next_segment ? number + 1 : 0);
-  }
-}
-
 Result<void> Shelf::prepare_to_change() {
   if (has_changed_.load(std::memory_order_acquire)) return {};
   const std::lock_guard lock(change_mutex_);
@@ -378,8 +256,6 @@ Result<void> Shelf::prepare_to_change() {
   has_changed_.store(true, std::memory_order_release);
   return {};
 }
-
-bool Shelf::index_is_partial() const { return state_->word(StateWord::partial_index).load() != 0; }
 
 Result<bool> Shelf::is_in_place() {
   LARDER_TRY(const bool state_there, state_->is_at_its_name(root()));
@@ -400,65 +276,6 @@ void Shelf::drop_gone_segments() {
 
 Shelf::~Shelf() {
   best_effort([this] { close_cleanly(); });
-}
-
-// What earlier sessions left unsynced is in the index now: before the index may be believed after a
-// power cut, it has to be on the disk.
-bool Shelf::sync_unproven() {
-  return sync_unproven_files() &&
-         std::ranges::all_of(unproven_, [this](const auto& name) { return sync_unproven(name); });
-}
-
-Result<std::vector<format::Record>> Shelf::unproven_large_in_use() {
-  std::vector<format::Record> in_use;
-  for (const format::Record& record : unproven_large_) {
-    LARDER_TRY(const auto place, find_place(*this, tag_of(record)));
-    const auto there = place ? describe_record(*this, format::Location::of(*place)) : std::nullopt;
-    const bool is_same = there && there->kind == format::RecordKind::large &&
-                         there->payload_digest == record.payload_digest;
-    if (is_same) in_use.push_back(record);
-  }
-  return in_use;
-}
-
-bool Shelf::sync_unproven_files() {
-  const auto in_use = unproven_large_in_use();
-  if (!in_use) return false;
-  const auto synced = sync_large(*this, *in_use);
-  return synced && *synced;
-}
-
-// Where nobody else is, no sync is under way that a mark could stand for.
-bool Shelf::is_suspect(std::uint32_t number) {
-  const auto others = state_->file()->is_locked(presence_at, 1);
-  return others && !*others ? marks().is_suspect(number) : marks().stays_suspect(number);
-}
-
-// What no sync can vouch for any more is written anew.
-bool Shelf::sync_unproven(const format::SegmentName& name) {
-  if (const auto file = segments_directory_->open_file(path_of(name), OpenMode::read)) {
-    if (is_suspect(name.number)) return evictor_->write_anew(name).has_value();
-    return name.good_until_place || marks().sync(name.number, **file);
-  }
-  return is_gone(name.number);
-}
-
-// Evicted, not renamed because somebody's sync of it failed.
-bool Shelf::is_gone(std::uint32_t number) {
-  const auto whole = segments_directory_->info_at(format::segment_name(number));
-  if (whole || whole.error().code != Errc::absent) return false;
-  const auto bad = find_bad_segment(*segments_directory_, number);
-  return bad && !*bad;
-}
-
-// By a process that is alone: those of segments that are gone, or have their proof in spite of all.
-void Shelf::forget_settled_marks() {
-  for (const std::uint32_t number : marks().suspects()) {
-    std::shared_ptr<Segment> keep;
-    const auto segment = segments_->find(number, keep);
-    const bool is_settled = segment ? (*segment)->is_known_durable() : is_gone(number);
-    if (is_settled) marks().forget(number);
-  }
 }
 
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
