@@ -416,6 +416,9 @@ class TroubleTest(RemoteTest):
         os.chmod(netrc, 0o600)
         http = self.nginx()
         settings = [f"{remote} @password-file={name}" for name in (file, wrong, self.path("none"))]
+        token = remote.replace("://", f"://{SECRET}@")  # where the user stands
+        settings += [f"{token} {token} @password-file={file}",
+                     f"{http.replace('://', f'://{SECRET}@')} @netrc-file={netrc}"]
         for setting in (*settings, f"{http} @netrc-file={netrc}"):
             for words in (("put", A, artifact), ("get", A), ("get", B), ("config",), ("doctor",),
                           ("stats",), ("push",), ("pull",), ("--format", "json", "stats")):
