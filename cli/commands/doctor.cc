@@ -236,7 +236,8 @@ Check check_leftovers(Warnings& warnings) {
   const auto told = warnings.all();
   if (told.empty()) return {Health::ok, "leftovers", "none"};
   return {Health::warn, "leftovers",
-          fmt::format("{} warnings, the last: {}", told.size(), told.back())};
+          fmt::format("{} warning{}, the last: {}", told.size(), told.size() == 1 ? "" : "s",
+                      told.back())};
 }
 
 Check check_key(const Keys& keys, Store& store) {
@@ -251,8 +252,8 @@ Check check_key(const Keys& keys, Store& store) {
                    : fmt::format("entries are made with {}", key_id_text(keys.ids().front()));
   if (others == 0) return {Health::ok, "key", finding};
   return {Health::warn, "key",
-          fmt::format("{}; {} entries of another key are misses here: is this the right key file?",
-                      finding, others)};
+          fmt::format("{}; {} of another key {} here: is this the right key file?", finding,
+                      entries_text(others), others == 1 ? "is a miss" : "are misses")};
 }
 
 void check_store(const Context& given, std::vector<Check>& checks) {

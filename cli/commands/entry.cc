@@ -59,6 +59,16 @@ ExitCode fail_miss(const Context& context, Cache& cache, const Fingerprint& fing
   return fail_absent(fingerprint);
 }
 
+// Reads every entry's head: for the verbs that are asked why.
+bool is_of_other_key(Store& store, const Fingerprint& fingerprint) {
+  bool is_others = false;
+  const auto visited = store.visit([&](const EntryInfo& entry) {
+    is_others = entry.other_key && entry.fingerprint == fingerprint;
+    return is_others ? Visit::stop : Visit::go_on;
+  });
+  return visited && is_others;
+}
+
 }  // namespace
 
 ExitCode fail_absent(const Fingerprint& fingerprint, std::string_view advice) {
@@ -95,6 +105,13 @@ Found find(const Context& context, Cache& cache, const Fingerprint& fingerprint)
 Described describe(Store& store, const Fingerprint& fingerprint) {
   auto details = store.inspect(fingerprint);
   if (!details) return {.details = {}, .code = fail_look_up(fingerprint, details.error())};
+  if (!*details && is_of_other_key(store, fingerprint)) {
+    return {.details = {},
+            .code = fail(exit_not_found,
+                         fmt::format("the entry {} was made with a key that is not given, or "
+                                     "without the one that is; see --key-file",
+                                     fingerprint.hex()))};
+  }
   if (!*details) return {.details = {}, .code = fail_absent(fingerprint)};
   return {.details = *std::move(details)};
 }

@@ -127,9 +127,9 @@ int conclude(const Outcome& outcome) {
   }
   if (report.other_key != 0) {
     warn(
-        fmt::format("{} of another key in FROM were not copied; add the key that they were made "
-                    "with to the key file, as a later line",
-                    report.other_key));
+        fmt::format("{} of another key in FROM {} not copied; add the key that made them to the "
+                    "key file, as a later line",
+                    report.other_key, report.other_key == 1 ? "was" : "were"));
   }
   const std::uint64_t refused = refused_in(outcome);
   if (refused == 0) return exit_ok;

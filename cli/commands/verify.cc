@@ -114,8 +114,9 @@ void print_troubles(std::string_view word, Colour colour, const Troubles& troubl
   for (const Trouble& trouble : troubles) {
     const std::string several =
         trouble.entries > 1 ? fmt::format(" ({} entries)", trouble.entries) : "";
+    const char* repair = trouble.fingerprint ? " (removed)" : " (repaired)";
     fmt::print("{} {}{}{}: {}\n", coloured(colour, word), printable(trouble.name()), several,
-               trouble.removed ? " (repaired)" : "", printable(trouble.message));
+               trouble.removed ? repair : "", printable(trouble.message));
   }
 }
 

@@ -25,8 +25,8 @@ Error not_durable(std::vector<Fingerprint> lost, const std::optional<Error>& cau
   std::ranges::sort(lost);
   const auto repeated = std::ranges::unique(lost);
   lost.erase(repeated.begin(), repeated.end());
-  std::string message = std::to_string(lost.size()) +
-                        " entries could not be made durable and were taken out; put them again";
+  std::string message = std::to_string(lost.size()) + (lost.size() == 1 ? " entry" : " entries") +
+                        " could not be made durable and left the store; put again";
   if (cause) message += " (" + cause->message + ")";
   return {.code = Errc::not_durable,
           .os_error = cause ? cause->os_error : 0,

@@ -87,7 +87,7 @@ class Care(CareTest):
         self.assertIn(B.encode(), result.stdout)
         report = json.loads(self.run_words(self.command("verify", "--format", "json")).stdout)
         self.assertEqual((report["good"], [d["fingerprint"] for d in report["damaged"]]), (1, [B]))
-        self.larder("verify", "--repair")
+        self.assertIn(f"damaged {B} (removed): ".encode(), self.larder("verify", "--repair"))
         self.assertIn(b"1 good", self.larder("verify"))
         self.assertEqual(self.left(), [A])
         self.assertEqual(self.larder("get", A), b"a" * 100)

@@ -51,6 +51,8 @@ class KeyedTest(ProgramTest):
             for verb in ("get", "exists", "inspect", "rm"):
                 self.larder(*words, verb, fingerprint, code=NOT_FOUND)
         self.assertEqual(self.larder("get", A, LARDER_KEY_FILE=self.ours), A.encode())
+        self.refused(NOT_FOUND, "inspect", A, says="was made with a key that is not given")
+        self.refused(NOT_FOUND, "inspect", "d" * 64, says="no entry")
 
     def test_verify_and_list_and_doctor_tell_whose_they_are(self) -> None:
         self.put_all()
@@ -63,6 +65,9 @@ class KeyedTest(ProgramTest):
         self.assertEqual([entry["other_key"] for entry in listed], [False, True, True])
         self.assertEqual(self.larder("list").decode().count("of another key"), 2)
         self.assertRegex(self.larder("doctor").decode(), r"(?m)^warn +key .*2 entries of another")
+        self.larder("rm", C)
+        self.keyed(self.theirs, "rm", B)
+        self.assertIn("1 entry of another key is a miss", self.larder("doctor").decode())
         key_id = self.run_words([PROGRAM, "key", "id", self.ours]).stdout.decode().strip()
         self.assertIn(key_id, self.keyed(self.ours, "inspect", A).decode())
         self.assertIn(key_id, self.keyed(self.ours, "doctor").decode())

@@ -398,6 +398,18 @@ class TroubleTest(RemoteTest):
         self.refused(USAGE, "get", A, says="plaintext", LARDER_REMOTE="redis://192.0.2.1")
         self.refused(USAGE, "push", says="LARDER_REMOTE")
 
+    def test_what_lacks_a_secret_is_told_what_to_do(self) -> None:
+        none = self.path("none")
+        for remote, says in (
+                (f"redis://localhost @password-file={none}", "none: is not there; write"),
+                ("s3://bucket", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+                (f"s3://b @credentials-file={none}", "none: is not there; write")):
+            self.refused(USAGE, "get", A, says=says, LARDER_REMOTE=remote)
+        keys = self.write("keys", b"[default]\n")
+        os.chmod(keys, 0o600)
+        self.refused(USAGE, "get", A, says="of the profile [default]; add aws_access_key_id",
+                     LARDER_REMOTE=f"s3://b @credentials-file={keys}")
+
     def test_a_store_cannot_say_whom_to_speak_to(self) -> None:
         self.larder("put", A, "-", given=b"x")
         os.chmod(self.write("store/larder.conf", b"remote = redis://localhost\n"), 0o600)

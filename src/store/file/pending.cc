@@ -307,12 +307,13 @@ void Pending::give_up(const Entry& entry) {
 Result<void> Pending::verdict() const {
   const std::lock_guard lock(mutex_);
   if (lost_.empty()) return {};
-  return std::unexpected(Error{
-      .code = Errc::not_durable,
-      .message = directory_.path() + ": " + std::to_string(lost_.size()) +
-                 " entries could not be made durable and were taken out of the store, first " +
-                 lost_.begin()->hex() + "; put them again, and look at the system's log",
-      .fingerprints = {lost_.begin(), lost_.end()}});
+  return std::unexpected(Error{.code = Errc::not_durable,
+                               .message = directory_.path() + ": " + std::to_string(lost_.size()) +
+                                          (lost_.size() == 1 ? " entry" : " entries") +
+                                          " could not be made durable and left the store, first " +
+                                          lost_.begin()->hex() +
+                                          "; put again, and look at the system's log",
+                               .fingerprints = {lost_.begin(), lost_.end()}});
 }
 
 }  // namespace larder::file_store

@@ -11,6 +11,13 @@ std::unexpected<Error> wrong(std::string what) {
   return std::unexpected(Error{.code = Errc::invalid_argument, .message = std::move(what)});
 }
 
+std::unexpected<Error> no_keys(const std::string& detail) {
+  return wrong(
+      "there are no keys for S3; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file "
+      "with @credentials-file=PATH (" +
+      detail + ")");
+}
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view blank = " \t\r";
   const std::size_t first = text.find_first_not_of(blank);
@@ -32,7 +39,9 @@ Result<AwsCredentials> read_credentials(FileSystem& file_system, const std::stri
                                         const std::string& profile) {
   LARDER_TRY(const std::string text, read_private_file(file_system, path));
   auto credentials = parse_aws_credentials(text, profile);
-  if (!credentials) return wrong(path + ": there are no keys of the profile [" + profile + "]");
+  if (!credentials)
+    return wrong(path + ": has no keys of the profile [" + profile +
+                 "]; add aws_access_key_id and aws_secret_access_key to it");
   return *std::move(credentials);
 }
 
@@ -75,10 +84,13 @@ Result<AwsCredentials> find_aws_credentials(FileSystem& file_system, const AwsSo
   auto path = aws_variable("AWS_SHARED_CREDENTIALS_FILE");
   if (!path) {
     const auto home = environment_variable("HOME");
-    if (!home) return wrong("there are no keys for S3; set AWS_ACCESS_KEY_ID and its secret");
+    if (!home) return no_keys("HOME is not set either");
     path = *home + "/.aws/credentials";
   }
-  return read_credentials(file_system, *path, profile);
+  auto credentials = read_credentials(file_system, *path, profile);
+  const bool is_refused = !credentials && credentials.error().code == Errc::permission_denied;
+  if (credentials || is_refused || source.profile) return credentials;
+  return no_keys(credentials.error().message);
 }
 
 }  // namespace larder

@@ -46,7 +46,14 @@ Result<std::string> read_private_file(FileSystem& file_system, const std::string
     return wrong(Errc::invalid_argument, path, "not an absolute path; write it out");
   }
   const auto file = open_at(file_system, path);
-  if (!file) return wrong(Errc::invalid_argument, path, "cannot be opened; name the secret's file");
+  if (!file && file.error().code == Errc::absent) {
+    return wrong(Errc::invalid_argument, path,
+                 "is not there; write the secret into it and chmod 0600 it, or name another file");
+  }
+  if (!file) {
+    return wrong(Errc::invalid_argument, path,
+                 "cannot be opened; chown it to the user who runs this, and chmod 0600 it");
+  }
   LARDER_TRY(const FileInfo info, (*file)->info());
   LARDER_CHECK_OK(check_private(file_system, path, info));
   std::string text(info.size_bytes, '\0');
