@@ -69,6 +69,7 @@ class HttpTransport final : public Transport {
   Result<std::optional<std::uint64_t>> size(std::string_view name,
                                             const Patience& patience) override;
   Result<bool> remove(std::string_view name, const Patience& patience) override;
+  Result<void> can_list() const override;
   Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
                     const Patience& patience) override;
   Result<std::optional<std::int64_t>> time_s(const Patience& patience) override;
@@ -283,14 +284,17 @@ Result<void> HttpTransport::list_keys(std::string_view prefix, const ObjectVisit
   return {};
 }
 
+Result<void> HttpTransport::can_list() const {
+  if (dialect_ != Dialect::http && dialect_ != Dialect::vyre) return {};
+  return std::unexpected(Error{.code = Errc::unsupported,
+                               .message = endpoint_.shown +
+                                          ": plain HTTP has no listing; use webdav:// where the "
+                                          "server speaks it"});
+}
+
 Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
                                  const Patience& patience) {
-  if (dialect_ == Dialect::http || dialect_ == Dialect::vyre) {
-    return std::unexpected(Error{.code = Errc::unsupported,
-                                 .message = endpoint_.shown +
-                                            ": plain HTTP has no listing; use webdav:// where the "
-                                            "server speaks it"});
-  }
+  LARDER_CHECK_OK(can_list());
   if (dialect_ == Dialect::s3) return list_keys(prefix, visitor, patience);
   const std::string collection(prefix.substr(0, prefix.rfind('/') + 1));
   const auto of_prefix = [&](const Object& object) {

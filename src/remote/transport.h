@@ -89,6 +89,9 @@ class Transport {
   // Whether there was one.
   virtual Result<bool> remove(std::string_view name, const Patience& patience) = 0;
 
+  // Whether there are listings at all, and if not, `unsupported`. Known without asking the server.
+  virtual Result<void> can_list() const { return {}; }
+
   // Every object whose name begins so, in no order; one that is put or removed meanwhile may be
   // seen or not. The visitor may call the transport. `patience` is for each question to the server.
   virtual Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,

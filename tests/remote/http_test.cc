@@ -254,6 +254,28 @@ TEST(HttpBatch, ASilentServerIsAskedNothingMore) {
   EXPECT_TRUE(store->remote_metrics().balanced());
 }
 
+// Who only hears that there is no listing has not asked the server, and cannot tell how it is.
+TEST(HttpListing, WhatIsNotSentEndsNoPause) {
+  const HostileServer server([](Peer& peer) { peer.hang(); }, Serves::all_at_once);
+  const ServerDirectory here;
+  ASSERT_TRUE(open_file_store({.directory = here.path().string()}));
+  RemoteStoreOptions options = options_of("http://127.0.0.1:" + std::to_string(server.port()));
+  options.timeouts = {milliseconds(200), milliseconds(50), milliseconds(200)};
+  options.breaker.failures = 1;
+  options.state_directory = here.path().string();
+  EXPECT_EQ(opened(options)->get(numbered(1)).error().code, Errc::timed_out);
+  const int connections = server.connections();
+  RemoteStoreOptions pulling = options;
+  pulling.asks_at_once = true;
+  const auto listed = opened(pulling)->visit([](const EntryInfo&) { return Visit::go_on; });
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code, Errc::unsupported);
+  const auto found = opened(options)->get(numbered(1));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Errc::unreachable);
+  EXPECT_EQ(server.connections(), connections) << "all know that it is silent";
+}
+
 // What a server that misbehaves says to a GET, and what it is taken for.
 struct Misbehaviour {
   const char* name;

@@ -31,6 +31,8 @@ std::uint64_t without(std::uint64_t bytes, std::uint64_t overhead) noexcept {
 // each page that has to come in time.
 Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
   State& now = state_.get();
+  // Before anybody is admitted: what the server was not asked says nothing about it.
+  LARDER_CHECK_OK(now.transport->can_list());
   if (!admit(now)) return not_asked();
   std::vector<EntryInfo> entries;
   const RemoteTimeouts patient{options_.timeouts.connect, options_.timeouts.data, longest_listing};
