@@ -20,9 +20,9 @@ namespace {
 void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
                 Transfer& transfer) {
   const auto details = local.inspect(fingerprint);
-  if (!details) return transfer.note(details.error());
+  if (!details) return transfer.note_local(details.error());
   const auto artifact = local.get(fingerprint);
-  if (!artifact) return transfer.note(artifact.error());
+  if (!artifact) return transfer.note_local(artifact.error());
   if (!*details || !*artifact) return;  // removed since it was listed
   const std::uint64_t before = tier.metrics().puts;
   const auto stored = tier.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});

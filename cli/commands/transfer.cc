@@ -27,6 +27,7 @@ void print_text(const Transfer& transfer) {
   if (transfer.damaged != 0) line += fmt::format(", {} damaged", transfer.damaged);
   if (transfer.skipped != 0) line += fmt::format(", {} too large", transfer.skipped);
   if (transfer.failed != 0) line += fmt::format(", {} failed", transfer.failed);
+  if (transfer.evicted != 0) line += fmt::format(", {} evicted", transfer.evicted);
   fmt::print("{}\n", printable(line));
 }
 
@@ -37,6 +38,16 @@ void warn_of_other_keys(const Context& context, const Transfer& transfer) {
                    context.keys.empty()
                        ? "name the file of the key with --key-file"
                        : "add the key that made them to the key file, as a later line"));
+}
+
+void warn_of_evictions(const std::vector<Transfer>& transfers) {
+  std::uint64_t evicted = 0;
+  for (const Transfer& transfer : transfers) evicted += transfer.evicted;
+  if (evicted == 0) return;
+  warn(
+      fmt::format("{} left the local store to make room; raise LARDER_MAX_SIZE, or free some space "
+                  "on the disk, and fetch again",
+                  entries_text(evicted)));
 }
 
 void print_json(const std::vector<Transfer>& transfers) {
@@ -53,7 +64,8 @@ void print_json(const std::vector<Transfer>& transfers) {
                     .set("other_key", transfer.other_key)
                     .set("damaged", transfer.damaged)
                     .set("skipped", transfer.skipped)
-                    .set("failed", transfer.failed));
+                    .set("failed", transfer.failed)
+                    .set("evicted", transfer.evicted));
   }
   list.print();
 }
@@ -69,6 +81,11 @@ void Transfer::note(const Error& error) {
   if (failed + damaged == 0) failure = error;
   ++(error.code == Errc::corrupt ? damaged : failed);
   unanswered = is_silence(error.code) ? unanswered + 1 : 0;
+}
+
+void Transfer::note_local(const Error& error) {
+  if (failed + damaged == 0) failure = error;
+  ++(error.code == Errc::corrupt ? damaged : failed);
 }
 
 bool Transfer::is_hopeless() const { return servers == 1 && unanswered >= most_at_once; }
@@ -117,6 +134,7 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
   const std::uint64_t of_others = tier.remote_metrics().other_key - others_before;
   transfer.other_key += of_others;
   transfer.absent -= of_others;  // where they are counted once more below
+  const std::uint64_t evicted_before = local.metrics().evictions;
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const auto& entry = (*found)[i];
     if (!entry) transfer.note(entry.error());
@@ -129,12 +147,13 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
     const auto stored =
         local.put(missing[i], (*entry)->payload.bytes(), {.recipe = (*entry)->recipe});
     if (!stored) {
-      transfer.note(stored.error());
+      transfer.note_local(stored.error());
       continue;
     }
     ++transfer.moved;
     transfer.moved_bytes += (*entry)->payload.size();
   }
+  transfer.evicted += local.metrics().evictions - evicted_before;
   return absent;
 }
 
@@ -148,6 +167,7 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
       if (!transfer.left_out) print_text(transfer);
     }
   }
+  warn_of_evictions(transfers);
   int code = exit_ok;
   for (const Transfer& transfer : transfers) {
     warn_of_other_keys(context, transfer);

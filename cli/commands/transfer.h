@@ -28,11 +28,13 @@ struct Transfer {
   std::uint64_t damaged = 0;    // it has what does not verify
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
+  std::uint64_t evicted = 0;           // by the local store, for room: these or older ones
   Error failure = {};                  // the first one
   std::optional<Error> left_out = {};  // why nobody can know what the tier has
   std::size_t unanswered = 0;          // in a row, so far
 
-  void note(const Error& error);
+  void note(const Error& error);        // of the tier
+  void note_local(const Error& error);  // of the local store, whose limits are not the tier's
   void note_answer() { unanswered = 0; }
 
   // So many got no answer in a row that the server is gone. Of several servers each is left alone
