@@ -179,24 +179,85 @@ TEST_F(RemoteStoreTest, OfManyEachMayHaveToBeTriedAgainInTurn) {
   EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
 }
 
-TEST_F(RemoteStoreTest, OneSilenceAmongManyOpensTheBreaker) {
+TEST_F(RemoteStoreTest, OfManyOneThatFailsIsNoServerThatFails) {
   for (std::uint32_t i = 1; i <= 2; ++i) put(i, "x");
   const std::vector<Fingerprint> all = {numbered(1), numbered(2)};
-  trouble_->add(Errc::not_ours);
+  for (const Errc code : {Errc::permission_denied, Errc::io_error, Errc::unreachable}) {
+    trouble_->add_success();
+    trouble_->add(code, may_pass(code) ? Attempts::most : 1);
+    const auto found = store().get_many(all).value();
+    EXPECT_TRUE(found[0] && *found[0]) << errc_name(code);
+    ASSERT_FALSE(found[1]) << errc_name(code);
+    EXPECT_EQ(found[1].error().code, code);
+  }
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+}
+
+TEST_F(RemoteStoreTest, OfManySilenceToAllOpensTheBreaker) {
+  const std::vector<Fingerprint> all = {numbered(1), numbered(2)};
+  trouble_->add(Errc::permission_denied);
   trouble_->add(Errc::unreachable, Attempts::most);
-  const auto found = store().get_many(all).value();
-  EXPECT_EQ(found[1].error().code, Errc::unreachable);
+  EXPECT_EQ(store().get_many(all).value()[1].error().code, Errc::unreachable);
   EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
   EXPECT_EQ(store().get_many(all).value()[0].error().code, Errc::unreachable);
-  EXPECT_EQ(store().remote_metrics().skipped, 3u) << "not_ours, and two that were not asked for";
+  EXPECT_EQ(store().remote_metrics().skipped, 2u) << "the two that were not asked for";
 }
 
 TEST_F(RemoteStoreTest, WhatStaysIsNotTriedAgain) {
   put(1, "x");
   const int before = trouble_->asked();
-  trouble_->add(Errc::permission_denied);
-  EXPECT_EQ(error_of_get(1), Errc::permission_denied);
+  trouble_->add(Errc::not_ours);
+  EXPECT_EQ(error_of_get(1), Errc::not_ours);
   EXPECT_EQ(trouble_->asked(), before + 1);
+}
+
+TEST_F(RemoteStoreTest, OneEntryThatIsRefusedCostsNoOther) {
+  put(1, "x");
+  for (const Errc code : {Errc::permission_denied, Errc::io_error}) {
+    trouble_->add(code);
+    EXPECT_EQ(error_of_get(2), code);
+    trouble_->add(code);
+    EXPECT_FALSE(store().visit([](const EntryInfo&) { return Visit::go_on; }));
+    EXPECT_TRUE(store().get(numbered(1))) << errc_name(code);
+  }
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+}
+
+TEST_F(RemoteStoreTest, AServerThatRefusesEverythingIsLeftAlone) {
+  const std::vector<Fingerprint> all = {numbered(1), numbered(2)};
+  options_.breaker.pause = std::chrono::milliseconds(1);
+  trouble_->add(Errc::permission_denied, 2);
+  EXPECT_EQ(error_of_get(1), Errc::permission_denied);
+  EXPECT_EQ(trouble_->asked(), 2) << "for the entry, and for one that nobody has";
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(store().get(numbered(1))) << "it has changed its mind";
+  trouble_->add(Errc::permission_denied, 3);
+  EXPECT_FALSE(store().get_many(all).value()[1]);
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 2u);
+}
+
+// That it answers whether it has the entry is not to hide that it takes none.
+TEST_F(RemoteStoreTest, AServerThatHangsOnUploadsOpensABreakerOfSeveralFailures) {
+  options_.breaker.failures = 2;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+    trouble_->add_success();
+    trouble_->add(Errc::timed_out, Attempts::most);
+    EXPECT_EQ(store().put(numbered(1), bytes_of("x")).error().code, Errc::timed_out);
+  }
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+}
+
+TEST_F(RemoteStoreTest, WhatMayNotBeLookedAtMayBeReplaced) {
+  put(1, "x");
+  trouble_->add(Errc::permission_denied);
+  put(1, "y");
+  trouble_->add_success();
+  trouble_->add(Errc::io_error);
+  put(1, "z");
+  EXPECT_EQ((*store().get(numbered(1)))->text(), "z");
+  put(2, "y");
 }
 
 TEST_F(RemoteStoreTest, WhatIsAbsentIsNotAskedForAgainForAWhile) {
@@ -278,7 +339,7 @@ TEST_F(RemoteStoreTest, ItIsAskedAgainAfterThePause) {
 
 TEST_F(RemoteStoreTest, AServerThatTakesNoWritesIsStillRead) {
   put(1, "x");
-  trouble_->add(Errc::permission_denied);
+  trouble_->add(Errc::permission_denied, 2);
   EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
   const int asked = trouble_->asked();
   EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));

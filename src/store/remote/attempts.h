@@ -16,6 +16,16 @@ constexpr bool may_pass(Errc code) noexcept {
   return code == Errc::unreachable || code == Errc::timed_out;
 }
 
+// Of what was asked for, or of everything.
+constexpr bool is_refusal(Errc code) noexcept {
+  return code == Errc::permission_denied || code == Errc::io_error;
+}
+
+// Whether it says that the server is there and answers.
+constexpr bool is_of_one_entry(Errc code) noexcept {
+  return !may_pass(code) && !is_refusal(code) && code != Errc::out_of_memory;
+}
+
 enum class GivenUp { no, at_once, after_failures };
 
 // Belongs to one call, whatever number of questions it asks the server.

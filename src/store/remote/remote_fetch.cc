@@ -67,7 +67,7 @@ std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
     const auto failed = silent_ones(received);
     if (failed.size() < asked) tries = 1;
     if (failed.empty() || !attempts.again(received[failed.front()].error(), tries)) {
-      tell_of_many(now, received);
+      tell_of_many(now, attempts, received);
       return received;
     }
     now.tally.retries.fetch_add(1, std::memory_order_relaxed);
@@ -79,13 +79,17 @@ std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
   }
 }
 
-// Silence weighs more than what else went wrong: it is the server's, not an entry's.
-void RemoteStoreImpl::tell_of_many(State& now, std::span<const Received> received) const {
-  const auto has_error = [](const Received& each) { return !each.has_value(); };
+// One entry that came, or is said not to be there, shows a server that answers: what became of the
+// others is then their own. Where nothing came, silence weighs more than what else went wrong.
+void RemoteStoreImpl::tell_of_many(State& now, const Attempts& attempts,
+                                   std::span<const Received> received) const {
+  const auto is_answer = [](const Received& each) {
+    return each.has_value() || is_of_one_entry(each.error().code);
+  };
+  if (std::ranges::any_of(received, is_answer)) return tell_alive(now);
   auto worst = std::ranges::find_if(received, is_silence);
-  if (worst == received.end()) worst = std::ranges::find_if(received, has_error);
-  if (worst == received.end()) return tell_alive(now);
-  tell_breakers(now, GivenUp::no, worst->error().code, For::reading);
+  if (worst == received.end()) worst = received.begin();
+  tell_breakers(now, attempts, 1, worst->error().code, For::reading);
 }
 
 // Counted, each for itself, once its outcome is known: without memory some may have none. What is

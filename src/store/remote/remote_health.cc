@@ -55,19 +55,29 @@ void RemoteStoreImpl::tell_silent(State& now) const noexcept {
   if (now.breaker.failed(Breaker::Clock::now())) ask_others_to_pause();
 }
 
-// Silence is about the server, a refusal about what it was asked for: who lets us read and no more
-// is still read. An answer about one entry is neither, nor is
-// what became of a question whose asker has given up before the first attempt was over.
-void RemoteStoreImpl::tell_breakers(State& now, GivenUp given_up, Errc code,
+// A server that refuses one entry may give all the others, and one that refuses everything is not
+// to be asked for ever. So it is asked for an entry that nobody has, in what is left of the time.
+void RemoteStoreImpl::tell_refused(State& now, const Attempts& attempts) const noexcept {
+  const auto answer = guarded([&] {
+    return now.transport->get(name_of(Fingerprint{}), largest_object(), attempts.patience());
+  });
+  if (!answer && answer.error().code == Errc::out_of_memory) return;
+  const bool refuses_all = !answer && !is_of_one_entry(answer.error().code);
+  if (refuses_all && !now.transport->is_partly_up()) return tell_silent(now);
+  tell_alive(now);
+}
+
+// Once in a call. Silence is about the server, a refusal about what it was asked for: who lets us
+// read and no more is still read. An answer about one entry is neither, nor is what became of a
+// question whose asker has given up before the first attempt was over.
+void RemoteStoreImpl::tell_breakers(State& now, const Attempts& attempts, int tries, Errc code,
                                     For purpose) const noexcept {
-  if (given_up == GivenUp::at_once) return;
+  if (attempts.given_up(tries) == GivenUp::at_once || code == Errc::out_of_memory) return;
   if (may_pass(code) && !now.transport->is_partly_up()) return tell_silent(now);
-  if (code == Errc::out_of_memory) return;
-  const bool writes = purpose == For::writing;
-  const bool refused = code == Errc::io_error || code == Errc::permission_denied ||
-                       (writes && code == Errc::unsupported);
-  if (refused && !writes) return tell_silent(now);
-  if (refused) (void)now.writes.failed(Breaker::Clock::now());
+  if (is_refusal(code) && purpose == For::reading) return tell_refused(now, attempts);
+  if (purpose == For::looking && !may_pass(code)) return;  // the upload tells
+  const bool takes_no_writes = is_refusal(code) || code == Errc::unsupported;
+  if (purpose == For::writing && takes_no_writes) (void)now.writes.failed(Breaker::Clock::now());
   tell_alive(now);
 }
 

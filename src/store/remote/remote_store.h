@@ -107,7 +107,11 @@ class RemoteStoreImpl final : public RemoteStore {
     RemoteMetrics kept;  // of this process's, what is in the file already
   };
 
-  enum class For { reading, writing };
+  enum class For {
+    reading,
+    looking,  // before an upload, in whose place it says nothing good of the server
+    writing,
+  };
 
   std::unique_ptr<State> make_state(const MakeTransport& make) const;
 
@@ -119,11 +123,11 @@ class RemoteStoreImpl final : public RemoteStore {
     for (int tries = 1;; ++tries) {
       auto answer = question(*now.transport, attempts.patience());
       if (answer) {
-        tell_alive(now);
+        if (purpose != For::looking) tell_alive(now);
         return answer;
       }
       if (!attempts.again(answer.error(), tries)) {
-        tell_breakers(now, attempts.given_up(tries), answer.error().code, purpose);
+        tell_breakers(now, attempts, tries, answer.error().code, purpose);
         return answer;
       }
       now.tally.retries.fetch_add(1, std::memory_order_relaxed);
@@ -133,7 +137,9 @@ class RemoteStoreImpl final : public RemoteStore {
   bool admit(State& now) const noexcept;
   void tell_alive(State& now) const noexcept;
   void tell_silent(State& now) const noexcept;
-  void tell_breakers(State& now, GivenUp given_up, Errc code, For purpose) const noexcept;
+  void tell_refused(State& now, const Attempts& attempts) const noexcept;
+  void tell_breakers(State& now, const Attempts& attempts, int tries, Errc code,
+                     For purpose) const noexcept;
   void ask_others_to_pause() const noexcept;
   void keep_metrics(State& now) const noexcept;
   std::unexpected<Error> not_asked() const;
@@ -149,7 +155,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Found look_up(State& now, const Fingerprint& fingerprint);
   std::vector<Found> look_up_many(State& now, std::span<const Fingerprint> fingerprints);
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
-  void tell_of_many(State& now, std::span<const Received> received) const;
+  void tell_of_many(State& now, const Attempts& attempts, std::span<const Received> received) const;
   Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
   static Lookup to_artifact(Found found);
   static Result<std::optional<RemoteEntry>> to_entry(Found found);

@@ -48,21 +48,24 @@ bool RemoteStoreImpl::admit_write(State& now) const noexcept {
 }
 
 // What is there already is not sent again. Most puts come after a miss, and then the first question
-// costs one round trip and ends it.
+// costs one round trip and ends it. Whatever keeps us from looking, silence apart, need not keep us
+// from writing: the upload shows it.
 Result<bool> RemoteStoreImpl::holds(State& now, const Attempts& attempts, const std::string& name,
                                     const format::EncodedEntry& entry) {
   const std::uint64_t wanted = entry.file_bytes();
-  LARDER_TRY(const auto size,
-             ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
-               return transport.size(name, patience);
-             }));
-  if (size != wanted) return false;
-  auto there = ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
+  const auto hides = [](const Error& error) {
+    return !may_pass(error.code) && error.code != Errc::out_of_memory;
+  };
+  auto size = ask<For::looking>(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.size(name, patience);
+  });
+  if (!size && !hides(size.error())) return std::unexpected(std::move(size).error());
+  if (!size || *size != wanted) return false;
+  auto there = ask<For::looking>(now, attempts, [&](auto& transport, const auto& patience) {
     return transport.get(name, wanted, patience);
   });
-  if (!there && there.error().code == Errc::too_large) return false;  // it has grown since
-  if (!there) return std::unexpected(std::move(there).error());
-  return *there && is_equal((*there)->bytes(), entry);
+  if (!there && !hides(there.error())) return std::unexpected(std::move(there).error());
+  return there && *there && is_equal((*there)->bytes(), entry);
 }
 
 Result<void> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
@@ -71,6 +74,7 @@ Result<void> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
   const std::string name = name_of(fingerprint);
   LARDER_TRY(const bool is_there, holds(now, attempts, name, entry));
   if (is_there) {
+    tell_alive(now);
     now.counters.add(&Metrics::puts_unchanged);
     return {};
   }
