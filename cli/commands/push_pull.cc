@@ -23,7 +23,10 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
   if (!details) return transfer.note_local(details.error());
   const auto artifact = local.get(fingerprint);
   if (!artifact) return transfer.note_local(artifact.error());
-  if (!*details || !*artifact) return;  // removed since it was listed
+  if (!*details || !*artifact) {
+    ++transfer.gone;
+    return;
+  }
   const std::uint64_t before = tier.metrics().puts;
   const auto stored = tier.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});
   if (!stored) return transfer.note(stored.error());
@@ -38,10 +41,11 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
 
 using Move = std::function<void(Batch, Transfer&)>;
 
-Transfer move_all(const RemoteStore& tier, Store& from, const char* label, const Move& move) {
-  Transfer transfer{.tier = tier.describe(), .servers = tier.servers()};
+// A pack may have one entry twice, each made with a key of its own.
+Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& move) {
+  Transfer transfer{.tier = tier.describe(), .from = from, .servers = tier.servers()};
   std::vector<EntryInfo> entries;
-  const auto listed = list_by_last_use(from, entries);
+  const auto listed = list_by_last_use(store, entries);
   // What other servers listed is moved all the same.
   if (!listed && listed.error().code == Errc::unsupported) {
     transfer.left_out = listed.error();
@@ -49,9 +53,14 @@ Transfer move_all(const RemoteStore& tier, Store& from, const char* label, const
     transfer.note(listed.error());
   }
   std::vector<Fingerprint> fingerprints;
-  for (const EntryInfo& entry : entries) fingerprints.push_back(entry.fingerprint);
-  transfer.entries = entries.size();
-  move_in_batches(fingerprints, label, transfer, [&](Batch batch) { move(batch, transfer); });
+  for (const EntryInfo& entry : entries) {
+    if (!entry.other_key) fingerprints.push_back(entry.fingerprint);
+    if (entry.other_key) ++transfer.other_key;
+  }
+  fingerprints = without_repeats(fingerprints);
+  transfer.entries = fingerprints.size() + transfer.other_key;
+  move_in_batches(fingerprints, from == From::tier ? "pulling" : "pushing", transfer,
+                  [&](Batch batch) { move(batch, transfer); });
   return transfer;
 }
 
@@ -71,7 +80,7 @@ int run_push(const Context& context) {
         push_entry(**local, *tier.store, fingerprint, transfer);
       }
     };
-    transfers.push_back(move_all(*tier.store, **local, "pushing", move));
+    transfers.push_back(move_all(*tier.store, From::local_store, **local, move));
   }
   if (transfers.empty()) {
     return fail(exit_usage, "every remote tier is read-only; name one that may be written");
@@ -90,7 +99,7 @@ int run_pull(const Context& context) {
     const auto move = [&](Batch batch, Transfer& transfer) {
       fetch_missing(*tier.store, **local, batch, transfer);
     };
-    transfers.push_back(move_all(*tier.store, *tier.store, "pulling", move));
+    transfers.push_back(move_all(*tier.store, From::tier, *tier.store, move));
   }
   const auto flushed = (*local)->flush();
   const int code = conclude(context, transfers);

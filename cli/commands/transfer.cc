@@ -23,6 +23,7 @@ void print_text(const Transfer& transfer) {
                                  entries_text(transfer.entries), human_bytes(transfer.moved_bytes));
   line += fmt::format(", {} there already", transfer.already_there);
   if (transfer.absent != 0) line += fmt::format(", {} not in the tier", transfer.absent);
+  if (transfer.gone != 0) line += fmt::format(", {} gone meanwhile", transfer.gone);
   if (transfer.other_key != 0) line += fmt::format(", {} of another key", transfer.other_key);
   if (transfer.damaged != 0) line += fmt::format(", {} damaged", transfer.damaged);
   if (transfer.skipped != 0) line += fmt::format(", {} too large", transfer.skipped);
@@ -33,11 +34,13 @@ void print_text(const Transfer& transfer) {
 
 void warn_of_other_keys(const Context& context, const Transfer& transfer) {
   if (transfer.other_key == 0) return;
-  warn(fmt::format("{} of another key in {} {} left there; {}", transfer.other_key, transfer.tier,
-                   transfer.other_key == 1 ? "was" : "were",
-                   context.keys.empty()
-                       ? "name the file of the key with --key-file"
-                       : "add the key that made them to the key file, as a later line"));
+  const bool is_sent = transfer.from == From::local_store;
+  warn(fmt::format(
+      "{} of another key in {} {} {}; {}", transfer.other_key,
+      is_sent ? "the local store" : transfer.tier, transfer.other_key == 1 ? "was" : "were",
+      is_sent ? "not sent to " + transfer.tier : "left there",
+      context.keys.empty() ? "name the file of the key with --key-file"
+                           : "add the key that made them to the key file, as a later line"));
 }
 
 void warn_of_evictions(const std::vector<Transfer>& transfers) {
@@ -61,6 +64,7 @@ void print_json(const std::vector<Transfer>& transfers) {
                     .set("moved_bytes", transfer.moved_bytes)
                     .set("already_there", transfer.already_there)
                     .set("absent", transfer.absent)
+                    .set("gone", transfer.gone)
                     .set("other_key", transfer.other_key)
                     .set("damaged", transfer.damaged)
                     .set("skipped", transfer.skipped)
@@ -89,6 +93,21 @@ void Transfer::note_local(const Error& error) {
 }
 
 bool Transfer::is_hopeless() const { return servers == 1 && unanswered >= most_at_once; }
+
+std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerprints) {
+  std::vector<std::size_t> places;
+  places.reserve(fingerprints.size());
+  for (std::size_t place = 0; place < fingerprints.size(); ++place) places.push_back(place);
+  std::ranges::stable_sort(places, {}, [&](std::size_t place) { return fingerprints[place]; });
+  const auto repeated =
+      std::ranges::unique(places, {}, [&](std::size_t place) { return fingerprints[place]; });
+  places.erase(repeated.begin(), repeated.end());
+  std::ranges::sort(places);
+  std::vector<Fingerprint> once;
+  once.reserve(places.size());
+  for (const std::size_t place : places) once.push_back(fingerprints[place]);
+  return once;
+}
 
 Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
                       const std::function<void(Batch)>& move) {
@@ -128,7 +147,7 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
   const std::uint64_t others_before = tier.remote_metrics().other_key;
   const auto found = tier.fetch_many(missing);
   if (!found) {
-    transfer.note(found.error());
+    for (std::size_t i = 0; i < missing.size(); ++i) transfer.note(found.error());
     return missing;
   }
   const std::uint64_t of_others = tier.remote_metrics().other_key - others_before;

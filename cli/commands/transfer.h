@@ -15,17 +15,21 @@
 
 namespace larder::cli {
 
-// What became of the entries of one tier.
+enum class From { tier, local_store };
+
+// What became of the entries that went to one tier, or came from it. Each is in one count.
 struct Transfer {
   std::string tier;
+  From from = From::tier;
   std::size_t servers = 1;    // that the tier has
   std::uint64_t entries = 0;  // that there were to move
   std::uint64_t moved = 0;
   std::uint64_t moved_bytes = 0;  // of payloads
   std::uint64_t already_there = 0;
   std::uint64_t absent = 0;     // the tier does not have them
-  std::uint64_t other_key = 0;  // it has them, made with a key that is not here, or with none
-  std::uint64_t damaged = 0;    // it has what does not verify
+  std::uint64_t gone = 0;       // they left the local store after they were listed
+  std::uint64_t other_key = 0;  // where they are, made with a key that is not here, or with none
+  std::uint64_t damaged = 0;    // where they are, and do not verify
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
   std::uint64_t evicted = 0;           // by the local store, for room: these or older ones
@@ -41,6 +45,9 @@ struct Transfer {
   // once it does not answer, and the others may have what comes next.
   bool is_hopeless() const;
 };
+
+// Each once, in the order in which they come first.
+std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerprints);
 
 // Hands them to `move`, 64 at a time, until it is hopeless. Shows how far it is, under `label`.
 // Returns what was not handed over, which counts as failed.

@@ -47,9 +47,9 @@ class TiersTest(RemoteTest):
             here = f"{self.layout}:{self.path(a)}"
             for fingerprint in (A, B, C):
                 self.larder("put", fingerprint, "-", given=fingerprint.encode(), store=here)
-            said = json.loads(self.on_machine(a, "--format", "json", "push", remote=remote))
+            said = self.told(self.on_machine(a, "--format", "json", "push", remote=remote))
             self.assertEqual((said[0]["moved"], said[0]["already_there"]), (3, 0))
-            said = json.loads(self.on_machine(a, "--format", "json", "push", remote=remote))
+            said = self.told(self.on_machine(a, "--format", "json", "push", remote=remote))
             self.assertEqual((said[0]["moved"], said[0]["already_there"]), (0, 3))
             text = self.on_machine(b, "pull", remote=remote).decode()
             self.assertIn("3 of 3 entries", text)
@@ -116,7 +116,7 @@ class KeyedTest(RemoteTest):
         command = self.command(*key, "--format", "json", *words, store=there)
         result = self.run_words(command, LARDER_REMOTE=remote)
         self.expect(result, code)
-        return json.loads(result.stdout)[0], result.stderr
+        return self.told(result.stdout)[0], result.stderr
 
 
 class TroubleTest(RemoteTest):
@@ -193,8 +193,8 @@ class TroubleTest(RemoteTest):
         self.assertTrue(said.startswith("larder: warning: "), said)
         self.assertEqual(result.stdout.decode().splitlines(),
                          [f"{listed}: 1 of 1 entry (1 B), 0 there already"])
-        told = json.loads(self.on_machine("b", "--format", "json", "pull",
-                                          remote=f"{listed} {plain} read-only"))
+        told = self.told(self.on_machine("b", "--format", "json", "pull",
+                                         remote=f"{listed} {plain} read-only"))
         self.assertEqual([tier["left_out"] for tier in told], [False, True])
         self.refused(REFUSED, "pull", says="no listing", LARDER_REMOTE=f"{plain} read-only")
         silent = f"redis://127.0.0.1:{port}"
@@ -207,7 +207,7 @@ class TroubleTest(RemoteTest):
         self.on_machine("a", "put", B, "-", given=b"b", remote=second)
         both = f"{first} {second}"
         names = self.write("list", f"# of a\n{A}\n\n  {B}\r\n".encode())
-        said = json.loads(self.on_machine("b", "--format", "json", "prewarm", names, remote=both))
+        said = self.told(self.on_machine("b", "--format", "json", "prewarm", names, remote=both))
         self.assertEqual([(t["entries"], t["moved"], t["absent"]) for t in said],
                          [(2, 1, 1), (1, 1, 0)])
         for fingerprint, payload in ((A, b"a"), (B, b"b")):

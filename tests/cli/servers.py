@@ -82,7 +82,7 @@ class RemoteTest(ProgramTest):
         tiers = json.loads(output)
         for tier in tiers:
             counts = [tier[name] for name in
-                      ("moved", "already_there", "absent", "other_key", "damaged", "skipped",
-                       "failed")]
+                      ("moved", "already_there", "absent", "gone", "other_key", "damaged",
+                       "skipped", "failed")]
             self.assertEqual(tier["entries"], sum(counts), tier)
         return tiers

@@ -1,10 +1,13 @@
 """What push, pull and prewarm say of what became of each entry."""
 
 import os
+import socket
 import subprocess
+import threading
 import unittest
+from typing import Callable
 
-from program import OK, REFUSED, every_layout
+from program import A, B, C, OK, PROGRAM, REFUSED, every_layout
 from servers import RemoteTest
 
 
@@ -60,6 +63,79 @@ class SmallStoreTest(TransferTest):
             [told] = self.told(result.stdout)
             self.assertEqual((told["moved"], told["skipped"], told["failed"]), (0, 0, 2))
             self.assertIn(b"raise the budget", result.stderr)
+
+
+class Gate:
+    """A server in front of another one; before the first word goes through, `first` is called."""
+
+    def __init__(self, test: RemoteTest, port: int, first: Callable[[], None]) -> None:
+        self.behind, self.first = port, first
+        self.front = socket.create_server(("127.0.0.1", 0))
+        self.port = self.front.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+        test.addCleanup(self.thread.join)
+        test.addCleanup(self.front.close)
+
+    def serve(self) -> None:
+        client, _ = self.front.accept()
+        with client, socket.create_connection(("127.0.0.1", self.behind)) as server:
+            said = client.recv(1 << 16)
+            self.first()
+            while said:
+                server.sendall(said)
+                client.sendall(server.recv(1 << 16))
+                said = client.recv(1 << 16)
+
+
+class PushTest(TransferTest):
+    def new_key(self, name: str) -> str:
+        path = self.path(name)
+        self.expect(self.run_words([PROGRAM, "key", "new", path]), OK)
+        return path
+
+    def push(self, *key: str, remote: str) -> tuple[dict, str]:
+        result = self.run_verb("a", *key, "--format", "json", "push", code=OK, remote=remote)
+        [told] = self.told(result.stdout)
+        return told, result.stderr.decode()
+
+    def test_what_is_of_another_key_stays_and_is_told(self) -> None:
+        remote, ours, theirs = self.redis(), self.new_key("ours"), self.new_key("theirs")
+        here = self.machine("a")
+        for name, key in ((A, ours), (B, theirs), (C, theirs)):
+            self.larder("--key-file", key, "put", name, "-", given=b"x", store=here)
+        for key, moved, says in ((("--key-file", ours), 1, "a later line"), ((), 0, "--key-file")):
+            told, said = self.push(*key, remote=remote)
+            self.assertEqual((told["entries"], told["moved"], told["other_key"]),
+                             (3, moved, 3 - moved))
+            self.assertIn(f"{3 - moved} of another key in the local store were not sent to "
+                          f"{remote}; ", said)
+            self.assertIn(says, said)
+
+    def test_what_goes_meanwhile_is_counted(self) -> None:
+        remote, here = self.redis(), self.machine("a")
+        for name in (A, B, C):
+            self.larder("put", name, "-", given=b"x", store=here)
+        gate = Gate(self, int(remote.rsplit(":", 1)[1]),
+                    lambda: self.larder("clear", store=here) and None)
+        told, _ = self.push(remote=f"redis://127.0.0.1:{gate.port}")
+        self.assertEqual((told["entries"], told["moved"], told["gone"]), (3, 1, 2))
+
+
+class PushPackTest(PushTest):
+    layout = "pack"
+
+    def test_an_entry_of_two_keys_is_one(self) -> None:
+        remote, ours, theirs = self.redis(), self.new_key("ours"), self.new_key("theirs")
+        both = self.write("both", self.read(ours) + self.read(theirs))
+        os.chmod(both, 0o600)
+        here = self.machine("a")
+        for key in (ours, theirs):
+            self.larder("--key-file", key, "put", A, "-", given=b"x", store=here)
+        told, said = self.push("--key-file", both, remote=remote)
+        self.assertEqual((told["entries"], told["moved"], said), (1, 1, ""))
+        told, _ = self.push("--key-file", ours, remote=remote)
+        self.assertEqual((told["entries"], told["already_there"], told["other_key"]), (2, 1, 1))
 
 
 if __name__ == "__main__":
