@@ -27,11 +27,14 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
     ++transfer.gone;
     return;
   }
-  const std::uint64_t before = tier.metrics().puts;
+  const RemoteMetrics before = tier.remote_metrics();
   const auto stored = tier.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});
-  if (!stored) return transfer.note(stored.error());
+  const RemoteMetrics done = tier.remote_metrics().since(before);
+  if (!stored) {
+    return transfer.note(stored.error(), done.uploads_skipped == 0 ? Asked::yes : Asked::no);
+  }
   transfer.note_answer();
-  if (tier.metrics().puts == before) {
+  if (done.uploads == 0) {
     ++transfer.already_there;
     return;
   }
@@ -42,16 +45,7 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
 using Move = std::function<void(Batch, Transfer&)>;
 
 // A pack may have one entry twice, each made with a key of its own.
-Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& move) {
-  Transfer transfer{.tier = tier.describe(), .from = from, .servers = tier.servers()};
-  std::vector<EntryInfo> entries;
-  const auto listed = list_by_last_use(store, entries);
-  // What other servers listed is moved all the same.
-  if (!listed && listed.error().code == Errc::unsupported) {
-    transfer.left_out = listed.error();
-  } else if (!listed) {
-    transfer.note(listed.error());
-  }
+std::vector<Fingerprint> to_move(const std::vector<EntryInfo>& entries, Transfer& transfer) {
   std::vector<Fingerprint> fingerprints;
   for (const EntryInfo& entry : entries) {
     if (!entry.other_key) fingerprints.push_back(entry.fingerprint);
@@ -59,7 +53,20 @@ Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& 
   }
   fingerprints = without_repeats(fingerprints);
   transfer.entries = fingerprints.size() + transfer.other_key;
-  move_in_batches(fingerprints, from == From::tier ? "pulling" : "pushing", transfer,
+  return fingerprints;
+}
+
+Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& move) {
+  Transfer transfer{.tier = tier.describe(), .from = from, .servers = tier.servers()};
+  std::vector<EntryInfo> entries;
+  const auto listed = list_by_last_use(store, entries);
+  transfer.is_listed = listed.has_value();
+  if (!listed && listed.error().code == Errc::unsupported && entries.empty()) {
+    transfer.left_out = listed.error();
+  } else if (!listed) {
+    transfer.remember(listed.error());  // what other servers listed is moved all the same
+  }
+  move_in_batches(to_move(entries, transfer), from == From::tier ? "pulling" : "pushing", transfer,
                   [&](Batch batch) { move(batch, transfer); });
   return transfer;
 }

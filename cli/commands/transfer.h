@@ -16,6 +16,7 @@
 namespace larder::cli {
 
 enum class From { tier, local_store };
+enum class Asked { no, yes };
 
 // What became of the entries that went to one tier, or came from it. Each is in one count.
 struct Transfer {
@@ -32,12 +33,17 @@ struct Transfer {
   std::uint64_t damaged = 0;    // where they are, and do not verify
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
+  std::uint64_t not_tried = 0;         // of those that failed: the server was gone by then
   std::uint64_t evicted = 0;           // by the local store, for room: these or older ones
-  Error failure = {};                  // the first one
+  bool is_listed = true;               // all that there is to move is known
   std::optional<Error> left_out = {};  // why nobody can know what the tier has
+  std::optional<Error> silence = {};   // the first time that the tier did not answer
+  std::optional<Error> refusal = {};   // the first other failure
   std::size_t unanswered = 0;          // in a row, so far
 
-  void note(const Error& error);        // of the tier
+  void remember(const Error& error);  // without counting it
+  // Of the tier. Asked::no: it was not asked, since it failed a moment ago.
+  void note(const Error& error, Asked asked);
   void note_local(const Error& error);  // of the local store, whose limits are not the tier's
   void note_answer() { unanswered = 0; }
 
@@ -63,8 +69,8 @@ Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
                                        std::span<const Fingerprint> wanted, Transfer& transfer);
 
-// Shows all of them. The exit code: that of the last tier that failed. One that was left out has
-// not failed, as long as another was not.
+// Shows all of them, and the first failures of each. That a tier does not answer decides the exit
+// code. One that was left out has not failed, as long as another was not.
 int conclude(const Context& context, const std::vector<Transfer>& transfers);
 
 }  // namespace larder::cli

@@ -156,7 +156,7 @@ class TroubleTest(RemoteTest):
         command = self.command("--format", "json", verb, *words, store=store)
         result = self.run_words(command, LARDER_REMOTE=remote)
         self.expect(result, UNREACHABLE)
-        return json.loads(result.stdout)[0]
+        return self.told(result.stdout)[0]
 
     def test_a_server_that_hangs_costs_its_budget_and_no_more(self) -> None:
         remote = self.redis() + " request-timeout=300ms"

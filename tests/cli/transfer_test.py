@@ -1,5 +1,6 @@
 """What push, pull and prewarm say of what became of each entry."""
 
+import http.server
 import os
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import unittest
 from typing import Callable
 
 from program import A, B, C, OK, PROGRAM, REFUSED, every_layout
-from servers import RemoteTest
+from servers import UNREACHABLE, RemoteTest, free_port
 
 
 class TransferTest(RemoteTest):
@@ -136,6 +137,87 @@ class PushPackTest(PushTest):
         self.assertEqual((told["entries"], told["moved"], said), (1, 1, ""))
         told, _ = self.push("--key-file", ours, remote=remote)
         self.assertEqual((told["entries"], told["already_there"], told["other_key"]), (2, 1, 1))
+
+
+class NoServer(http.server.BaseHTTPRequestHandler):
+    """Has no operation at all."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class FailureTest(TransferTest):
+    def refuse_all(self) -> int:
+        """The port of a server that answers everything with 501."""
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoServer)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        return server.server_address[1]
+
+    def put_some(self, count: int) -> None:
+        for number in range(1, count + 1):
+            self.larder("put", f"{number:064x}", "-", given=b"x" * 99, store=self.machine("a"))
+
+    def beside_nginx(self, port: int, code: int) -> tuple[str, int]:
+        """A tier of two servers, and how many of 40 entries the one that works has."""
+        up = self.nginx().removeprefix("webdav://").removesuffix("/dav")
+        remote = f"webdav://*/dav shards={up},127.0.0.1:{port}"
+        self.put_some(40)
+        result = self.run_verb("a", "--format", "json", "push", code=code, remote=remote)
+        [told] = self.told(result.stdout)
+        self.assertGreater(told["moved"], 5)
+        self.assertGreater(told["failed"], 5)
+        return remote, told["moved"]
+
+    def test_what_one_of_two_servers_lists_is_told(self) -> None:
+        remote, there = self.beside_nginx(self.refuse_all(), REFUSED)
+        result = self.run_verb("b", "--format", "json", "pull", code=REFUSED, remote=remote)
+        [told] = self.told(result.stdout)
+        self.assertEqual((told["moved"], told["left_out"], told["listed"]), (there, False, False))
+        self.assertIn(b"has no such operation", result.stderr)
+        text = self.run_verb("b", "pull", code=REFUSED, remote=remote).stdout.decode()
+        self.assertIn(f"{there} there already, not all could be listed", text)
+
+    def test_a_server_that_is_down_shows_behind_damage(self) -> None:
+        remote, there = self.beside_nginx(free_port(), UNREACHABLE)
+        names = []
+        for base, _, files in os.walk(self.path("nginx/data/dav")):
+            for name in files:
+                names.append(name.removesuffix(".art"))
+                with open(os.path.join(base, name), "r+b") as file:
+                    file.seek(-50, os.SEEK_END)
+                    file.write(b"y")
+        self.assertEqual(len(names), there)
+        names += [f"{number:064x}" for number in range(1, 41)
+                  if f"{number:064x}" not in names]
+        listed = self.write("names", "\n".join(names).encode())
+        result = self.run_verb("b", "--format", "json", "prewarm", listed, code=UNREACHABLE,
+                               remote=remote)
+        [told] = self.told(result.stdout)
+        self.assertEqual((told["damaged"], told["failed"]), (there, 40 - there))
+        damage, silence = result.stderr.splitlines()
+        self.assertIn(b"is not what was put", damage)
+        self.assertIn(b"connect", silence)
+
+    def test_a_refusal_is_no_silence(self) -> None:
+        self.put_some(3)
+        remote = f"webdav://127.0.0.1:{self.refuse_all()}/x"
+        result = self.run_verb("a", "push", code=REFUSED, remote=remote)
+        self.expect_line(result, REFUSED, "has no such operation")
+
+    def test_what_was_not_tried_is_told(self) -> None:
+        self.put_some(70)
+        remote = f"redis://127.0.0.1:{free_port()}"
+        result = self.run_verb("a", "--format", "json", "push", code=UNREACHABLE, remote=remote)
+        [told] = self.told(result.stdout)
+        self.assertEqual((told["failed"], told["not_tried"]), (70, 6))
+        text = self.run_verb("a", "push", code=UNREACHABLE, remote=remote).stdout.decode()
+        self.assertIn("70 failed (6 not tried)", text)
+        text = self.run_verb("a", "pull", code=UNREACHABLE, remote=remote).stdout.decode()
+        self.assertEqual(text, f"{remote}: could not be listed\n")
 
 
 if __name__ == "__main__":
