@@ -27,7 +27,7 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(0, line.find_last_not_of(blank) + 1);
 }
 
-// One fingerprint on a line; what begins with `#`, and what is empty, is passed over.
+// One fingerprint on a line, each once; what begins with `#`, and what is empty, is passed over.
 Result<std::vector<Fingerprint>> parse_list(std::string_view text, const std::string& name) {
   std::vector<Fingerprint> fingerprints;
   for (std::size_t number = 1; !text.empty(); ++number) {
@@ -44,7 +44,7 @@ Result<std::vector<Fingerprint>> parse_list(std::string_view text, const std::st
     }
     fingerprints.push_back(*fingerprint);
   }
-  return fingerprints;
+  return without_repeats(fingerprints);
 }
 
 Transfer fetch_all(RemoteStore& tier, Store& local, std::vector<Fingerprint>& wanted) {

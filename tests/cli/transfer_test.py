@@ -8,7 +8,7 @@ import threading
 import unittest
 from typing import Callable
 
-from program import A, B, C, OK, PROGRAM, REFUSED, every_layout
+from program import A, B, C, NOT_FOUND, OK, PROGRAM, REFUSED, every_layout
 from servers import UNREACHABLE, RemoteTest, free_port
 
 
@@ -201,6 +201,16 @@ class FailureTest(TransferTest):
         damage, silence = result.stderr.splitlines()
         self.assertIn(b"is not what was put", damage)
         self.assertIn(b"connect", silence)
+
+    def test_what_a_list_names_twice_is_fetched_once(self) -> None:
+        remote = self.redis()
+        names = self.fill(remote, 2, 9)
+        listed = self.write("names", "\n".join([*names, *names, C, C]).encode())
+        result = self.run_verb("b", "--format", "json", "prewarm", listed, code=NOT_FOUND,
+                               remote=remote)
+        [told] = self.told(result.stdout)
+        self.assertEqual((told["entries"], told["moved"], told["absent"]), (3, 2, 1))
+        self.assertIn(b"1 entry of", result.stderr)
 
     def test_a_refusal_is_no_silence(self) -> None:
         self.put_some(3)
