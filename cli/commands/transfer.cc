@@ -45,6 +45,8 @@ void Transfer::remember(const Error& error) {
 void Transfer::note(const Error& error, Asked asked) {
   if (error.code == Errc::too_large) {
     ++skipped;
+    unanswered = 0;
+    if (!too_large) too_large = error;
     return;
   }
   ++(error.code == Errc::corrupt ? damaged : failed);

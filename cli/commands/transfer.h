@@ -33,13 +33,14 @@ struct Transfer {
   std::uint64_t damaged = 0;    // where they are, and do not verify
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
-  std::uint64_t not_tried = 0;         // of those that failed: the server was gone by then
-  std::uint64_t evicted = 0;           // by the local store, for room: these or older ones
-  bool is_listed = true;               // all that there is to move is known
-  std::optional<Error> left_out = {};  // why nobody can know what the tier has
-  std::optional<Error> silence = {};   // the first time that the tier did not answer
-  std::optional<Error> refusal = {};   // the first other failure
-  std::size_t unanswered = 0;          // in a row, so far
+  std::uint64_t not_tried = 0;          // of those that failed: the server was gone by then
+  std::uint64_t evicted = 0;            // by the local store, for room: these or older ones
+  bool is_listed = true;                // all that there is to move is known
+  std::optional<Error> left_out = {};   // why nobody can know what the tier has
+  std::optional<Error> too_large = {};  // of the first one that was skipped
+  std::optional<Error> silence = {};    // the first time that the tier did not answer
+  std::optional<Error> refusal = {};    // the first other failure
+  std::size_t unanswered = 0;           // in a row, so far
 
   void remember(const Error& error);  // without counting it
   // Of the tier. Asked::no: it was not asked, since it failed a moment ago.

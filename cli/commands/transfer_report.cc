@@ -41,6 +41,18 @@ void warn_of_other_keys(const Context& context, const Transfer& transfer) {
                            : "add the key that made them to the key file, as a later line"));
 }
 
+// What the tier says of one that it was sent tells whose limit it was, and what to do.
+void warn_of_too_large(const Transfer& transfer) {
+  if (transfer.skipped == 0) return;
+  const std::string count = entries_text(transfer.skipped);
+  if (transfer.from == From::local_store) {
+    warn(fmt::format("{} too large to be sent; {}", count, transfer.too_large->message));
+  } else {
+    warn(fmt::format("{} in {} left there, over its max-entry-size; raise it", count,
+                     transfer.tier));
+  }
+}
+
 void warn_of_evictions(const std::vector<Transfer>& transfers) {
   std::uint64_t evicted = 0;
   for (const Transfer& transfer : transfers) evicted += transfer.evicted;
@@ -90,6 +102,7 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
   bool is_silent = false, is_refused = false;
   for (const Transfer& transfer : transfers) {
     warn_of_other_keys(context, transfer);
+    warn_of_too_large(transfer);
     if (transfer.left_out && !none_is_listed) warn("left out: " + transfer.left_out->message);
     const auto& refusal = none_is_listed ? transfer.left_out : transfer.refusal;
     if (refusal) fail(exit_refused, refusal->message);

@@ -212,6 +212,26 @@ class FailureTest(TransferTest):
         self.assertEqual((told["entries"], told["moved"], told["absent"]), (3, 2, 1))
         self.assertIn(b"1 entry of", result.stderr)
 
+    def test_whose_limit_was_too_small_is_told(self) -> None:
+        for name in (A, B):
+            self.larder("put", name, "-", given=b"x" * 20_000, store=self.machine("a"))
+        redis = self.redis()
+        limited = f"{redis} max-entry-size=8KiB"
+        for remote, says in ((limited, "20000 bytes are over max-entry-size; raise it, or leave"),
+                             (self.nginx("client_max_body_size 5k;"),
+                              "does not take so much; raise its limit, or lower max-entry-size")):
+            result = self.run_verb("a", "push", code=OK, remote=remote)
+            said = self.expect_line(result, OK, says)
+            self.assertIn("warning: 2 entries too large to be sent; ", said)
+            self.assertIn(b" 0 of 2 entries (0 B), 0 there already, 2 too large", result.stdout)
+        self.run_verb("a", "push", code=OK, remote=redis)
+        listed = self.write("names", f"{A}\n{B}\n".encode())
+        for verb in (("pull",), ("prewarm", listed)):
+            code = OK if verb[0] == "pull" else NOT_FOUND
+            result = self.run_verb("b", *verb, code=code, remote=limited)
+            self.assertIn(f"2 entries in {redis} left there, over its max-entry-size; raise it",
+                          result.stderr.decode())
+
     def test_a_refusal_is_no_silence(self) -> None:
         self.put_some(3)
         remote = f"webdav://127.0.0.1:{self.refuse_all()}/x"
