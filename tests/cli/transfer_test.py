@@ -72,6 +72,7 @@ class Gate:
     def __init__(self, test: RemoteTest, port: int, first: Callable[[], None]) -> None:
         self.behind, self.first = port, first
         self.front = socket.create_server(("127.0.0.1", 0))
+        self.front.settimeout(60)  # where nobody comes the test fails, and ends
         self.port = self.front.getsockname()[1]
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
