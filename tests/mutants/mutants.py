@@ -358,8 +358,13 @@ MUTANTS = [
       "unit/pack_over_budget"),
     _("pack-removals-anew", "removals that have to stay are not moved for nothing", PACK
       + "evict_segment.cc",
-      "if (rules_.removals == Removals::move) return false;",
-      "if (rules_.removals <= Removals::stay) return false;",
+      "if (rules_.removals == Removals::move) return Staying{};",
+      "if (rules_.removals <= Removals::stay) return Staying{};",
+      "unit/pack_over_budget"),
+    _("pack-removals-for-ever", "removals of each other's entries do not keep two segments", PACK
+      + "evictor_pick.cc",
+      "if (!gains || staying.bytes > move_credit_) return false;",
+      "if (gains || !gains) return false;",
       "unit/pack_over_budget"),
     _("pack-prune-anew", "a prune moves removals that have to stay once", PACK
       + "evictor_prune.cc",

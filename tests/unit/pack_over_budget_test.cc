@@ -1,5 +1,7 @@
 // What puts cost where somebody else holds more than the budget, and so nothing brings it back:
 // they write little, and what was put last is served.
+#include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,41 @@ TEST_F(PackOverBudget, APutWritesNoRemovalsAnew) {
   // Each put, and the removal of what left for it.
   EXPECT_LE(writes_, 3 * 200u);
   EXPECT_LE(made_, 1u);
+}
+
+// Two segments, each with the older entries of the other one's removals: neither is the last that
+// needs the other.
+TEST_F(PackOverBudget, RemovalsOfEachOthersEntriesDoNotStayForEver) {
+  constexpr std::uint32_t most = 3'600;
+  const auto holder = open();
+  put_small(*holder, 0, 2'000);
+  std::set<std::string> full;
+  {
+    const auto one = open();
+    const auto other = open();
+    for (std::uint32_t i = 0; i < 1'000; ++i) {
+      ASSERT_EQ(one->remove(numbered(i)), true);
+      ASSERT_EQ(other->remove(numbered(1'000 + i)), true);
+    }
+    for (std::uint32_t i = 0; i < most; ++i) {
+      ASSERT_EQ(put(*one, numbered(10'000 + i), ""), "ok");
+      ASSERT_EQ(put(*other, numbered(20'000 + i), ""), "ok");
+    }
+    for (std::uint32_t i = 0; i < most; ++i) {
+      ASSERT_EQ(one->remove(numbered(20'000 + i)), true);
+      ASSERT_EQ(other->remove(numbered(10'000 + i)), true);
+    }
+  }
+  for (const std::string& name : segment_names()) {
+    if (std::filesystem::file_size(segments() / name) > mib / 2) full.insert(name);
+  }
+  ASSERT_EQ(full.size(), 2u);
+  options_.budget = {.max_bytes = 4 * mib};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 6'000; ++i) {
+    ASSERT_EQ(put(*store, numbered(100'000 + i), payload_of(1500, i)), "ok");
+  }
+  for (const std::string& name : segment_names()) EXPECT_FALSE(full.contains(name)) << name;
 }
 
 TEST_F(PackOverBudget, MaintainMovesNoRemovals) {

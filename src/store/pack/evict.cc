@@ -62,7 +62,7 @@ bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs:
 
 // What goes with its segment, or is swept, is what the index does not lead to: it has to be right.
 void PackStoreImpl::heal_index(Shelf& shelf) {
-  const auto healed = guarded([&] { return shelf.heal_index(); });
+  const auto healed = guarded([&] { return shelf.heal_index_at_first(); });
   if (!healed) {
     log(LogLevel::warning, options_.directory + ": the index could not be compared with the " +
                                "segments: " + healed.error().message);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -10,6 +12,13 @@
 
 namespace larder::pack_store {
 namespace {
+
+constexpr std::size_t most_tags = 1u << 20;  // of segments being written, kept: some 40 MiB
+
+void note_lower(OlderRecords::Sequences& lowest, std::uint64_t tag, std::uint64_t sequence) {
+  const auto [at, is_new] = lowest.emplace(tag, sequence);
+  if (!is_new) at->second = std::min(at->second, sequence);
+}
 
 struct Beginning {
   std::uint64_t created_at_sequence = 0;
@@ -61,9 +70,52 @@ std::uint64_t OlderRecords::lower_bound(Segment& segment) {
   return beginning.content == Content::put ? beginning.created_at_sequence : 0;
 }
 
+// A record that is under way leaves a gap, and what stands behind it is read once more.
+Result<const OlderRecords::Sequences*> OlderRecords::read_on(Segment& segment) {
+  Growing& growing = growing_[segment.number()];
+  growing.until = std::max(growing.until, format::records_at);
+  std::uint64_t end = growing.until;
+  LARDER_TRY(const Scanned scanned,
+             scan_records(segment, {.from = growing.until},
+                          [&](const format::Record& record, std::uint32_t place) {
+                            const std::uint64_t at = std::uint64_t{place} * format::pack_unit_bytes;
+                            if (at == end) end += record.total_bytes();
+                            if (record.kind == format::RecordKind::removed) return;
+                            note_lower(growing.lowest, shelf_.tag_of(record), record.sequence);
+                          }));
+  if (scanned.has_gaps) {
+    return std::unexpected(Error{.code = Errc::io_error, .message = "not all of it can be read"});
+  }
+  growing.until = end;
+  return &growing.lowest;
+}
+
+Result<const OlderRecords::Sequences*> OlderRecords::lowest_puts(Segment& segment,
+                                                                 Sequences& scratch) {
+  std::optional<std::vector<format::SummaryEntry>> entries = carriers_.entries_of(segment.number());
+  if (!entries) entries = shelf_.writers().entries_of(segment.number());
+  bool is_final = segment.is_known_durable();
+  if (!entries) {
+    const auto summary = read_summary(segment, Proof::unwanted);
+    if (!summary || !*summary) return read_on(segment);
+    entries = **summary;
+    is_final = true;
+  }
+  std::uint64_t lowest_of_all = std::numeric_limits<std::uint64_t>::max();
+  for (const format::SummaryEntry& entry : *entries) {
+    if (entry.removed) continue;
+    note_lower(scratch, entry.slot_tag, entry.sequence);
+    lowest_of_all = std::min(lowest_of_all, entry.sequence);
+  }
+  if (is_final) lowest_[segment.number()] = lowest_of_all;
+  return &scratch;
+}
+
 Result<void> OlderRecords::look_into(const format::SegmentName& name, const Sequences& newest,
                                      std::uint64_t highest,
                                      std::unordered_set<std::uint64_t>& found) {
+  const auto known = lowest_.find(name.number);
+  if (known != lowest_.end() && known->second > highest) return {};
   std::shared_ptr<Segment> keep;
   const auto segment = shelf_.segments().find(name.number, keep);
   // One that is no segment of this store has no records, now and at the next rebuild.
@@ -72,15 +124,26 @@ Result<void> OlderRecords::look_into(const format::SegmentName& name, const Sequ
   }
   if (!segment) return std::unexpected(segment.error());
   if (lower_bound(**segment) > highest) return {};
-  LARDER_TRY(const auto entries, list_records(shelf_, carriers_, **segment));
-  std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();
-  for (const format::SummaryEntry& entry : entries) {
-    lowest = std::min(lowest, entry.sequence);
-    const auto asked = newest.find(entry.slot_tag);
-    if (asked != newest.end() && entry.sequence <= asked->second) found.insert(entry.slot_tag);
+  Sequences scratch;
+  LARDER_TRY(const Sequences* const lowest, lowest_puts(**segment, scratch));
+  for (const auto& [tag, sequence] : newest) {
+    const auto older = lowest->find(tag);
+    if (older != lowest->end() && older->second <= sequence) found.insert(tag);
   }
-  if ((*segment)->is_known_durable()) lowest_[name.number] = lowest;
   return {};
+}
+
+// Of segments that have left or are complete by now; and of all of them where it would be too much.
+void OlderRecords::forget_all_but(const std::vector<format::SegmentName>& names) {
+  std::unordered_set<std::uint32_t> there;
+  for (const format::SegmentName& name : names) there.insert(name.number);
+  std::erase_if(lowest_, [&](const auto& known) { return !there.contains(known.first); });
+  std::erase_if(growing_, [&](const auto& known) {
+    return !there.contains(known.first) || lowest_.contains(known.first);
+  });
+  std::size_t tags = 0;
+  for (const auto& [number, growing] : growing_) tags += growing.lowest.size();
+  if (tags > most_tags) growing_.clear();
 }
 
 Result<std::unordered_set<std::uint64_t>> OlderRecords::among(const Sequences& newest,
@@ -94,6 +157,7 @@ Result<std::unordered_set<std::uint64_t>> OlderRecords::among(const Sequences& n
     if (parsed && parsed->number != leaving) names.push_back(*parsed);
     return true;
   }));
+  forget_all_but(names);
   for (const format::SegmentName& name : names) {
     if (look_into(name, newest, highest, found)) continue;
     // What cannot be read now may be read at the next rebuild, and hold anything.

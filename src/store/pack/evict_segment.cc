@@ -103,28 +103,26 @@ bool SegmentEviction::is_unreadable(const Error& error) noexcept {
 
 // A removal takes as much in the next segment. Where somebody else holds the older records, and
 // with them more than the budget, each put would write all removals once more.
-Result<bool> SegmentEviction::has_to_stay() {
-  if (rules_.removals == Removals::move) return false;
+Result<SegmentEviction::Staying> SegmentEviction::staying_removals() {
+  if (rules_.removals == Removals::move) return Staying{};
   OlderRecords::Sequences newest;
-  std::size_t removals = 0;
+  std::uint64_t removals = 0, bytes = 0;
   for (const Item& item : items_) {
+    bytes += std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
     if (!item.entry.removed) continue;
     ++removals;
     auto& sequence = newest[item.entry.slot_tag];
     sequence = std::max(sequence, item.entry.sequence);
   }
-  const auto is_most = [this](std::size_t count) {
-    std::uint64_t bytes = 0;
-    for (const Item& item : items_) bytes += std::uint64_t{item.entry.hit_units} * pack_unit_bytes;
-    return count * record_header_bytes > bytes / 2;
-  };
-  if (!is_most(removals)) return false;
+  if (removals * record_header_bytes <= bytes / 2) return Staying{};
   LARDER_TRY(const auto needed, parts_.older.among(newest, number()));
   const auto stays = [&](const Item& item) {
     const std::uint64_t tag = item.entry.slot_tag;
     return item.entry.removed && needed.contains(tag) && newest[tag] == item.entry.sequence;
   };
-  return is_most(static_cast<std::size_t>(std::ranges::count_if(items_, stays)));
+  const auto staying = static_cast<std::uint64_t>(std::ranges::count_if(items_, stays));
+  if (staying * record_header_bytes <= bytes / 2) return Staying{};
+  return Staying{.bytes = staying * record_header_bytes, .of_bytes = bytes};
 }
 
 Result<bool> SegmentEviction::advance(const Step& step) {

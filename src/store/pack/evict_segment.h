@@ -106,8 +106,13 @@ class SegmentEviction {
 
   std::uint32_t number() const noexcept { return on_disk_.name.number; }
 
-  // Before the first step: whether what is asked of its removals keeps it from leaving.
-  Result<bool> has_to_stay();
+  // Before the first step: the bytes of removals that would have to go on, where they are most of
+  // it and the rules let them stay; else 0.
+  struct Staying {
+    std::uint64_t bytes = 0;
+    std::uint64_t of_bytes = 0;  // of all records
+  };
+  Result<Staying> staying_removals();
 
   // True when the segment is gone. After an error it stays, and this object is of no more use.
   Result<bool> advance(const Step& step);

@@ -20,8 +20,11 @@ constexpr std::uint64_t age_fraction = 16;       // of the greatest age: how oft
 constexpr std::uint64_t measure_fraction = 16;   // of the budget, put by this process
 constexpr std::uint64_t least_step = 256u << 10;
 constexpr std::uint64_t largest_step = 4u << 20;
-constexpr std::uint64_t step_factor = 16;              // so that eviction outruns the puts
-constexpr std::uint64_t looks_of_sweep = 4096;         // of one put: some hundred microseconds
+constexpr std::uint64_t step_factor = 16;       // so that eviction outruns the puts
+constexpr std::uint64_t looks_of_sweep = 4096;  // of one put: some hundred microseconds
+// At segments that cannot leave: others wait for their turn meanwhile, and the next put goes on
+// behind them.
+constexpr std::size_t looks_of_put = 64;
 constexpr std::uint64_t entries_fraction = 256;        // of the budget: how many leave at once
 constexpr auto haste = std::chrono::milliseconds(10);  // of a put, with other people's steps
 // The same for lack of room: twice, for this process's and for another's.
@@ -89,6 +92,7 @@ void Evictor::account() {
   parts_.shelf.state().word(StateWord::segment_bytes).fetch_add(put);
   if (put_since_measured_) *put_since_measured_ += put;
   put_since_refusals_ += put;
+  move_credit_ = std::min(move_credit_ + put, format::max_segment_bytes);
   put_since_in_vain_ += put;
 }
 
@@ -221,7 +225,8 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   if (parts_.budget.max_entries && entries_are_unknown()) recount();
   LARDER_CHECK_OK(sweep(looks_of_sweep, caller));
   if (!current_) {
-    LARDER_TRY(const bool picked, pick({.tolerated_bytes = parts_.segment_bytes}, caller));
+    LARDER_TRY(const bool picked,
+               pick({.tolerated_bytes = parts_.segment_bytes, .looks = looks_of_put}, caller));
     if (!picked) return false;
   }
   LARDER_CHECK_OK(advance(std::clamp(put_bytes * step_factor, least_step, largest_step), caller));

@@ -152,12 +152,14 @@ class Evictor {
     LargeFiles large_files = LargeFiles::as_kept;
     std::uint64_t tolerated_bytes =
         0;  // over the budget, before what this process writes has to go
+    std::size_t looks = ~std::size_t{0};  // at segments that cannot leave
   };
+  enum class Picked { no, not_yet, yes };
   Result<bool> pick(const Care& care, Caller& caller);
   Result<bool> pick_for(EvictionReason reason, const Care& care, Caller& caller);
   bool is_worth_it(Release release, const Care& care, const OnDisk& disk);
   std::uint64_t open_bytes(const OnDisk& disk);
-  Result<bool> pick_from(const OnDisk& disk, EvictionReason reason);
+  Result<Picked> pick_from(const OnDisk& disk, EvictionReason reason, const Care& care);
   Result<bool> pick_aged(Caller& caller);
   Result<bool> pick_suspect();
   Result<void> find_aged(Caller& caller);
@@ -169,6 +171,7 @@ class Evictor {
   SegmentEviction::Rules rules_of_budget(EvictionReason reason, const SegmentOnDisk& segment);
   SegmentEviction::Rules rules_of_age() const;
   Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
+  bool may_move(const SegmentEviction::Staying& staying) noexcept;
   bool writes(const format::SegmentName& name);
   Result<bool> release_own(Caller& caller, Release release);
 
@@ -237,6 +240,7 @@ class Evictor {
   bool is_own_failure_ = false;  // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
   std::uint64_t carry_credit_ = 0;
+  std::uint64_t move_credit_ = 0;  // for removals that could stay where they are
   // While evictions for room are in vain.
   std::uint64_t calls_to_refuse_ = 0;
   std::uint64_t next_calls_to_refuse_ = 0;  // 0 when the last one was not in vain

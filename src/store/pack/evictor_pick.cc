@@ -10,7 +10,8 @@ namespace {
 using Verdict = SegmentEviction::Verdict;
 using Removals = SegmentEviction::Removals;
 
-constexpr std::uint64_t carried_percent = 90;  // of the store, before any of it leaves
+constexpr std::uint64_t carried_percent = 90;      // of the store, before any of it leaves
+constexpr std::uint64_t least_gain_fraction = 16;  // of a segment, for moving its removals
 constexpr std::uint32_t first_place = format::records_at / format::pack_unit_bytes;
 constexpr std::uint32_t header_units = format::record_header_bytes / format::pack_unit_bytes;
 
@@ -64,11 +65,21 @@ Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Ru
   }
   current_ = *std::move(begun);
   if (!current_) return false;
-  const auto has_to_stay = current_->has_to_stay();
-  if (has_to_stay && !*has_to_stay) return true;
+  const auto staying = current_->staying_removals();
+  if (staying && may_move(*staying)) return true;
   current_.reset();
   refused_.insert(name.number);
-  return has_to_stay ? Result<bool>(false) : std::unexpected(has_to_stay.error());
+  return staying ? Result<bool>(false) : std::unexpected(staying.error());
+}
+
+// Two segments may hold older records for each other's removals: then both would stay for ever. So
+// a part of them moves, no more than what was put, and none where nothing else would leave.
+bool Evictor::may_move(const SegmentEviction::Staying& staying) noexcept {
+  if (staying.bytes == 0) return true;
+  const bool gains = staying.bytes <= staying.of_bytes - staying.of_bytes / least_gain_fraction;
+  if (!gains || staying.bytes > move_credit_) return false;
+  move_credit_ -= staying.bytes;
+  return true;
 }
 
 Content Evictor::content_of(const SegmentOnDisk& segment) {
@@ -110,16 +121,20 @@ std::vector<SegmentOnDisk> Evictor::in_order(const OnDisk& disk) {
 }
 
 // The first that nobody holds.
-Result<bool> Evictor::pick_from(const OnDisk& disk, EvictionReason reason) {
+Result<Evictor::Picked> Evictor::pick_from(const OnDisk& disk, EvictionReason reason,
+                                           const Care& care) {
   std::optional<Error> failure;
+  std::size_t looks_left = care.looks;
   for (const SegmentOnDisk& segment : in_order(disk)) {
+    if (looks_left == 0) return Picked::not_yet;
     if (refused_.contains(segment.name.number)) continue;
     auto begun = begin(segment.name, rules_of_budget(reason, segment));
-    if (begun && *begun) return true;
+    if (begun && *begun) return Picked::yes;
     if (!begun) failure = std::move(begun).error();
+    if (refused_.contains(segment.name.number)) --looks_left;
   }
   if (failure) return std::unexpected(*std::move(failure));
-  return false;
+  return Picked::no;
 }
 
 // Lets go of the segments that this process holds. False when they could not be synced.
@@ -152,14 +167,14 @@ Result<bool> Evictor::pick_for(EvictionReason reason, const Care& care, Caller& 
   LARDER_TRY(const OnDisk disk, measure(care.large_files));
   if (!reason_to_evict()) return false;
   trim_abandoned(disk);
-  LARDER_TRY(bool picked, pick_from(disk, reason));
+  LARDER_TRY(Picked picked, pick_from(disk, reason, care));
   for (const Release release : {Release::synced, Release::sealed_and_synced}) {
-    if (picked || !is_worth_it(release, care, disk)) continue;
+    if (picked != Picked::no || !is_worth_it(release, care, disk)) continue;
     LARDER_TRY(const bool released, release_own(caller, release));
     if (!released) break;
-    LARDER_TRY(picked, pick_from(disk, reason));
+    LARDER_TRY(picked, pick_from(disk, reason, care));
   }
-  return picked;
+  return picked == Picked::yes;
 }
 
 bool Evictor::is_worth_it(Release release, const Care& care, const OnDisk& disk) {

@@ -100,6 +100,9 @@ class Shelf {
   Result<std::uint64_t> count_hidden();
   // Makes the index anew when there are any, beside whoever is here; returns how many there were.
   Result<std::uint64_t> heal_index();
+  // The same for who comes often, and would read all of the store each time: once in a process, or
+  // a few times where others were at work meanwhile. Damage comes while nobody has the store open.
+  Result<void> heal_index_at_first();
 
   // A segment has left: its name has to be off the disk before an index without it is called clean.
   void note_unlinked() noexcept { has_unlinked_ = true; }
@@ -201,6 +204,7 @@ class Shelf {
   std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
   bool has_own_index_ = false;
+  std::atomic<int> comparisons_left_ = 3;  // of the index with the segments
   std::uint64_t own_since_generation_ = 0;
   // Set when the shared index could not be read and is perhaps good: others may go on with it.
   std::optional<std::uint64_t> own_since_sequence_;

@@ -94,7 +94,15 @@ Result<std::uint64_t> Shelf::count_hidden() {
   // What left meanwhile is not hidden; the next one to look will see.
   const bool is_quiet = state_->word(StateWord::removal_epoch).load() == removals &&
                         state_->word(StateWord::gone_segments).load() == gone;
+  if (is_quiet && hidden.empty()) comparisons_left_ = 0;
   return is_quiet ? hidden.size() : 0;
+}
+
+Result<void> Shelf::heal_index_at_first() {
+  if (comparisons_left_.load() <= 0) return {};
+  --comparisons_left_;
+  LARDER_CHECK_OK(heal_index());
+  return {};
 }
 
 Result<std::uint64_t> Shelf::heal_index() {
