@@ -97,10 +97,23 @@ Spoilt spoilt_by(const Fault& fault) {
   return fault.only == Op::read_at ? Spoilt::what_was_read : Spoilt::what_was_written;
 }
 
+// Some workloads have faults of their own.
+std::optional<Operation> first_hit(const FaultWorld& world, const Fault& fault, std::size_t before,
+                                   std::uint64_t begun_before) {
+  const auto injected = world.faults.injected();
+  const auto is_hit = [&](const Operation& operation) {
+    return fault.only ? operation.op == *fault.only : operation.number >= begun_before + fault.at;
+  };
+  const auto first = injected.begin() + static_cast<std::ptrdiff_t>(before);
+  const auto hit = std::find_if(first, injected.end(), is_hit);
+  return hit == injected.end() ? std::nullopt : std::optional(*hit);
+}
+
 Outcome perform(const Workload& workload, StoreKind kind, const Fault* fault) {
   FaultWorld world(kind);
   workload.prepare(world);
   const std::size_t injected_before = world.faults.injected().size();
+  const std::uint64_t begun_before = world.faults.operations();
   Outcome run;
   world.faults.observe([&](const Operation& operation) {
     run.operations.push_back(operation);
@@ -111,9 +124,7 @@ Outcome perform(const Workload& workload, StoreKind kind, const Fault* fault) {
   workload.run(world);
   world.faults.observe(nullptr);
   run.record = world.record();
-  if (const auto injected = world.faults.injected(); injected.size() > injected_before) {
-    run.hit = injected[injected_before];
-  }
+  if (fault != nullptr) run.hit = first_hit(world, *fault, injected_before, begun_before);
   const bool is_once = fault == nullptr || fault->repeat == Repeat::once;
   world.check_aftermath(is_once || is_torture() ? AfterAKill::checked : AfterAKill::unchecked);
   run.violations = world.violations();
