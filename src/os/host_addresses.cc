@@ -10,7 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "os/keep_loaded.h"
 #include "os/posix_error.h"
 
 namespace larder::os {
@@ -51,7 +50,6 @@ struct Answer {
 };
 
 void start_look_up(const std::string& host, std::uint16_t port, std::shared_ptr<Answer> answer) {
-  keep_loaded(reinterpret_cast<const void*>(&start_look_up));
   std::thread([host, port, answer = std::move(answer)]() noexcept {
     Addresses found;
     try {

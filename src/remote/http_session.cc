@@ -4,7 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "os/keep_loaded.h"
 #include "remote/http_exchange.h"
 
 namespace larder::remote {
@@ -184,13 +183,9 @@ std::vector<Result<HttpAnswer>> CurlSession::perform_all(std::span<const HttpReq
   return std::move(call.answers);
 }
 
-// Counted by libcurl: the host may use it as well, before and after. A look-up that nobody waits
-// for any more goes on in a thread of libcurl's.
+// Counted by libcurl: the host may use it as well, before and after.
 bool start_curl() noexcept {
-  static const bool started = [] {
-    os::keep_loaded(reinterpret_cast<const void*>(&curl_global_init));
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  }();
+  static const bool started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   return started;
 }
 

@@ -219,7 +219,7 @@ class Once(ProgramTest):
         self.expect(result, OK)
         self.assertIn(b"larder: warning: going on without remote tiers: ", result.stderr)
         self.assertEqual(self.read(self.path("out")), b"kept")
-        self.refused(USAGE, *words, says="name the secret's file", LARDER_REMOTE=remote,
+        self.refused(USAGE, *words, says="write the secret into it", LARDER_REMOTE=remote,
                      LARDER_MUST_HIT="1")
 
     def test_without_dashes_command_is_missed(self) -> None:

@@ -110,7 +110,7 @@ REMOTE_MUTANTS = [
       "{.recipe = upload.recipe}, stop);", "{.recipe = upload.recipe}, {});",
       "remote/uploads"),
     _("upload-held-against", "and is not held against the server", REMOTE + "remote_health.cc",
-      "if (given_up == GivenUp::at_once) return;", "",
+      "attempts.given_up(tries) == GivenUp::at_once || code", "code",
       "remote/uploads"),
     _("upload-wait-again", "no second wait in vain", REMOTE + "uploads.cc",
       "if (!in_vain_) in_vain_ =", "in_vain_ =",

@@ -6,6 +6,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "os/keep_loaded.h"
 #include "remote/url.h"
 #include "store/remote/protocols.h"
 #include "store/remote/remote_store.h"
@@ -181,6 +182,9 @@ Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions&
     if (!options.shards.empty()) return open_shards(options, url);
     const Protocol* protocol = find_protocol(url.scheme);
     if (protocol == nullptr) return unknown_protocol(url.scheme);
+    // Threads that look up names outlive the store. Not later, by one of them: whoever unloads a
+    // library holds the loader's lock, while its last store waits for them.
+    os::keep_loaded(reinterpret_cast<const void*>(&unknown_protocol));
     LARDER_CHECK_OK(check(options, url, protocol->wire));
     Attributes attributes(options.attributes);
     auto make = protocol->open(url, attributes);
