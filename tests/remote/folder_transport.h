@@ -46,7 +46,7 @@ class Trouble {
   int asked_ = 0;
 };
 
-class FolderTransport final : public Transport {
+class FolderTransport : public Transport {
  public:
   explicit FolderTransport(std::filesystem::path root, std::shared_ptr<Trouble> trouble = {})
       : root_(std::move(root)), trouble_(std::move(trouble)) {}

@@ -24,6 +24,12 @@ std::vector<std::size_t> silent_ones(std::span<const Result<std::optional<Artifa
   return silent;
 }
 
+std::vector<std::size_t> late_ones(std::span<const Result<std::optional<ArtifactBuffer>>> all) {
+  auto late = silent_ones(all);
+  std::erase_if(late, [&](std::size_t i) { return all[i].error().code != Errc::timed_out; });
+  return late;
+}
+
 }  // namespace
 
 Lookup RemoteStoreImpl::to_artifact(Found found) {
@@ -57,19 +63,16 @@ void RemoteStoreImpl::count_lookups(State& now, std::uint64_t Metrics::* outcome
   now.counters.add(outcome, number);
 }
 
-// What may pass is asked for again, and only that; a round that brought something was none in vain.
-std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
-    State& now, std::span<const std::string> names) {
-  const Attempts attempts(options_.timeouts);
+// In one request-timeout. What may pass is asked for again, and only that; a round that brought
+// something was none in vain.
+std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_in_time(
+    State& now, const Attempts& attempts, std::span<const std::string> names) {
   auto received = now.transport->get_many(names, largest_object(), attempts.patience());
   std::size_t asked = names.size();
   for (int tries = 1;; ++tries) {
     const auto failed = silent_ones(received);
     if (failed.size() < asked) tries = 1;
-    if (failed.empty() || !attempts.again(received[failed.front()].error(), tries)) {
-      tell_of_many(now, attempts, received);
-      return received;
-    }
+    if (failed.empty() || !attempts.again(received[failed.front()].error(), tries)) return received;
     now.tally.retries.fetch_add(1, std::memory_order_relaxed);
     std::vector<std::string> again;
     for (const std::size_t i : failed) again.push_back(names[i]);
@@ -77,6 +80,31 @@ std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
     for (std::size_t k = 0; k < failed.size(); ++k) received[failed[k]] = std::move(more[k]);
     asked = failed.size();
   }
+}
+
+// A line that is too slow for all of them brings some in time. Those that were late are asked for
+// in halves of what was too much, each with a time of its own, while each brings something.
+std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
+    State& now, std::span<const std::string> names) {
+  const Attempts first(options_.timeouts);
+  auto received = receive_in_time(now, first, names);
+  std::size_t most = names.size();
+  std::size_t asked = most;
+  std::size_t silent = silent_ones(received).size();
+  for (auto late = late_ones(received); !late.empty() && silent < asked;
+       late = late_ones(received)) {
+    if (silent != 0) most = std::max<std::size_t>(asked / 2, 1);
+    late.resize(std::min(late.size(), most));
+    std::vector<std::string> again;
+    for (const std::size_t i : late) again.push_back(names[i]);
+    now.tally.retries.fetch_add(1, std::memory_order_relaxed);
+    auto more = receive_in_time(now, Attempts(options_.timeouts), again);
+    asked = late.size();
+    silent = silent_ones(more).size();
+    for (std::size_t k = 0; k < asked; ++k) received[late[k]] = std::move(more[k]);
+  }
+  tell_of_many(now, first, received);
+  return received;
 }
 
 // One entry that came, or is said not to be there, shows a server that answers: what became of the

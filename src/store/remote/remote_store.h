@@ -154,6 +154,8 @@ class RemoteStoreImpl final : public RemoteStore {
   using Received = Result<std::optional<ArtifactBuffer>>;
   Found look_up(State& now, const Fingerprint& fingerprint);
   std::vector<Found> look_up_many(State& now, std::span<const Fingerprint> fingerprints);
+  std::vector<Received> receive_in_time(State& now, const Attempts& attempts,
+                                        std::span<const std::string> names);
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
   void tell_of_many(State& now, const Attempts& attempts, std::span<const Received> received) const;
   Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
