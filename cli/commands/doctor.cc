@@ -275,6 +275,8 @@ void check_store(const Context& given, std::vector<Check>& checks) {
   checks.push_back(check_space(directory, context, held_by(**store)));
   if (context.config.read_only) {
     checks.push_back({Health::ok, "probe", "left out: the settings say read-only"});
+  } else if (context.config.must_hit) {
+    checks.push_back({Health::ok, "probe", "left out: must_hit is set, so nothing is written"});
   } else {
     checks.push_back(check_probe(**store));
   }
@@ -331,7 +333,8 @@ int run_doctor_without(const Options& options, const Error& settings_error) {
 int run_doctor(const Context& context) {
   std::vector<Check> checks = {
       check_home(), check_settings(context.config),
-      check_directory(context.config.location.directory, context.config.read_only)};
+      check_directory(context.config.location.directory,
+                      context.config.read_only || context.config.must_hit)};
   check_store(context, checks);
   check_remotes(context, checks);
   return report(context.options.format, checks);

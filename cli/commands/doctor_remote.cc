@@ -40,10 +40,12 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
   return {};
 }
 
-// The largest of these sizes that the tier takes, after it took nothing at all.
+constexpr std::uint64_t first_tried = 1ull << 20;
+
+// The largest of these sizes that the tier takes; 0: not even the first.
 std::uint64_t largest_taken(RemoteStore& store, std::uint64_t max_bytes) {
   std::uint64_t largest = 0;
-  for (std::uint64_t bytes = 1ull << 20;; bytes *= 4) {
+  for (std::uint64_t bytes = first_tried;; bytes *= 4) {
     bytes = std::min(bytes, max_bytes);
     const std::vector<std::byte> payload(bytes);
     const Fingerprint fingerprint = random_fingerprint();
@@ -74,6 +76,12 @@ std::string size_finding(RemoteStore& store, std::uint64_t max_bytes, Health& he
   const std::uint64_t largest = largest_taken(store, max_bytes);
   if (largest == max_bytes) return fmt::format(", takes {}", human_bytes(largest));
   health = Health::warn;
+  if (largest == 0) {
+    return fmt::format(
+        ", takes less than {}: raise its limit or request-timeout, or lower "
+        "max-entry-size",
+        human_bytes(std::min(first_tried, max_bytes)));
+  }
   return fmt::format(
       ", takes {} but not max-entry-size, {}: raise its limit or request-timeout, "
       "or lower max-entry-size",
@@ -116,8 +124,14 @@ void check_remotes(const Context& context, std::vector<Check>& checks) {
   for (const RemoteSetting& setting : context.config.remotes) {
     const bool reads =
         setting.store.access == Access::read_only || setting.write == RemoteWrite::off;
-    for (RemoteStoreOptions& server : servers_of(setting.store)) {
-      server.keys = context.keys;
+    RemoteStoreOptions tier = setting.store;
+    tier.keys = context.keys;
+    // As the others open it: the servers one by one do not show what is wrong with them together.
+    if (const auto opened = open_remote_store(tier); !opened) {
+      checks.push_back(failed(opened.error()));
+      continue;
+    }
+    for (RemoteStoreOptions& server : servers_of(tier)) {
       checks.push_back(check_server(server, !reads && !writes_nothing));
     }
   }

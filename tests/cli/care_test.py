@@ -140,6 +140,12 @@ class Care(CareTest):
         checks = json.loads(self.larder("doctor", "--format", "json"))
         self.assertTrue({"directory", "store", "probe", "space"} <= {c["check"] for c in checks})
 
+    def test_doctor_writes_nothing_where_nothing_is_to_be_written(self) -> None:
+        self.put(A, b"x")
+        for name, said in (("LARDER_MUST_HIT", "must_hit"), ("LARDER_READONLY", "read-only")):
+            told = self.larder("doctor", **{name: "1"}).decode()
+            self.assertRegex(told, f"(?m)^ok +probe +left out: .*{said}")
+
     def test_doctor_finds_what_is_wrong(self) -> None:
         self.put(A, b"x")
         os.chmod(self.store, 0o777)

@@ -180,7 +180,19 @@ class TroubleTest(RemoteTest):
         told = self.larder("doctor", LARDER_REMOTE=self.nginx("client_max_body_size 5m;")).decode()
         self.assertIn("its clock is right", told)
         self.assertRegex(told, "(?m)^warn +remote .*takes 4.0 MiB but not max-entry-size, 64.0 MiB")
+        small = self.nginx("client_max_body_size 100k;")
+        told = self.larder("doctor", LARDER_REMOTE=small).decode()
+        self.assertRegex(told, "(?m)^warn +remote .*takes less than 1.0 MiB: raise its limit")
         self.assertEqual(self.larder("pull", LARDER_REMOTE=self.nginx()).count(b" 0 of 0 "), 1)
+
+    def test_doctor_refuses_what_the_others_refuse(self) -> None:
+        for remote in ("redis://127.0.0.1 shards=127.0.0.1,localhost",
+                       "redis://* shards=127.0.0.1,127.0.0.1"):
+            told = self.refused(USAGE, "get", A, LARDER_REMOTE=remote)
+            what = told.split("redis://", 1)[1].strip()
+            result = self.run_words(self.command("doctor"), LARDER_REMOTE=remote)
+            self.expect(result, REFUSED)
+            self.assertIn(what, result.stdout.decode())
 
     def test_pull_leaves_out_what_cannot_be_listed(self) -> None:
         listed, port = self.redis(), free_port()
