@@ -97,7 +97,7 @@ Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
   if (!context.config.remotes.empty()) {
     return open_remotes(
         context.config.remotes,
-        {.state_directory = state_directory(context), .keys = context.keys, .asks_at_once = true});
+        {.state_directory = state_directory(context), .keys = context.keys, .for_transfers = true});
   }
   return std::unexpected(Error{.code = Errc::bad_config,
                                .message = "there is no remote tier; name one with LARDER_REMOTE"});

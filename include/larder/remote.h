@@ -117,7 +117,10 @@ struct RemoteStoreOptions {
   // the tier does not answer, and what they counted. Nothing is written there before there is a
   // store. Empty: each process finds out for itself.
   std::string state_directory = {};
-  bool asks_at_once = false;          // the first call asks, though another process found it silent
+  // For who moves whole stores and has no compiler that waits: the first call asks, though another
+  // process found the server silent; and what a slow line does not bring of a batch within
+  // `timeouts.request` is asked for on, in smaller questions, while each brings something.
+  bool for_transfers = false;
   FileSystem* file_system = nullptr;  // not owned, must outlive the store; null: the machine's own
 };
 
@@ -230,7 +233,7 @@ Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text);
 struct OpenRemotesOptions {
   std::string state_directory = {};  // as in RemoteStoreOptions
   Keys keys = {};                    // of every tier
-  bool asks_at_once = false;         // as in RemoteStoreOptions
+  bool for_transfers = false;        // as in RemoteStoreOptions
 };
 
 // Errors as open_remote_store.

@@ -213,14 +213,20 @@ void read_log(const Layers& layers, Config& config) {
       {.key = "log", .value = config.log, .origin = value == nullptr ? "default" : value->origin});
 }
 
+// Empty counts as unset, so it takes a word to do without the tiers of a file below.
+bool is_none(std::string_view text) {
+  constexpr std::string_view blank = " \t\r\n";  // what parts the words of this setting
+  const std::size_t first = std::min(text.find_first_not_of(blank), text.size());
+  text.remove_prefix(first);
+  return text.substr(0, text.find_last_not_of(blank) + 1) == "none";
+}
+
 Result<void> read_remotes(const Layers& layers, Config& config) {
   const ConfiguredValue* value = layers.find("remote");
-  // Empty counts as unset, so it takes a word to do without the tiers of a file below.
-  const bool is_none = value != nullptr && value->value == "none";
-  if (value == nullptr || is_none) {
+  if (value == nullptr || is_none(value->value)) {
     config.settings.push_back({.key = "remote",
-                               .value = is_none ? "none" : "",
-                               .origin = is_none ? value->origin : "default"});
+                               .value = value == nullptr ? "" : "none",
+                               .origin = value == nullptr ? "default" : value->origin});
     return {};
   }
   auto remotes = parse_remotes(value->value);

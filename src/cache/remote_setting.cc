@@ -283,7 +283,7 @@ Result<std::vector<RemoteTier>> open_remotes(const std::vector<RemoteSetting>& s
     for (const RemoteSetting& setting : settings) {
       RemoteStoreOptions tier = setting.store;
       tier.state_directory = options.state_directory;
-      tier.asks_at_once = options.asks_at_once;
+      tier.for_transfers = options.for_transfers;
       tier.keys = options.keys;
       LARDER_TRY(auto store, open_remote_store(tier));
       const bool reads = setting.store.access == Access::read_only;

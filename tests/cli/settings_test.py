@@ -96,6 +96,7 @@ class Settings(ProgramTest):
         result = self.run_words(self.command("get", A))
         self.assertNotIn(result.returncode, (OK, NOT_FOUND))
         self.refused(NOT_FOUND, "get", A, LARDER_REMOTE="none")
+        self.refused(NOT_FOUND, "get", A, LARDER_REMOTE=" none ")
         settings = self.settings(LARDER_DIR=self.store, LARDER_REMOTE="none")
         self.assertEqual(settings["remote"], ("none", "environment LARDER_REMOTE"))
         self.refused(USAGE, "push", says="there is no remote tier", LARDER_REMOTE="none")

@@ -266,7 +266,7 @@ TEST(HttpListing, WhatIsNotSentEndsNoPause) {
   EXPECT_EQ(opened(options)->get(numbered(1)).error().code, Errc::timed_out);
   const int connections = server.connections();
   RemoteStoreOptions pulling = options;
-  pulling.asks_at_once = true;
+  pulling.for_transfers = true;
   const auto listed = opened(pulling)->visit([](const EntryInfo&) { return Visit::go_on; });
   ASSERT_FALSE(listed);
   EXPECT_EQ(listed.error().code, Errc::unsupported);

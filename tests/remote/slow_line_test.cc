@@ -44,6 +44,7 @@ class SlowLine : public testing::Test {
   SlowLine() {
     options_.url = "test://folder";
     options_.timeouts.request = std::chrono::milliseconds(50);
+    options_.for_transfers = true;
   }
 
   std::shared_ptr<RemoteStore> over(Line& line) {
@@ -84,6 +85,16 @@ TEST_F(SlowLine, BringsAllInSmallerQuestions) {
   EXPECT_EQ(told.timeouts, 0u);
   EXPECT_EQ(told.breaker_openings, 0u);
   EXPECT_TRUE(told.balanced());
+}
+
+TEST_F(SlowLine, KeepsNoLookUpLongerThanItsTime) {
+  fill();
+  options_.for_transfers = false;
+  Line line{.brings = {24}};
+  const auto store = over(line);
+  EXPECT_EQ(fetched_from(*store), 24u);
+  EXPECT_EQ(line.asked.size(), 1u);
+  EXPECT_EQ(store->remote_metrics().breaker_openings, 0u);
 }
 
 TEST_F(SlowLine, BringsAllThoughOnlyOneComesInTime) {

@@ -62,9 +62,9 @@ TEST_F(TierFileTest, AServerThatOneFoundSilentIsLeftAloneByAll) {
 TEST_F(TierFileTest, WhoAsksAtOnceTriesInThePauseAndTellsTheOthers) {
   make_local_store();
   find_it_silent();
-  options_.asks_at_once = true;
+  options_.for_transfers = true;
   EXPECT_TRUE(process()->get(numbered(1)));
-  options_.asks_at_once = false;
+  options_.for_transfers = false;
   EXPECT_TRUE(process()->get(numbered(1))) << "it answers again, and all know";
 }
 

@@ -22,6 +22,7 @@ class PackOverBudget : public PackStoreFixture {
     watched_.observe([this](const Operation& operation) {
       const bool is_segment = operation.path.ends_with(".seg");
       if (is_segment && operation.op == Op::write_at) ++writes_;
+      if (is_segment && operation.op == Op::read_at) ++reads_;
       if (is_segment && operation.op == Op::sync_data) ++syncs_;
       if (is_segment && operation.op == Op::create_file) ++made_;
     });
@@ -50,6 +51,7 @@ class PackOverBudget : public PackStoreFixture {
   void count_anew() { writes_ = syncs_ = made_ = 0; }
 
   std::uint64_t writes_ = 0;  // to segments
+  std::uint64_t reads_ = 0;   // of segments
   std::uint64_t syncs_ = 0;   // of segments
   std::uint64_t made_ = 0;    // segments
 
@@ -163,6 +165,21 @@ TEST_F(PackOverBudget, APruneLeavesNoRemovalsOfWhatLeaves) {
   other.reset();
   ASSERT_TRUE(store->prune({.max_bytes = 1}));
   EXPECT_TRUE(segment_names().empty());
+}
+
+// That the index lacks nothing is found out once: it takes every byte of the store.
+TEST_F(PackOverBudget, PrunesReadTheWholeStoreOnce) {
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(mib, i)), "ok");
+  }
+  ASSERT_TRUE(store->flush());
+  reads_ = 0;
+  ASSERT_TRUE(store->prune({.max_bytes = 100 * mib}));
+  EXPECT_GT(reads_, 8u);
+  reads_ = 0;
+  ASSERT_TRUE(store->prune({.max_bytes = 100 * mib}));
+  EXPECT_LE(reads_, 8u) << "more than the headers of the entries";
 }
 
 TEST_F(PackOverBudget, APruneGathersRemovals) {

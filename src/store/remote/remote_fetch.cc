@@ -84,10 +84,8 @@ std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_in_time(
 
 // A line that is too slow for all of them brings some in time. Those that were late are asked for
 // in halves of what was too much, each with a time of its own, while each brings something.
-std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
-    State& now, std::span<const std::string> names) {
-  const Attempts first(options_.timeouts);
-  auto received = receive_in_time(now, first, names);
+void RemoteStoreImpl::ask_for_late(State& now, std::span<const std::string> names,
+                                   std::vector<Received>& received) {
   std::size_t most = names.size();
   std::size_t asked = most;
   std::size_t silent = silent_ones(received).size();
@@ -103,6 +101,14 @@ std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
     silent = silent_ones(more).size();
     for (std::size_t k = 0; k < asked; ++k) received[late[k]] = std::move(more[k]);
   }
+}
+
+// Who looks up has a compiler that would not take so long: he waits for one request-timeout.
+std::vector<RemoteStoreImpl::Received> RemoteStoreImpl::receive_many(
+    State& now, std::span<const std::string> names) {
+  const Attempts first(options_.timeouts);
+  auto received = receive_in_time(now, first, names);
+  if (options_.for_transfers) ask_for_late(now, names, received);
   tell_of_many(now, first, received);
   return received;
 }

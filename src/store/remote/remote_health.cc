@@ -30,7 +30,7 @@ std::unique_ptr<RemoteStoreImpl::State> RemoteStoreImpl::make_state(
   const std::uint64_t now = wall_clock();
   if (until <= now) return state;
   const auto left = std::chrono::seconds(std::min<std::uint64_t>(until - now, 24ull * 3600));
-  state->breaker.open_for(options_.asks_at_once ? std::chrono::seconds(0) : left,
+  state->breaker.open_for(options_.for_transfers ? std::chrono::seconds(0) : left,
                           Breaker::Clock::now());
   return state;
 }

@@ -156,6 +156,8 @@ class RemoteStoreImpl final : public RemoteStore {
   std::vector<Found> look_up_many(State& now, std::span<const Fingerprint> fingerprints);
   std::vector<Received> receive_in_time(State& now, const Attempts& attempts,
                                         std::span<const std::string> names);
+  void ask_for_late(State& now, std::span<const std::string> names,
+                    std::vector<Received>& received);
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
   void tell_of_many(State& now, const Attempts& attempts, std::span<const Received> received) const;
   Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
