@@ -194,6 +194,8 @@ void replace_with_link(const Site& site, unsigned turn) {
 void replace_with_garbage(const Site& site, unsigned turn) {
   const fs::path other = site.outside.parent_path() / "theirs" / "swap";
   std::error_code ignored;
+  fs::remove(other,
+             ignored);  // a link, which one that was killed has left, would be written through
   write_file(other, turn % 2 == 0 ? std::string(700, 'g') : site.original);
   if (::chown(other.c_str(), site.user, site.user) != 0) return;
   fs::rename(other, site.path, ignored);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -38,6 +39,19 @@ class Window {
     }
     const std::size_t skip = std::min<std::uint64_t>(offset - start_, filled_);
     return std::span<const std::byte>(bytes_.get() + skip, std::min(length, filled_ - skip));
+  }
+
+  // How many zeros stand at `offset`, of what is at hand, in whole units.
+  std::size_t zeros_at(std::uint64_t offset) const noexcept {
+    static constexpr std::array<std::byte, 4096> zeros = {};
+    const std::size_t from = offset - start_;
+    std::size_t end = from;
+    for (const std::size_t step : {zeros.size(), std::size_t{pack_unit_bytes}}) {
+      while (end + step <= filled_ && std::memcmp(bytes_.get() + end, zeros.data(), step) == 0) {
+        end += step;
+      }
+    }
+    return end - from;
   }
 
   void note_gap() noexcept { has_gaps_ = true; }
@@ -136,11 +150,13 @@ Result<Scanned> scan_records(Segment& segment, const ScanRange& range,
     // The file of what was removed, or replaced, is gone as it should be.
     const bool has_left = is_record && !is_good && record.kind == format::RecordKind::large;
     if (!is_good && !has_left) {
-      const bool is_torn = !is_hole(header);
+      // Of a record, the window may have gone on to the payload, and `header` with it.
+      const bool is_torn = is_record || !is_hole(header);
       if (was_whole && is_torn) scanned.torn.push_back(place_of(offset));
       was_whole = was_whole && !is_torn;
-      // How long it claims to be is not believed: good records may stand behind it.
-      offset += pack_unit_bytes;
+      // How long it claims to be is not believed: good records may stand behind it. A file may be
+      // sparse, and nothing but zeros for as long as a segment can be.
+      offset += is_torn ? std::uint64_t{pack_unit_bytes} : window.zeros_at(offset);
       continue;
     }
     was_whole = true;
