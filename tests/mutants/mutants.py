@@ -366,6 +366,16 @@ MUTANTS = [
       "if (!gains || staying.bytes > move_credit_) return false;",
       "if (gains || !gains) return false;",
       "unit/pack_over_budget"),
+    _("pack-prune-alone", "who puts comes to evict while a prune goes on", PACK
+      + "evictor_turn.cc",
+      "if (steady_clock::now() - turn->since < longest_turn) return {};",
+      "if (steady_clock::now() >= turn->since) return {};",
+      "unit/pack_turns"),
+    _("pack-credit-for-nothing", "what cannot leave lets nothing be carried", PACK
+      + "evictor_pick.cc",
+      "if (!begun) return false;\n  give_credit(",
+      "if (!begun && parts_.segment_bytes == 0) return false;\n  give_credit(",
+      "unit/pack_turns"),
     _("pack-prune-anew", "a prune moves removals that have to stay once", PACK
       + "evictor_prune.cc",
       "return is_small && round == Round::first ? Removals::move : Removals::stay;",

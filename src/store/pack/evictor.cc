@@ -25,10 +25,9 @@ constexpr std::uint64_t looks_of_sweep = 4096;  // of one put: some hundred micr
 // At segments that cannot leave: others wait for their turn meanwhile, and the next put goes on
 // behind them.
 constexpr std::size_t looks_of_put = 64;
-constexpr std::uint64_t entries_fraction = 256;        // of the budget: how many leave at once
-constexpr auto haste = std::chrono::milliseconds(10);  // of a put, with other people's steps
-// The same for lack of room: twice, for this process's and for another's.
-constexpr auto patience = std::chrono::milliseconds(250);
+constexpr std::uint64_t entries_fraction = 256;  // of the budget: how many leave at once
+// With other people's steps, of who has no room.
+constexpr auto patience_for_room = std::chrono::milliseconds(500);
 // Other threads' look-ups may hold for a moment what has left.
 constexpr int looks_for_room = 10;
 constexpr auto pause_for_room = std::chrono::milliseconds(1);
@@ -54,7 +53,9 @@ Evictor::Evictor(const Parts& parts)
       carriers_(parts.carriers),
       older_(parts.shelf, carriers_),
       reserved_(std::make_shared<std::atomic<std::uint64_t>>(0)),
-      sweep_({.shelf = parts.shelf, .file_system = parts.file_system, .carriers = carriers_}) {}
+      sweep_({.shelf = parts.shelf, .file_system = parts.file_system, .carriers = carriers_}),
+      // The oldest segment may hold all that is in use.
+      carry_credit_(parts.segment_bytes / 2) {}
 
 SegmentEviction::Parts Evictor::parts_for_segment() {
   return {.shelf = parts_.shelf,
@@ -233,56 +234,32 @@ Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   return true;
 }
 
-// With mutex_ held. Null when it is somebody else's turn, or nobody's.
-Result<std::optional<LockFile::Held>> Evictor::take_turn(Pace pace) {
-  LARDER_TRY(auto held, try_turn(pace));
-  if (held && parts_.shelf.index_is_partial()) return std::nullopt;
-  return held;
-}
-
-Result<std::optional<LockFile::Held>> Evictor::try_turn(Pace pace) {
-  if (pace == Pace::at_leisure) return parts_.shelf.locks().try_acquire(LockOffset::eviction());
-  auto held = parts_.shelf.locks().acquire(LockOffset::eviction(), haste);
-  if (held) return std::optional(*std::move(held));
-  if (held.error().code == Errc::timed_out) return std::nullopt;
-  return std::unexpected(std::move(held).error());
-}
-
-Result<LockFile::Held> Evictor::wait_for_turn(std::chrono::milliseconds limit) {
-  LARDER_TRY(auto held, parts_.shelf.locks().acquire(LockOffset::eviction(), limit));
-  if (!parts_.shelf.index_is_partial()) return held;
-  return std::unexpected(
-      Error{.code = Errc::timed_out,
-            .message = "whoever made the index anew did not end; open the store once more"});
-}
-
-// With mutex_ held. What is too much by now, and makes a put go on with the steps.
+// What is too much by now, and makes a put go on with the steps.
 std::uint64_t Evictor::tolerated_bytes() const noexcept {
   // A process may put but once: then there is no later put to finish what this one begins.
   return put_since_measured_ ? parts_.segment_bytes : 0;
 }
 
 Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
-  const Pace pace = bytes_over() > parts_.segment_bytes ? Pace::urgent : Pace::at_leisure;
-  std::unique_lock lock(mutex_, std::defer_lock);
-  const bool is_my_turn = pace == Pace::urgent ? lock.try_lock_for(haste) : lock.try_lock();
-  if (!is_my_turn) return {};
-  const std::uint64_t tolerated = tolerated_bytes();
+  std::optional<std::uint64_t> tolerated;
   bool must_finish = false;
   // Half of what leaves may be carried.
   std::uint64_t segments_left = 2 + 2 * put_bytes / parts_.segment_bytes;
   Result<void> outcome;
-  do {
-    must_finish = must_finish || bytes_over() > tolerated;
-    LARDER_TRY(const auto held, take_turn(pace));
-    if (!held) break;
+  bool goes_on = true;
+  while (goes_on) {
+    LARDER_TRY(const auto turn, take_turn(patience_of_put(), caller.rest));
+    if (!turn) break;
+    if (!tolerated) tolerated = tolerated_bytes();
+    must_finish = must_finish || bytes_over() > *tolerated;
     const auto more = step(must_finish ? largest_step : put_bytes, caller);
     // After a failure the next look is some puts away: it would fail again.
     is_busy_.store(more.value_or(false), std::memory_order_relaxed);
     if (!more) outcome = std::unexpected(more.error());
     if (more && !*more) break;
     if (!more || !current_) --segments_left;
-  } while (segments_left > 0 && ((must_finish && current_) || bytes_over() > tolerated));
+    goes_on = segments_left > 0 && ((must_finish && current_) || bytes_over() > *tolerated);
+  }
   return outcome;
 }
 
@@ -327,7 +304,7 @@ Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Calle
   Freed freed;
   for (const SegmentOnDisk& segment : in_order(disk)) {
     if (freed.bytes >= bytes || freed.is_in_vain) break;
-    const auto begun = begin(segment.name, rules_of_budget(EvictionReason::bytes, segment));
+    const auto begun = begin_for_budget(EvictionReason::bytes, segment);
     if (!begun || !*begun) continue;
     const std::uint64_t expected = current_->disk_bytes();
     const std::uint64_t free_before = free_bytes();
@@ -354,12 +331,7 @@ Result<bool> Evictor::has_so_much(std::uint64_t bytes) {
 }
 
 Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
-  const std::unique_lock lock(mutex_, patience);
-  if (!lock) {
-    return std::unexpected(
-        Error{.code = Errc::timed_out, .message = "another thread of this process evicts"});
-  }
-  LARDER_TRY(const auto held, wait_for_turn(patience));
+  LARDER_TRY(const Turn turn, wait_for_turn(patience_for_room, caller.rest));
   if (is_in_vain()) return false;
   (void)finish_current(caller);
   LARDER_TRY(const bool is_enough, has_so_much(bytes));

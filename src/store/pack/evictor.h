@@ -4,13 +4,14 @@
 // once, only when they take most of the store, so that what is new and never read again leaves
 // without costing what is in use.
 //
-// Concurrency model. One thread of a process evicts at a time, and a put that finds another one at
-// it goes on; but where there is a segment too much already, it waits a little for its turn: who
-// puts in many processes must not outrun who evicts. Among processes the eviction lock is held for
-// the length of a step; between steps only the lock of the segment that is leaving, so that nobody
-// waits for somebody who stopped putting. How much there is on disk is a word in `state` that all
-// add to; it is a hint, and the files are counted before anything is evicted, and now and then
-// anyway.
+// Concurrency model. One thread of one process evicts at a time: its turn. A put that finds another
+// one at it goes on; but where there is more than a segment too much it waits for its turn, the
+// longer the more there is: who puts in many processes must not outrun who evicts. A turn is held
+// for the length of a step, or of a segment by what goes over the whole store, so that everybody
+// comes to it; nobody keeps one while he waits for the other half of his. Between steps only the
+// lock of the segment that is leaving is held, so that nobody waits for somebody who stopped
+// putting. How much there is on disk is a word in `state` that all add to; it is a hint, and the
+// files are counted before anything is evicted, and now and then anyway.
 #ifndef LARDER_STORE_PACK_EVICTOR_H_
 #define LARDER_STORE_PACK_EVICTOR_H_
 
@@ -126,15 +127,18 @@ class Evictor {
 
  private:
   enum class Release { synced, sealed_and_synced };
-  enum class Pace { at_leisure, urgent };
+
+  // Among the threads of this process, and among processes. Both end with it.
+  struct Turn {
+    std::unique_lock<std::timed_mutex> thread;
+    store_directory::LockFile::Held process;
+    std::chrono::steady_clock::time_point since;
+  };
 
   SegmentEviction::Parts parts_for_segment();
 
   void account();
   void forgive_refusals();
-  Result<std::optional<store_directory::LockFile::Held>> take_turn(Pace pace);
-  Result<std::optional<store_directory::LockFile::Held>> try_turn(Pace pace);
-  Result<store_directory::LockFile::Held> wait_for_turn(std::chrono::milliseconds limit);
   Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
   std::uint64_t index_bytes() const;
@@ -146,6 +150,14 @@ class Evictor {
   void recount();
   std::optional<EvictionReason> reason_to_evict();
   bool is_time_for_age() noexcept;
+
+  // evictor_turn.cc
+  using Rest = std::function<void()>;
+  Result<std::optional<Turn>> try_turn(std::chrono::milliseconds limit_of_thread);
+  Result<std::optional<Turn>> take_turn(std::chrono::milliseconds limit, const Rest& rest);
+  Result<Turn> wait_for_turn(std::chrono::milliseconds limit, const Rest& rest);
+  Result<void> let_others(std::optional<Turn>& turn, const Rest& rest);
+  std::chrono::milliseconds patience_of_put() const;
 
   // evictor_pick.cc
   struct Care {
@@ -168,7 +180,8 @@ class Evictor {
   void forget_contents(const OnDisk& disk);
   std::vector<SegmentOnDisk> in_order(const OnDisk& disk);
   void give_credit(std::uint64_t leaving, std::uint64_t largest) noexcept;
-  SegmentEviction::Rules rules_of_budget(EvictionReason reason, const SegmentOnDisk& segment);
+  Result<bool> begin_for_budget(EvictionReason reason, const SegmentOnDisk& segment);
+  SegmentEviction::Rules rules_of_budget(EvictionReason reason);
   SegmentEviction::Rules rules_of_age() const;
   Result<bool> begin(const format::SegmentName& name, SegmentEviction::Rules rules);
   bool may_move(const SegmentEviction::Staying& staying) noexcept;
@@ -198,7 +211,8 @@ class Evictor {
   enum class Round { first, later };
   SegmentEviction::Removals removals_of(std::uint32_t segment, const PrunePlan& plan,
                                         Round round) const;
-  Result<void> carry_out(const PrunePlan& plan, Round round, Caller& caller);
+  Result<void> carry_out(const PrunePlan& plan, Round round, std::optional<Turn>& turn,
+                         Caller& caller);
   Result<void> evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
                            Caller& caller);
   Result<void> renew(const std::vector<std::uint64_t>& place_words, Caller& caller);
@@ -210,8 +224,8 @@ class Evictor {
   void number_anew();
 
   // evictor_maintain.cc
-  Result<void> keep_up(Caller& caller);
-  Result<void> compact_hollow(Caller& caller);
+  Result<void> keep_up(std::optional<Turn>& turn, Caller& caller);
+  Result<void> compact_hollow(std::optional<Turn>& turn, Caller& caller);
   Result<void> prove_abandoned();
   Result<std::shared_ptr<Segment>> take_abandoned(const format::SegmentName& name);
   Result<void> prove(const format::SegmentName& name);
@@ -230,7 +244,7 @@ class Evictor {
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
   std::atomic<bool> is_age_due_ = false;
 
-  std::timed_mutex mutex_;  // the rest is guarded by it
+  std::timed_mutex mutex_;  // of a turn; the rest is guarded by it
   std::optional<std::uint64_t> put_since_measured_;
   std::unique_ptr<SegmentEviction> current_;
   EntrySweep sweep_;
@@ -239,7 +253,7 @@ class Evictor {
   std::set<std::uint32_t> refused_;
   bool is_own_failure_ = false;  // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
-  std::uint64_t carry_credit_ = 0;
+  std::uint64_t carry_credit_;
   std::uint64_t move_credit_ = 0;  // for removals that could stay where they are
   // While evictions for room are in vain.
   std::uint64_t calls_to_refuse_ = 0;

@@ -24,12 +24,13 @@ constexpr std::uint64_t hollow_fraction = 4;        // of a segment: less than t
 }  // namespace
 
 // Bounded: what must be carried on could otherwise be carried for ever.
-Result<void> Evictor::keep_up(Caller& caller) {
+Result<void> Evictor::keep_up(std::optional<Turn>& turn, Caller& caller) {
   LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
   recount();
   is_age_due_ = true;
   for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
     LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(let_others(turn, caller.rest));
     LARDER_CHECK_OK(sweep(~0ull, caller));
     LARDER_TRY(const bool picked, pick({.large_files = LargeFiles::one_by_one}, caller));
     if (!picked) break;
@@ -37,7 +38,7 @@ Result<void> Evictor::keep_up(Caller& caller) {
   return finish_current(caller);
 }
 
-Result<void> Evictor::compact_hollow(Caller& caller) {
+Result<void> Evictor::compact_hollow(std::optional<Turn>& turn, Caller& caller) {
   std::unordered_map<std::uint32_t, std::uint64_t> live_bytes;
   LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
@@ -55,6 +56,7 @@ Result<void> Evictor::compact_hollow(Caller& caller) {
                              .removals = is_small ? Removals::move : Removals::stay});
     // One that cannot leave now stays; the next call tries again.
     if (begun && *begun) (void)finish_current(caller);
+    LARDER_CHECK_OK(let_others(turn, caller.rest));
   }
   return {};
 }
@@ -138,8 +140,7 @@ void Evictor::sweep_unused_large(Caller& caller) {
 }
 
 Result<void> Evictor::write_anew(const format::SegmentName& name) {
-  const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, wait_for_turn(patience));
+  LARDER_TRY(const Turn turn, wait_for_turn(patience, [] {}));
   current_.reset();
   LARDER_TRY(const bool begun, begin(name, {.judge = SegmentEviction::carry_all}));
   if (!begun) {
@@ -150,14 +151,13 @@ Result<void> Evictor::write_anew(const format::SegmentName& name) {
 }
 
 Result<void> Evictor::maintain(Caller& caller) {
-  const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, wait_for_turn(patience));
+  LARDER_TRY(std::optional<Turn> turn, wait_for_turn(patience, caller.rest));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
   // Before anything that somebody can ask for.
   sweep_unused_large(caller);
-  LARDER_CHECK_OK(keep_up(caller));
-  LARDER_CHECK_OK(compact_hollow(caller));
+  LARDER_CHECK_OK(keep_up(turn, caller));
+  LARDER_CHECK_OK(compact_hollow(turn, caller));
   LARDER_CHECK_OK(prove_abandoned());
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_tables(Index::Keep::current);

@@ -27,12 +27,18 @@ void Evictor::give_credit(std::uint64_t leaving, std::uint64_t largest) noexcept
   carry_credit_ = std::min(carry_credit_ + leaving / 2, most);
 }
 
+// One that cannot leave gives none.
+Result<bool> Evictor::begin_for_budget(EvictionReason reason, const SegmentOnDisk& segment) {
+  LARDER_TRY(const bool begun, begin(segment.name, rules_of_budget(reason)));
+  if (!begun) return false;
+  give_credit(std::min(segment.used_bytes, parts_.segment_bytes), parts_.segment_bytes);
+  return true;
+}
+
 // What was read since goes on, as long as that is no more than half of what leaves: a segment of
 // which less was read leaves some of its share to the next ones. Files of their own leave with the
 // segment, and count for both.
-SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason,
-                                                const SegmentOnDisk& segment) {
-  give_credit(std::min(segment.used_bytes, parts_.segment_bytes), parts_.segment_bytes);
+SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
   return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> Verdict {
             if (asked.large_bytes > 0) give_credit(asked.large_bytes, asked.large_bytes);
             if (!asked.visited || asked.bytes > carry_credit_) {
@@ -128,7 +134,7 @@ Result<Evictor::Picked> Evictor::pick_from(const OnDisk& disk, EvictionReason re
   for (const SegmentOnDisk& segment : in_order(disk)) {
     if (looks_left == 0) return Picked::not_yet;
     if (refused_.contains(segment.name.number)) continue;
-    auto begun = begin(segment.name, rules_of_budget(reason, segment));
+    auto begun = begin_for_budget(reason, segment);
     if (begun && *begun) return Picked::yes;
     if (!begun) failure = std::move(begun).error();
     if (refused_.contains(segment.name.number)) --looks_left;

@@ -111,7 +111,8 @@ Removals Evictor::removals_of(std::uint32_t segment, const PrunePlan& plan, Roun
   return is_small && round == Round::first ? Removals::move : Removals::stay;
 }
 
-Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, Caller& caller) {
+Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, std::optional<Turn>& turn,
+                                Caller& caller) {
   auto names = plan.segments();
   // What the removals of dead ones are there for may be gone by then.
   std::ranges::stable_partition(names,
@@ -128,6 +129,8 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, Caller& call
     const SegmentEviction::Rules rules{.judge = judge,
                                        .removals = removals_of(name.number, plan, round)};
     LARDER_CHECK_OK(evict_whole(name, rules, caller));
+    LARDER_CHECK_OK(let_others(turn, caller.rest));
+    LARDER_CHECK_OK(finish_current(caller));
   }
   LARDER_CHECK_OK(renew(plan.renewed(), caller));
   return withdraw_left(plan.leaving(), caller);
@@ -154,8 +157,7 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
 }
 
 Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
-  const std::lock_guard lock(mutex_);
-  LARDER_TRY(const auto held, wait_for_turn(prune_wait));
+  LARDER_TRY(std::optional<Turn> turn, wait_for_turn(prune_wait, caller.rest));
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
@@ -167,7 +169,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
     LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
     LARDER_TRY(const PrunePlan next, plan(budget, disk));
     if (next.changes_nothing()) break;
-    LARDER_CHECK_OK(carry_out(next, round == 0 ? Round::first : Round::later, caller));
+    LARDER_CHECK_OK(carry_out(next, round == 0 ? Round::first : Round::later, turn, caller));
   }
   return finish_report(gone_before, caller);
 }
@@ -192,9 +194,8 @@ Result<void> Evictor::clear_segments(Caller& caller) {
 }
 
 Result<PruneReport> Evictor::clear(Caller& caller) {
-  const std::lock_guard lock(mutex_);
   // What a partial index lacks would be back when the next one is made.
-  LARDER_TRY(const auto held, wait_for_turn(prune_wait));
+  LARDER_TRY(const Turn turn, wait_for_turn(prune_wait, caller.rest));
   current_.reset();
   refused_.clear();
   const std::size_t gone_before = caller.gone.size();

@@ -59,10 +59,24 @@ Result<bool> keep_trying(std::chrono::milliseconds limit, const Attempt& attempt
 
 }  // namespace
 
+namespace {
+
+std::uint64_t room_of(const Budget& budget, const SpaceInfo& space) noexcept {
+  const std::uint64_t room = budget.max_bytes.value_or(std::numeric_limits<std::uint64_t>::max());
+  return space.total_bytes == 0 ? room : std::min(room, space.total_bytes);
+}
+
+// At most a sixteenth of the room is open; where that is not one segment, one is.
+MostSegments most_segments(std::uint64_t room, std::uint64_t segment_bytes) noexcept {
+  const std::uint64_t open = std::clamp<std::uint64_t>(room / segment_bytes / 16, 1, writer_slots);
+  return {.open = static_cast<std::size_t>(open), .unsynced = static_cast<std::size_t>(2 * open)};
+}
+
+}  // namespace
+
 std::uint64_t segment_capacity(const Budget& budget, const SpaceInfo& space) noexcept {
-  std::uint64_t room = budget.max_bytes.value_or(std::numeric_limits<std::uint64_t>::max());
-  if (space.total_bytes != 0) room = std::min(room, space.total_bytes);
-  return std::clamp<std::uint64_t>(room / 64, 1u << 20, format::max_segment_bytes);
+  return std::clamp<std::uint64_t>(room_of(budget, space) / 64, 1u << 20,
+                                   format::max_segment_bytes);
 }
 
 std::uint64_t Shelf::largest_record_payload() const noexcept {
@@ -175,12 +189,14 @@ Result<void> Shelf::make_parts() {
 Result<void> Shelf::make_writers() {
   LARDER_TRY(const SpaceInfo space, root().space());
   segment_bytes_ = segment_capacity(parts_.options.budget, space);
-  Writers::Parts writers{.file_system = parts_.file_system,
-                         .segments = *segments_directory_,
-                         .state = *state_,
-                         .table = *segments_,
-                         .origin = origin_,
-                         .options = {.hash = hash_, .capacity_bytes = segment_bytes_}};
+  Writers::Parts writers{
+      .file_system = parts_.file_system,
+      .segments = *segments_directory_,
+      .state = *state_,
+      .table = *segments_,
+      .origin = origin_,
+      .options = {.hash = hash_, .capacity_bytes = segment_bytes_},
+      .most = most_segments(room_of(parts_.options.budget, space), segment_bytes_)};
   writers_ = std::make_unique<Writers>(writers);
   writers.adopt = Writers::Adopt::no;
   evictor_ = std::make_unique<Evictor>(Evictor::Parts{.shelf = *this,

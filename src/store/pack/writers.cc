@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "base/hex.h"
 #include "base/try.h"
@@ -13,8 +14,6 @@ namespace {
 
 using format::StateWord;
 
-// Each holds a descriptor, and a segment's worth of the page cache.
-constexpr std::size_t most_unsynced_segments = 8;
 constexpr int attempts_to_create = 1000;  // each lost to a number that is taken
 
 Result<std::array<std::byte, 16>> random_bytes(FileSystem& file_system) {
@@ -30,7 +29,7 @@ Result<std::array<std::byte, 16>> random_bytes(FileSystem& file_system) {
 
 // The first slot that is free: one thread alone always finds the same one.
 Result<Writers::Claimed> Writers::claim(std::uint64_t record_bytes, std::uint64_t large_bytes) {
-  for (Slot& slot : slots_) {
+  for (Slot& slot : std::span(slots_).first(parts_.most.open)) {
     std::unique_lock held(slot.mutex, std::try_to_lock);
     if (held) return claim_in(slot, std::move(held), record_bytes, large_bytes);
   }
@@ -231,7 +230,7 @@ bool Writers::is_settled() {
 
 bool Writers::is_behind() {
   const std::lock_guard lock(sealed_mutex_);
-  return sealed_.size() > most_unsynced_segments;
+  return sealed_.size() > parts_.most.unsynced;
 }
 
 bool Writers::has_sealed() {

@@ -20,6 +20,17 @@
 
 namespace larder::pack_store {
 
+// Threads that append without waiting for each other.
+inline constexpr std::size_t writer_slots = 4;
+
+// Of segments that nobody else can evict.
+struct MostSegments {
+  std::size_t open = writer_slots;
+  // Full ones that wait for a sync. Each holds a descriptor, and a segment's worth of the page
+  // cache.
+  std::size_t unsynced = 2 * writer_slots;
+};
+
 // Any thread may call any function.
 class Writers {
  public:
@@ -32,6 +43,7 @@ class Writers {
     SegmentTable& table;
     Origin origin;
     SegmentWriter::Options options;
+    MostSegments most = {};
     Adopt adopt = Adopt::yes;  // segments that their owners left
   };
 
@@ -154,7 +166,7 @@ class Writers {
 
   const Parts parts_;
   SyncMarks marks_;
-  std::array<Slot, 4> slots_;
+  std::array<Slot, writer_slots> slots_;
   std::mutex sync_mutex_;  // one sync at a time
   Lost lost_;              // guarded by sync_mutex_: not told yet
   std::mutex sealed_mutex_;

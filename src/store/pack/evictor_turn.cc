@@ -1,0 +1,83 @@
+// Whose turn it is to evict: one thread of one process.
+#include <algorithm>
+#include <thread>
+
+#include "base/try.h"
+#include "store/pack/evictor.h"
+
+namespace larder::pack_store {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using store_directory::LockOffset;
+
+// Of a put, for each segment that is too much. A process that was stopped in its turn costs every
+// put so much.
+constexpr auto haste = milliseconds(10);
+constexpr auto most_patience_of_put = milliseconds(250);
+constexpr auto first_pause = microseconds(20);
+constexpr auto longest_pause = microseconds(2000);
+// Of what goes over the whole store.
+constexpr auto longest_turn = milliseconds(20);
+constexpr auto turn_wait = std::chrono::seconds(30);
+constexpr auto pause_between_turns = 2 * longest_pause;  // so that all who wait look once
+
+}  // namespace
+
+// Nullopt when it is somebody else's.
+Result<std::optional<Evictor::Turn>> Evictor::try_turn(milliseconds limit_of_thread) {
+  std::unique_lock thread(mutex_, std::defer_lock);
+  if (!thread.try_lock_for(limit_of_thread)) return std::nullopt;
+  LARDER_TRY(auto process, parts_.shelf.locks().try_acquire(LockOffset::eviction()));
+  if (!process) return std::nullopt;
+  return Turn{
+      .thread = std::move(thread), .process = *std::move(process), .since = steady_clock::now()};
+}
+
+// Nullopt when it does not come within the limit. `rest` is called between looks: what left
+// meanwhile is to be closed.
+Result<std::optional<Evictor::Turn>> Evictor::take_turn(milliseconds limit, const Rest& rest) {
+  const auto deadline = steady_clock::now() + limit;
+  auto pause = first_pause;
+  for (;;) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    LARDER_TRY(auto turn, try_turn(std::clamp(left, milliseconds(0), haste)));
+    if (turn && parts_.shelf.index_is_partial()) return std::nullopt;
+    if (turn || steady_clock::now() >= deadline) return turn;
+    rest();
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, longest_pause);
+  }
+}
+
+Result<Evictor::Turn> Evictor::wait_for_turn(milliseconds limit, const Rest& rest) {
+  LARDER_TRY(auto turn, take_turn(limit, rest));
+  if (turn) return *std::move(turn);
+  const std::string_view why =
+      parts_.shelf.index_is_partial()
+          ? "whoever made the index anew did not end; open the store once more"
+          : "another thread or process evicts; try again later";
+  return std::unexpected(Error{.code = Errc::timed_out, .message = std::string(why)});
+}
+
+// Between two segments, when the turn has lasted. Others may have begun one, or evicted any other,
+// when it is this thread's again.
+Result<void> Evictor::let_others(std::optional<Turn>& turn, const Rest& rest) {
+  if (steady_clock::now() - turn->since < longest_turn) return {};
+  turn.reset();
+  std::this_thread::sleep_for(pause_between_turns);
+  LARDER_TRY(auto next, wait_for_turn(turn_wait, rest));
+  turn.emplace(std::move(next));
+  return {};
+}
+
+// Where that is not enough for its turn, the next one waits longer.
+milliseconds Evictor::patience_of_put() const {
+  const std::uint64_t segments_over = bytes_over() / parts_.segment_bytes;
+  const auto most = static_cast<std::uint64_t>(most_patience_of_put / haste);
+  return haste * std::min(segments_over, most);
+}
+
+}  // namespace larder::pack_store

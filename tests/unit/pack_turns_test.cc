@@ -1,0 +1,112 @@
+// Whose turn it is to evict, where several want to, and what one that goes on may carry.
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/pack_store_fixture.h"
+
+namespace larder {
+namespace {
+
+using testing::Op;
+using testing::Operation;
+
+class PackTurns : public PackStoreFixture {
+ protected:
+  // In the thread that evicts, each time a segment leaves.
+  std::shared_ptr<PackStore> open_observed(std::function<void()> at_each_that_leaves) {
+    watched_.observe([this, act = std::move(at_each_that_leaves)](const Operation& operation) {
+      if (!operation.path.ends_with(".seg")) return;
+      if (operation.op == Op::remove_file) act();
+      if (operation.op == Op::write_at) ++writes_;
+    });
+    PackStoreOptions options = options_;
+    options.file_system = &watched_;
+    auto store = open_pack_store(options);
+    EXPECT_TRUE(store);
+    return store.value_or(nullptr);
+  }
+
+  // Segments of a MiB, which nobody holds.
+  void fill_segments(std::uint32_t count) {
+    PackStoreOptions options = options_;
+    options.budget = {.max_bytes = 64 * mib};
+    const auto store = open_pack_store(options).value();
+    for (std::uint32_t i = 0; i < 5 * count; ++i) {
+      ASSERT_EQ(put(*store, numbered(i), payload_of(200'000, i)), "ok");
+    }
+    ASSERT_TRUE(store->flush());
+  }
+
+  std::atomic<std::uint64_t> writes_ = 0;  // to segments, by who is observed
+
+ private:
+  testing::FaultFileSystem watched_{posix_file_system()};
+};
+
+// Else a store would grow for as long as somebody prunes it.
+TEST_F(PackTurns, PutsEvictBetweenTheSegmentsOfAPrune) {
+  fill_segments(60);
+  std::atomic<bool> has_begun = false, has_ended = false;
+  const auto pruning = open_observed([&] {
+    has_begun = true;
+    has_begun.notify_all();
+    std::this_thread::sleep_for(std::chrono::milliseconds(4));
+  });
+  std::jthread pruner([&] {
+    EXPECT_TRUE(pruning->prune({.max_bytes = 1}));
+    has_ended = true;
+  });
+  has_begun.wait(false);
+  options_.budget = {.max_bytes = 20 * mib};
+  const auto putting = open();
+  std::uint64_t evicted_meanwhile = 0;
+  for (std::uint32_t i = 0; !has_ended; ++i) {
+    ASSERT_EQ(put(*putting, numbered(100'000 + i), "y"), "ok");
+    if (!has_ended) evicted_meanwhile = putting->metrics().evictions;
+  }
+  EXPECT_GT(evicted_meanwhile, 0u);
+}
+
+TEST_F(PackTurns, APutEndsThoughAnEvictionDoesNot) {
+  fill_segments(30);
+  std::atomic<bool> has_begun = false, may_go_on = false;
+  const auto pruning = open_observed([&] {
+    has_begun = true;
+    has_begun.notify_all();
+    may_go_on.wait(false);
+  });
+  std::jthread pruner([&] { EXPECT_TRUE(pruning->prune({.max_bytes = 1})); });
+  has_begun.wait(false);
+  options_.budget = {.max_bytes = 4 * mib};
+  EXPECT_EQ(put(*open(), numbered(100'000), "y"), "ok");
+  may_go_on = true;
+  may_go_on.notify_all();
+}
+
+// Where others hold segments, and all is read: else each segment that leaves would be written anew
+// whole, and no put ever brings the store within its budget.
+TEST_F(PackTurns, WhatCannotLeaveLetsNothingBeCarried) {
+  std::vector<std::shared_ptr<PackStore>> holders;
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    holders.push_back(open());
+    ASSERT_EQ(put(*holders.back(), numbered(i), payload_of(1'000, i)), "ok");
+  }
+  constexpr std::uint32_t first = 1'000, count = 4'000;
+  options_.budget = {.max_bytes = 16 * mib};
+  const auto store = open_observed([] {});
+  for (std::uint32_t i = first; i < first + count; ++i) {
+    ASSERT_EQ(put(*store, numbered(i), payload_of(10'000, i)), "ok");
+    if (i % 64 != 0) continue;
+    for (std::uint32_t known = first; known <= i; ++known) (void)store->get(numbered(known));
+  }
+  EXPECT_GT(store->metrics().evictions, count / 3);
+  // For each entry that leaves, one is carried at most.
+  EXPECT_LE(writes_, 2 * count);
+}
+
+}  // namespace
+}  // namespace larder
