@@ -41,17 +41,29 @@ Beginning beginning_of(Segment& segment) {
           .content = is_younger ? Content::put : Content::carried};
 }
 
+struct Listed {
+  std::vector<format::SummaryEntry> entries;
+  bool is_final = false;  // nobody writes it any more
+};
+
+// What this process, or its summary, knows of a segment; nullopt where it has to be read.
+std::optional<Listed> listed_records(Shelf& shelf, Writers& carriers, Segment& segment) {
+  for (Writers* const own : {&carriers, &shelf.writers()}) {
+    auto entries = own->entries_of(segment.number());
+    if (entries) return Listed{*std::move(entries), segment.is_known_durable()};
+  }
+  auto summary = read_summary(segment, Proof::unwanted);
+  if (!summary || !*summary) return std::nullopt;
+  return Listed{**std::move(summary), true};
+}
+
 }  // namespace
 
 Content content_of(Segment& segment) { return beginning_of(segment).content; }
 
 Result<std::vector<format::SummaryEntry>> list_records(Shelf& shelf, Writers& carriers,
                                                        Segment& segment) {
-  for (Writers* const own : {&carriers, &shelf.writers()}) {
-    if (auto entries = own->entries_of(segment.number())) return *std::move(entries);
-  }
-  auto summary = read_summary(segment, Proof::unwanted);
-  if (summary && *summary) return **std::move(summary);
+  if (auto listed = listed_records(shelf, carriers, segment)) return std::move(listed->entries);
   std::vector<format::SummaryEntry> entries;
   LARDER_TRY(const Scanned scanned,
              scan_records(segment, {}, [&](const format::Record& record, std::uint32_t place) {
@@ -92,22 +104,15 @@ Result<const OlderRecords::Sequences*> OlderRecords::read_on(Segment& segment) {
 
 Result<const OlderRecords::Sequences*> OlderRecords::lowest_puts(Segment& segment,
                                                                  Sequences& scratch) {
-  std::optional<std::vector<format::SummaryEntry>> entries = carriers_.entries_of(segment.number());
-  if (!entries) entries = shelf_.writers().entries_of(segment.number());
-  bool is_final = segment.is_known_durable();
-  if (!entries) {
-    const auto summary = read_summary(segment, Proof::unwanted);
-    if (!summary || !*summary) return read_on(segment);
-    entries = **summary;
-    is_final = true;
-  }
+  const auto listed = listed_records(shelf_, carriers_, segment);
+  if (!listed) return read_on(segment);
   std::uint64_t lowest_of_all = std::numeric_limits<std::uint64_t>::max();
-  for (const format::SummaryEntry& entry : *entries) {
+  for (const format::SummaryEntry& entry : listed->entries) {
     if (entry.removed) continue;
     note_lower(scratch, entry.slot_tag, entry.sequence);
     lowest_of_all = std::min(lowest_of_all, entry.sequence);
   }
-  if (is_final) lowest_[segment.number()] = lowest_of_all;
+  if (listed->is_final) lowest_[segment.number()] = lowest_of_all;
   return &scratch;
 }
 
