@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,12 +49,17 @@ Result<std::vector<Fingerprint>> parse_list(std::string_view text, const std::st
 }
 
 Transfer fetch_all(RemoteStore& tier, Store& local, std::vector<Fingerprint>& wanted) {
-  Transfer transfer{.tier = tier.describe(), .servers = tier.servers(), .entries = wanted.size()};
+  Transfer transfer{.tier = tier.describe(), .entries = wanted.size()};
   std::vector<Fingerprint> absent;
-  const Batch left = move_in_batches(wanted, "fetching", transfer, [&](Batch batch) {
-    const auto missing = fetch_missing(tier, local, batch, transfer);
-    absent.insert(absent.end(), missing.begin(), missing.end());
-  });
+  std::mutex mutex;
+  const std::uint64_t evicted = local.metrics().evictions;
+  const auto left = move_in_batches(
+      tier, wanted, "fetching", transfer, [&](RemoteStore& server, Batch batch, Transfer& share) {
+        const auto missing = fetch_missing(server, local, batch, share);
+        const std::lock_guard lock(mutex);
+        absent.insert(absent.end(), missing.begin(), missing.end());
+      });
+  transfer.evicted = local.metrics().evictions - evicted;
   absent.insert(absent.end(), left.begin(), left.end());
   wanted = std::move(absent);
   return transfer;

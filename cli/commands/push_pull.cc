@@ -1,7 +1,6 @@
 // push and pull: every entry of the local store to each remote tier that may be written, and every
 // entry of each tier to the local store.
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,7 +16,7 @@
 namespace larder::cli {
 namespace {
 
-void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
+void push_entry(Store& local, RemoteStore& server, const Fingerprint& fingerprint,
                 Transfer& transfer) {
   const auto details = local.inspect(fingerprint);
   if (!details) return transfer.note_local(details.error());
@@ -27,9 +26,9 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
     ++transfer.gone;
     return;
   }
-  const RemoteMetrics before = tier.remote_metrics();
-  const auto stored = tier.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});
-  const RemoteMetrics done = tier.remote_metrics().since(before);
+  const RemoteMetrics before = server.remote_metrics();
+  const auto stored = server.put(fingerprint, (*artifact)->bytes(), {.recipe = (*details)->recipe});
+  const RemoteMetrics done = server.remote_metrics().since(before);
   if (!stored) {
     return transfer.note(stored.error(), done.uploads_skipped == 0 ? Asked::yes : Asked::no);
   }
@@ -41,8 +40,6 @@ void push_entry(Store& local, RemoteStore& tier, const Fingerprint& fingerprint,
   ++transfer.moved;
   transfer.moved_bytes += (*artifact)->size();
 }
-
-using Move = std::function<void(Batch, Transfer&)>;
 
 // A pack may have one entry twice, each made with a key of its own.
 std::vector<Fingerprint> to_move(const std::vector<EntryInfo>& entries, Transfer& transfer) {
@@ -56,8 +53,8 @@ std::vector<Fingerprint> to_move(const std::vector<EntryInfo>& entries, Transfer
   return fingerprints;
 }
 
-Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& move) {
-  Transfer transfer{.tier = tier.describe(), .from = from, .servers = tier.servers()};
+Transfer move_all(RemoteStore& tier, From from, Store& store, const Move& move) {
+  Transfer transfer{.tier = tier.describe(), .from = from};
   std::vector<EntryInfo> entries;
   const auto listed = list_by_last_use(store, entries);
   transfer.is_listed = listed.has_value();
@@ -66,8 +63,8 @@ Transfer move_all(const RemoteStore& tier, From from, Store& store, const Move& 
   } else if (!listed) {
     transfer.remember(listed.error());  // what other servers listed is moved all the same
   }
-  move_in_batches(to_move(entries, transfer), from == From::tier ? "pulling" : "pushing", transfer,
-                  [&](Batch batch) { move(batch, transfer); });
+  move_in_batches(tier, to_move(entries, transfer), from == From::tier ? "pulling" : "pushing",
+                  transfer, move);
   return transfer;
 }
 
@@ -82,9 +79,9 @@ int run_push(const Context& context) {
   std::vector<Transfer> transfers;
   for (const RemoteTier& tier : *tiers) {
     if (tier.write == RemoteWrite::off) continue;
-    const auto move = [&](Batch batch, Transfer& transfer) {
+    const auto move = [&](RemoteStore& server, Batch batch, Transfer& transfer) {
       for (const Fingerprint& fingerprint : batch) {
-        push_entry(**local, *tier.store, fingerprint, transfer);
+        push_entry(**local, server, fingerprint, transfer);
       }
     };
     transfers.push_back(move_all(*tier.store, From::local_store, **local, move));
@@ -103,10 +100,12 @@ int run_pull(const Context& context) {
   if (!local) return fail(local.error());
   std::vector<Transfer> transfers;
   for (const RemoteTier& tier : *tiers) {
-    const auto move = [&](Batch batch, Transfer& transfer) {
-      fetch_missing(*tier.store, **local, batch, transfer);
+    const auto move = [&](RemoteStore& server, Batch batch, Transfer& transfer) {
+      fetch_missing(server, **local, batch, transfer);
     };
+    const std::uint64_t evicted = (*local)->metrics().evictions;
     transfers.push_back(move_all(*tier.store, From::tier, *tier.store, move));
+    transfers.back().evicted = (*local)->metrics().evictions - evicted;
   }
   const auto flushed = (*local)->flush();
   const int code = conclude(context, transfers);

@@ -4,12 +4,9 @@
 #include <utility>
 
 #include "remote.h"
-#include "terminal.h"
 
 namespace larder::cli {
 namespace {
-
-constexpr std::size_t most_at_once = 64;
 
 bool is_silence(Errc code) { return code == Errc::unreachable || code == Errc::timed_out; }
 
@@ -61,8 +58,6 @@ void Transfer::note_local(const Error& error) {
   ++(error.code == Errc::corrupt ? damaged : failed);
 }
 
-bool Transfer::is_hopeless() const { return servers == 1 && unanswered >= most_at_once; }
-
 std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerprints) {
   std::vector<std::size_t> places;
   places.reserve(fingerprints.size());
@@ -78,21 +73,6 @@ std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerp
   return once;
 }
 
-Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
-                      const std::function<void(Batch)>& move) {
-  Progress progress(label);
-  progress.expect(entries.size());
-  while (!entries.empty() && !transfer.is_hopeless()) {
-    const Batch batch = entries.first(std::min(entries.size(), most_at_once));
-    move(batch);
-    for (std::size_t i = 0; i < batch.size(); ++i) progress.step();
-    entries = entries.subspan(batch.size());
-  }
-  transfer.failed += entries.size();
-  transfer.not_tried += entries.size();
-  return entries;
-}
-
 Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
   if (!context.config.remotes.empty()) {
     return open_remotes(
@@ -103,8 +83,8 @@ Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
                                .message = "there is no remote tier; name one with LARDER_REMOTE"});
 }
 
-std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
-                                       std::span<const Fingerprint> wanted, Transfer& transfer) {
+std::vector<Fingerprint> fetch_missing(RemoteStore& server, Store& local, Batch wanted,
+                                       Transfer& transfer) {
   std::vector<Fingerprint> missing, absent;
   for (const Fingerprint& fingerprint : wanted) {
     const auto there = local.inspect(fingerprint);
@@ -114,17 +94,16 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
       missing.push_back(fingerprint);
     }
   }
-  const RemoteMetrics before = tier.remote_metrics();
-  const auto found = tier.fetch_many(missing);
+  const RemoteMetrics before = server.remote_metrics();
+  const auto found = server.fetch_many(missing);
   if (!found) {
     for (std::size_t i = 0; i < missing.size(); ++i) transfer.note(found.error(), Asked::yes);
     return missing;
   }
-  const RemoteMetrics done = tier.remote_metrics().since(before);
+  const RemoteMetrics done = server.remote_metrics().since(before);
   const Asked asked = was_asked(*found, done);
   transfer.other_key += done.other_key;
   transfer.absent -= done.other_key;  // where they are counted once more below
-  const std::uint64_t evicted_before = local.metrics().evictions;
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const Fetched& entry = (*found)[i];
     if (!entry) transfer.note(entry.error(), asked);
@@ -136,7 +115,6 @@ std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
       absent.push_back(missing[i]);
     }
   }
-  transfer.evicted += local.metrics().evictions - evicted_before;
   return absent;
 }
 

@@ -15,6 +15,8 @@
 
 namespace larder::cli {
 
+inline constexpr std::size_t most_at_once = 64;
+
 enum class From { tier, local_store };
 enum class Asked { no, yes };
 
@@ -22,7 +24,6 @@ enum class Asked { no, yes };
 struct Transfer {
   std::string tier;
   From from = From::tier;
-  std::size_t servers = 1;    // that the tier has
   std::uint64_t entries = 0;  // that there were to move
   std::uint64_t moved = 0;
   std::uint64_t moved_bytes = 0;  // of payloads
@@ -48,27 +49,32 @@ struct Transfer {
   void note_local(const Error& error);  // of the local store, whose limits are not the tier's
   void note_answer() { unanswered = 0; }
 
-  // So many got no answer in a row that the server is gone. Of several servers each is left alone
-  // once it does not answer, and the others may have what comes next.
+  // So many got no answer in a row that the server is gone.
   bool is_hopeless() const;
+
+  // Of another server of the same tier: what became of the entries there.
+  void add(const Transfer& share);
 };
 
 // Each once, in the order in which they come first.
 std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerprints);
 
-// Hands them to `move`, 64 at a time, until it is hopeless. Shows how far it is, under `label`.
-// Returns what was not handed over, which counts as failed.
+// Hands them to `move`, at most 64 at a time, until it is hopeless. Where a tier has several
+// servers, each gets its own by a thread of its own, so that one which hangs holds up no other;
+// `move` is given a Transfer of that server alone. Shows how far it is, under `label`. Returns what
+// was not handed over, which counts as failed.
 using Batch = std::span<const Fingerprint>;
-Batch move_in_batches(Batch entries, const char* label, Transfer& transfer,
-                      const std::function<void(Batch)>& move);
+using Move = std::function<void(RemoteStore& server, Batch, Transfer&)>;
+std::vector<Fingerprint> move_in_batches(RemoteStore& tier, Batch entries, const char* label,
+                                         Transfer& transfer, const Move& move);
 
 // What they do counts as what a put's and a get's do. They are asked, though another process found
 // one silent a moment ago: somebody has said that they are to be.
 Result<std::vector<RemoteTier>> tiers_of(const Context& context);
 
-// Fetches what `local` does not have, many at a time. Returns what the tier does not have either.
-std::vector<Fingerprint> fetch_missing(RemoteStore& tier, Store& local,
-                                       std::span<const Fingerprint> wanted, Transfer& transfer);
+// Fetches what `local` does not have, many at a time. Returns what the server does not have either.
+std::vector<Fingerprint> fetch_missing(RemoteStore& server, Store& local, Batch wanted,
+                                       Transfer& transfer);
 
 // Shows all of them, and the first failures of each. That a tier does not answer decides the exit
 // code. One that was left out has not failed, as long as another was not.

@@ -154,8 +154,9 @@ class RemoteStore : public Store {
   // Whether it has keys, and gives nothing that was made without them.
   virtual bool has_keys() const = 0;
 
-  // Among how many servers its entries are shared out.
-  virtual std::size_t servers() const { return 1; }
+  // Where several servers share its entries: the store of the one that this entry is on, with a
+  // breaker and counters of its own. Lives as long as this one. Else this store itself.
+  virtual RemoteStore& server_of(const Fingerprint&) { return *this; }
 
   // What time the server says it is, in seconds since 1970; nullopt when it does not say, or not to
   // us. Several servers: the first one.

@@ -151,6 +151,30 @@ class TroubleTest(RemoteTest):
         self.assertEqual(warmed["moved"], pushed["moved"])
         self.assertEqual(warmed["failed"], pushed["failed"])
 
+    def test_servers_that_hang_are_waited_for_once_and_together(self) -> None:
+        up = self.redis()
+        hung = []
+        for _ in range(2):
+            hung.append(self.redis())
+            self.server.send_signal(signal.SIGSTOP)
+        hosts = ",".join(url.removeprefix("redis://") for url in (*hung, up))
+        remote = f"redis://* shards={hosts} request-timeout=600ms breaker=1/200ms"
+        names = [f"{number:064x}" for number in range(1, 41)]
+        for name in names:
+            self.larder("put", name, "-", given=b"x")
+        pushed = self.transfer("push", remote)
+        self.assertGreater(pushed["failed"], 10)
+        self.assertGreater(pushed["moved"], 1)
+        listed = self.write("names", "\n".join(names).encode())
+        there = f"{self.layout}:{self.path('b')}"
+        warmed = self.transfer("prewarm", remote, listed, store=there)
+        self.assertEqual(warmed["moved"], pushed["moved"])
+        told = json.loads(self.larder("--format", "json", "stats", LARDER_REMOTE=remote))
+        counted = told["remotes"][0]
+        self.assertEqual(counted["upload_failures"] + counted["uploads_skipped"], pushed["failed"])
+        # One for each server; where the machine is busy, a second after the breaker's pause.
+        self.assertLess(counted["upload_failures"], 6)
+
     def transfer(self, verb: str, remote: str, *words: str, store: str | None = None) -> dict:
         """What became of the entries, where a server is down."""
         command = self.command("--format", "json", verb, *words, store=store)

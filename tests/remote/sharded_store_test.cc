@@ -5,6 +5,7 @@
 #include <map>
 #include <thread>
 
+#include "base/try.h"
 #include "store/remote/remote_store.h"
 #include "store/remote/rendezvous.h"
 #include "store/remote/sharded_store.h"
@@ -146,12 +147,8 @@ class WhenAllAreAsked final : public remote::Transport {
   explicit WhenAllAreAsked(std::latch& asked) : asked_(asked) {}
   Result<std::optional<ArtifactBuffer>> get(std::string_view, std::uint64_t,
                                             const remote::Patience&) override {
-    asked_.count_down();
-    for (int i = 0; i < 10'000 && !asked_.try_wait(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    if (asked_.try_wait()) return std::nullopt;
-    return std::unexpected(Error{.code = Errc::io_error, .message = "the others were not asked"});
+    LARDER_CHECK_OK(wait_for_the_others());
+    return std::nullopt;
   }
   Result<void> put(std::string_view, remote::Pieces, const remote::Patience&) override {
     return {};
@@ -162,29 +159,67 @@ class WhenAllAreAsked final : public remote::Transport {
   Result<bool> remove(std::string_view, const remote::Patience&) override { return false; }
   Result<void> list(std::string_view, const remote::ObjectVisitor&,
                     const remote::Patience&) override {
-    return {};
+    return wait_for_the_others();
   }
 
  private:
+  Result<void> wait_for_the_others() {
+    asked_.count_down();
+    for (int i = 0; i < 10'000 && !asked_.try_wait(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (asked_.try_wait()) return {};
+    return std::unexpected(Error{.code = Errc::io_error, .message = "the others were not asked"});
+  }
+
   std::latch& asked_;
 };
 
-TEST(ShardedBatch, EveryServerIsAskedBeforeAnyIsWaitedFor) {
-  const std::vector<RemoteShard> shards = {{"a", 1}, {"b", 1}, {"c", 1}};
-  std::latch asked(3);
-  std::vector<std::shared_ptr<RemoteStore>> stores;
-  std::vector<Fingerprint> one_of_each(shards.size());
-  for (const RemoteShard& shard : shards) {
-    RemoteStoreOptions options;
-    options.url = "test://" + shard.host;
-    stores.push_back(std::make_shared<RemoteStoreImpl>(
-        options, [&] { return std::make_unique<WhenAllAreAsked>(asked); }));
+// Three servers whose answers come once all of them were asked.
+class SideBySide : public testing::Test {
+ protected:
+  SideBySide() {
+    std::vector<std::shared_ptr<RemoteStore>> stores;
+    for (const RemoteShard& shard : shards_) {
+      RemoteStoreOptions options;
+      options.url = "test://" + shard.host;
+      stores.push_back(std::make_shared<RemoteStoreImpl>(
+          options, [this] { return std::make_unique<WhenAllAreAsked>(asked_); }));
+    }
+    store_ = std::make_unique<ShardedStore>("test://*", shards_, stores);
   }
-  for (std::uint32_t i = 0; i < 100; ++i) one_of_each[shard_of(shards, numbered(i))] = numbered(i);
-  ShardedStore store("test://*", shards, stores);
-  for (const Lookup& found : store.get_many(one_of_each).value()) {
+
+  const std::vector<RemoteShard> shards_ = {{"a", 1}, {"b", 1}, {"c", 1}};
+  std::latch asked_{3};
+  std::unique_ptr<ShardedStore> store_;
+};
+
+TEST_F(SideBySide, EveryServerIsAskedBeforeAnyIsWaitedFor) {
+  std::vector<Fingerprint> one_of_each(shards_.size());
+  for (std::uint32_t i = 0; i < 100; ++i) one_of_each[shard_of(shards_, numbered(i))] = numbered(i);
+  for (const Lookup& found : store_->get_many(one_of_each).value()) {
     ASSERT_TRUE(found) << found.error().message;
     EXPECT_FALSE(*found);
+  }
+}
+
+TEST_F(SideBySide, ListingsAreReadTogether) {
+  const auto visited = store_->visit([](const EntryInfo&) { return Visit::go_on; });
+  EXPECT_TRUE(visited) << visited.error().message;
+}
+
+TEST_F(SideBySide, ServersAreClearedTogether) {
+  const auto cleared = store_->clear();
+  EXPECT_TRUE(cleared) << cleared.error().message;
+}
+
+TEST_F(Sharded, TheServerOfAnEntryHasIt) {
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    ASSERT_TRUE(store_->put(numbered(i), bytes_of("x"), {}));
+    RemoteStore& server = store_->server_of(numbered(i));
+    EXPECT_EQ(server.describe(), "test://" + shards_[shard_of(shards_, numbered(i))].host);
+    EXPECT_TRUE(*server.get(numbered(i)));
+    EXPECT_EQ(&server.server_of(numbered(i)), &server) << "it is one alone";
   }
 }
 

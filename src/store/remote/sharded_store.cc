@@ -11,14 +11,12 @@
 namespace larder {
 namespace {
 
-// Calls `ask` for each shard that has a share, so that servers which hang cost the time of one. The
-// last one is asked by the caller's own thread, as is whoever finds no thread.
-void side_by_side(const std::vector<std::vector<Fingerprint>>& shares,
+using Stores = std::vector<std::shared_ptr<RemoteStore>>;
+
+// Calls `ask` for each of these shards, so that servers which hang cost the time of one. The last
+// one is asked by the caller's own thread, as is whoever finds no thread.
+void side_by_side(const std::vector<std::size_t>& asked,
                   const std::function<void(std::size_t shard)>& ask) {
-  std::vector<std::size_t> asked;
-  for (std::size_t shard = 0; shard < shares.size(); ++shard) {
-    if (!shares[shard].empty()) asked.push_back(shard);
-  }
   std::vector<std::jthread> threads;
   threads.reserve(asked.size());
   for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -31,15 +29,37 @@ void side_by_side(const std::vector<std::vector<Fingerprint>>& shares,
   }
 }
 
-// What is done with every server, though one fails: the first failure.
-template <class Do>
-Result<void> each_of(const std::vector<std::shared_ptr<RemoteStore>>& stores, const Do& act) {
+// What `ask` answers for each server, though one fails.
+template <class Answer>
+std::vector<Result<Answer>> of_each(const Stores& stores,
+                                    const std::function<Result<Answer>(RemoteStore&)>& ask) {
+  std::vector<std::size_t> all;
+  for (std::size_t shard = 0; shard < stores.size(); ++shard) all.push_back(shard);
+  std::vector<Result<Answer>> answers(stores.size());
+  side_by_side(all, [&](std::size_t shard) {
+    answers[shard] = guarded([&] { return ask(*stores[shard]); });
+  });
+  return answers;
+}
+
+// The same of what answers nothing: the first failure.
+Result<void> each_of(const Stores& stores, const std::function<Result<void>(RemoteStore&)>& act) {
   Result<void> all = {};
   for (const auto& store : stores) {
     auto done = act(*store);
     if (!done && all) all = std::move(done);
   }
   return all;
+}
+
+// What it held when it was asked.
+Result<std::vector<EntryInfo>> listing_of(RemoteStore& store) {
+  std::vector<EntryInfo> entries;
+  LARDER_CHECK_OK(store.visit([&](const EntryInfo& entry) {
+    entries.push_back(entry);
+    return Visit::go_on;
+  }));
+  return entries;
 }
 
 }  // namespace
@@ -72,7 +92,11 @@ Result<std::vector<Answer>> ShardedStore::ask_each(std::span<const Fingerprint> 
       shares[shard].push_back(fingerprints[i]);
     }
     std::vector<Result<std::vector<Answer>>> answers(stores_.size());
-    side_by_side(shares, [&](std::size_t shard) {
+    std::vector<std::size_t> asked;
+    for (std::size_t shard = 0; shard < shares.size(); ++shard) {
+      if (!shares[shard].empty()) asked.push_back(shard);
+    }
+    side_by_side(asked, [&](std::size_t shard) {
       answers[shard] = guarded([&] { return ask(*stores_[shard], shares[shard]); });
     });
     std::vector<Answer> all(fingerprints.size());
@@ -125,10 +149,18 @@ Result<void> ShardedStore::flush() {
 // What stands on a server that is not the entry's own, since shards came or went, is told as well:
 // it can be pruned, and is not found.
 Result<void> ShardedStore::visit(const EntryVisitor& visitor) {
-  Visit next = Visit::go_on;
-  return each_of(stores_, [&](RemoteStore& store) -> Result<void> {
-    if (next == Visit::stop) return {};
-    return store.visit([&](const EntryInfo& entry) { return next = visitor(entry); });
+  return guarded([&]() -> Result<void> {
+    Result<void> all = {};
+    for (auto& listing : of_each<std::vector<EntryInfo>>(stores_, listing_of)) {
+      if (!listing) {
+        if (all) all = std::unexpected(std::move(listing).error());
+        continue;
+      }
+      for (const EntryInfo& entry : *listing) {
+        if (visitor(entry) == Visit::stop) return all;
+      }
+    }
+    return all;
   });
 }
 
@@ -142,15 +174,16 @@ Result<PruneReport> ShardedStore::prune(const Budget& budget, DryRun dry_run) {
                                    .message = url_ + ": a budget of several servers together is "
                                                      "not kept; prune each by its own URL"});
     }
+    const auto reports = of_each<PruneReport>(
+        stores_, [&](RemoteStore& store) { return store.prune(budget, dry_run); });
     PruneReport sum;
-    LARDER_CHECK_OK(each_of(stores_, [&](RemoteStore& store) -> Result<void> {
-      LARDER_TRY(const PruneReport report, store.prune(budget, dry_run));
-      sum.evicted_entries += report.evicted_entries;
-      sum.evicted_bytes += report.evicted_bytes;
-      sum.kept_entries += report.kept_entries;
-      sum.kept_bytes += report.kept_bytes;
-      return {};
-    }));
+    for (const auto& report : reports) {
+      if (!report) return std::unexpected(report.error());
+      sum.evicted_entries += report->evicted_entries;
+      sum.evicted_bytes += report->evicted_bytes;
+      sum.kept_entries += report->kept_entries;
+      sum.kept_bytes += report->kept_bytes;
+    }
     return sum;
   });
 }

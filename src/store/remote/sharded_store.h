@@ -28,7 +28,7 @@ class ShardedStore final : public RemoteStore {
   Result<void> send(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options, const std::stop_token& stop) override;
   Result<bool> remove(const Fingerprint& fingerprint) override;
-  std::size_t servers() const override { return stores_.size(); }
+  RemoteStore& server_of(const Fingerprint& fingerprint) override { return store_of(fingerprint); }
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
