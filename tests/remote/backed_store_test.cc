@@ -265,10 +265,43 @@ TEST_F(Backed, WhatCouldNotBeSentIsSaid) {
   for (std::uint32_t i = 0; i < 3; ++i) ASSERT_TRUE(store().put(numbered(i), bytes_of("x")));
   EXPECT_TRUE(store().flush());
   ASSERT_EQ(said(), 2u);
-  EXPECT_TRUE(said_.back().starts_with(far_.store->describe() + ": 3 entries have not been sent"))
-      << said_.back();
+  EXPECT_EQ(said_.back(),
+            far_.store->describe() + ": 3 entries have not been sent there: " + numbered(0).hex() +
+                ", " + numbered(1).hex() + ", " + numbered(2).hex() + "; `larder push` sends them");
   EXPECT_TRUE(store().flush());
   EXPECT_EQ(said(), 2u) << "once";
+  for (std::uint32_t i = 3; i < 8; ++i) ASSERT_TRUE(store().put(numbered(i), bytes_of("x")));
+  EXPECT_TRUE(store().flush());
+  ASSERT_EQ(said(), 3u) << "others are told again";
+  EXPECT_TRUE(said_.back().contains(numbered(5).hex() + " and 2 more;")) << said_.back();
+}
+
+// One that is late is told, and sent after all; as many that are lost then are told too.
+TEST_F(Backed, ALateSuccessHidesNoLaterLoss) {
+  const HeldTier held(far_);
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  BackedStoreOptions options{
+      .local = local_, .tiers = {{held.store}}, .upload_capacity_bytes = 10'000};
+  options.drain_limit = std::chrono::milliseconds(0);
+  options.log = [&](LogLevel, std::string_view text) {
+    const std::scoped_lock lock(mutex);
+    if (text.contains("not been sent")) lines.emplace_back(text);
+  };
+  auto store = make_backed_store(options).value();
+  ASSERT_TRUE(store->put(numbered(1), bytes_of("x")));
+  EXPECT_TRUE(store->flush());
+  held.transport->let_go();
+  for (int i = 0; i < 10'000 && !far_.has(1); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_TRUE(far_.has(1));
+  ASSERT_TRUE(store->put(numbered(2), bytes_of(payload_of(20'000, 1))));
+  EXPECT_TRUE(store->flush());
+  store.reset();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].contains(numbered(1).hex()));
+  EXPECT_TRUE(lines[1].contains(numbered(2).hex()));
 }
 
 TEST_F(Backed, WhatIsRemovedDoesNotComeBackFromTheQueue) {

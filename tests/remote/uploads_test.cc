@@ -28,13 +28,13 @@ Upload upload(std::uint32_t number) {
 // Whom the queue sends to: it holds everything back until it is opened.
 class Gate {
  public:
-  bool pass(const Upload& upload, const std::stop_token& stop) {
+  Sending pass(const Upload& upload, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     came_.push_back(upload.fingerprint);
     changed_.notify_all();
     const bool passes = changed_.wait(lock, stop, [this] { return open_; });
     if (!passes) ++stopped_;
-    return passes;
+    return passes ? outcome_ : Sending::unwanted;
   }
   int stopped() {
     const std::scoped_lock lock(mutex_);
@@ -44,6 +44,10 @@ class Gate {
     const std::scoped_lock lock(mutex_);
     open_ = true;
     changed_.notify_all();
+  }
+  void lose_all() {
+    const std::scoped_lock lock(mutex_);
+    outcome_ = Sending::lost;
   }
   void wait_for_the_first() {
     std::unique_lock lock(mutex_);
@@ -59,6 +63,7 @@ class Gate {
   std::condition_variable_any changed_;
   std::vector<Fingerprint> came_;
   bool open_ = false;
+  Sending outcome_ = Sending::sent;
   int stopped_ = 0;
 };
 
@@ -110,6 +115,34 @@ TEST_F(UploadsTest, AWaitInVainIsNotRepeatedUntilSomethingWasSent) {
     std::this_thread::sleep_for(milliseconds(1));
   }
   EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
+}
+
+// A count alone would not do: of as many that are late now, others were late before.
+TEST_F(UploadsTest, EachEntryThatIsLateOrLostIsToldOnce) {
+  ASSERT_TRUE(uploads.push(upload(1)));
+  ASSERT_TRUE(uploads.push(upload(2)));
+  Unsent told = uploads.take_untold();
+  EXPECT_EQ(told.entries, 2u);
+  EXPECT_EQ(told.first[0], numbered(1));
+  EXPECT_EQ(told.first[1], numbered(2));
+  EXPECT_EQ(uploads.take_untold().entries, 0u) << "they are known";
+  gate.wait_for_the_first();
+  uploads.withdraw(numbered(1));  // as if it had been sent
+  ASSERT_TRUE(uploads.push(upload(3)));
+  told = uploads.take_untold();
+  EXPECT_EQ(told.entries, 1u);
+  EXPECT_EQ(told.first[0], numbered(3));
+  ASSERT_TRUE(uploads.push(upload(4)));
+  gate.lose_all();
+  gate.open();
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
+  told = uploads.take_untold();
+  EXPECT_EQ(told.entries, 1u) << "2 and 3 were told when they were late";
+  EXPECT_EQ(told.first[0], numbered(4));
+  Upload large = upload(5);
+  large.payload = Artifact::copy_of(std::string(capacity_bytes, 'x')).value();
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(uploads.push(large));
+  EXPECT_EQ(uploads.take_untold().entries, 5u) << "three of them named";
 }
 
 TEST_F(UploadsTest, TheEndStopsWhatIsBeingSent) {

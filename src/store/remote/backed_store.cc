@@ -161,7 +161,7 @@ void BackedStore::fill_back(State& now, const Fingerprint& fingerprint, const Re
   if (kept) now.counters.add(&Metrics::promotions);
   for (std::size_t i = 0; i < from; ++i) {
     if (options_.tiers[i].write == RemoteWrite::off) continue;
-    queue(now, {i, fingerprint, entry.payload, entry.recipe});
+    now.uploads[i]->push({i, fingerprint, entry.payload, entry.recipe});
   }
 }
 

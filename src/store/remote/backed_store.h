@@ -61,15 +61,9 @@ class BackedStore final : public Store {
     std::atomic<std::int64_t> quiet_until = 0;  // ticks of the steady clock
   };
 
-  // What a tier did not get.
-  struct Unsent {
-    std::atomic<std::uint64_t> dropped = 0;  // it found no room, or the server did not take it
-    std::atomic<std::size_t> told_left = 0;  // it is not sent yet, and the log knows
-  };
-
   struct State {
     State(const BackedStoreOptions& options, const Uploads::Send& send)
-        : unsent(options.tiers.size()), troubles(options.tiers.size()) {
+        : troubles(options.tiers.size()) {
       for (std::size_t i = 0; i < options.tiers.size(); ++i) {
         uploads.push_back(std::make_unique<Uploads>(options.upload_capacity_bytes, send));
       }
@@ -77,7 +71,6 @@ class BackedStore final : public Store {
 
     Counters counters;
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
-    std::vector<Unsent> unsent;     // of each tier
     std::vector<Trouble> troubles;  // of each tier
     std::shared_mutex filling;      // held shared by who fills back
     std::uint64_t removals = 0;     // under filling
@@ -102,10 +95,9 @@ class BackedStore final : public Store {
   static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options);
-  bool send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
-  void queue(State& now, Upload upload) const noexcept;
+  Sending send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void drain(State& now) const noexcept;
-  void tell_unsent(Unsent& unsent, std::size_t left, const std::string& tier) const;
+  void tell_unsent(const Unsent& unsent, const std::string& tier) const;
   static void forget(State& now, const Fingerprint& fingerprint);
 
   const BackedStoreOptions options_;

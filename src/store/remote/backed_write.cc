@@ -1,4 +1,5 @@
 // Writing to a local store and to the remote tiers behind it, and what is the local store's alone.
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -46,7 +47,7 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
       if (!copy) {
         LARDER_TRY(copy, Artifact::copy_of(payload));
       }
-      queue(now, {i, fingerprint, *copy, std::string(options.recipe)});
+      now.uploads[i]->push({i, fingerprint, *copy, std::string(options.recipe)});
       continue;
     }
     auto sent = tier.store->put(fingerprint, payload, options);
@@ -57,44 +58,40 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
   return {};
 }
 
-// What the tier may never have is not told as lost.
-bool BackedStore::send_now(State& now, const Upload& upload,
-                           const std::stop_token& stop) const noexcept {
+Sending BackedStore::send_now(State& now, const Upload& upload,
+                              const std::stop_token& stop) const noexcept {
   const auto sent = guarded([&] {
     return options_.tiers[upload.tier].store->send(upload.fingerprint, upload.payload.bytes(),
                                                    {.recipe = upload.recipe}, stop);
   });
-  if (stop.stop_requested()) return sent.has_value();
+  const Sending otherwise = sent ? Sending::sent : Sending::unwanted;
+  if (stop.stop_requested()) return otherwise;
   note(now, upload.tier, sent ? nullptr : &sent.error());
   const bool is_lost = !sent && sent.error().code != Errc::too_large;
-  if (is_lost) now.unsent[upload.tier].dropped.fetch_add(1, std::memory_order_relaxed);
-  return sent.has_value();
+  return is_lost ? Sending::lost : otherwise;
 }
 
-void BackedStore::queue(State& now, Upload upload) const noexcept {
-  const std::size_t tier = upload.tier;
-  const bool queued = guarded_or(false, [&] { return now.uploads[tier]->push(std::move(upload)); });
-  if (!queued) now.unsent[tier].dropped.fetch_add(1, std::memory_order_relaxed);
-}
-
-// All tiers share the time. What is not sent yet is told once, though it is waited for again.
+// All tiers share the time.
 void BackedStore::drain(State& now) const noexcept {
   best_effort([&] {
     const auto deadline = Uploads::Clock::now() + options_.drain_limit;
     for (std::size_t i = 0; i < now.uploads.size(); ++i) {
-      const std::size_t left = now.uploads[i]->drain(deadline);
-      best_effort([&] { tell_unsent(now.unsent[i], left, options_.tiers[i].store->describe()); });
+      now.uploads[i]->drain(deadline);
+      const Unsent unsent = now.uploads[i]->take_untold();
+      best_effort([&] { tell_unsent(unsent, options_.tiers[i].store->describe()); });
     }
   });
 }
 
-void BackedStore::tell_unsent(Unsent& unsent, std::size_t left, const std::string& tier) const {
-  const std::size_t told = unsent.told_left.exchange(left);
-  const std::uint64_t lost = unsent.dropped.exchange(0) + (left > told ? left - told : 0);
-  if (lost == 0) return;
-  const bool is_one = lost == 1;
-  say(tier + ": " + std::to_string(lost) + (is_one ? " entry has" : " entries have") +
-      " not been sent there; `larder push` sends " + (is_one ? "it" : "them"));
+void BackedStore::tell_unsent(const Unsent& unsent, const std::string& tier) const {
+  if (unsent.entries == 0) return;
+  const bool is_one = unsent.entries == 1;
+  std::string line = tier + ": " + std::to_string(unsent.entries);
+  line += is_one ? " entry has not been sent there: " : " entries have not been sent there: ";
+  const std::size_t named = std::min<std::size_t>(unsent.entries, Unsent::most_named);
+  for (std::size_t i = 0; i < named; ++i) line += (i == 0 ? "" : ", ") + unsent.first[i].hex();
+  if (unsent.entries > named) line += " and " + std::to_string(unsent.entries - named) + " more";
+  say(line + "; `larder push` sends " + (is_one ? "it" : "them"));
 }
 
 // Who looked for it before keeps nothing of what he finds, and what is queued is not sent.

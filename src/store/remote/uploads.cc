@@ -3,6 +3,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/guarded.h"
+
 namespace larder {
 namespace {
 
@@ -23,14 +25,21 @@ Uploads::~Uploads() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Uploads::push(Upload upload) {
-  const std::uint64_t cost = cost_of(upload);
+bool Uploads::push(Upload upload) noexcept {
   const std::scoped_lock lock(mutex_);
+  const bool is_queued = guarded_or(false, [&] { return enqueue(upload); });
+  if (!is_queued) lost_.add(upload.fingerprint);
+  return is_queued;
+}
+
+// What it throws leaves the queue as it was.
+bool Uploads::enqueue(Upload& upload) {
+  const std::uint64_t cost = cost_of(upload);
   if (cost > capacity_bytes_ - queued_bytes_) return false;
   if (!thread_.joinable()) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
-  queue_.push_back(std::move(upload));
+  queue_.push_back({std::move(upload)});
   queued_bytes_ += cost;
   changed_.notify_all();
   return true;
@@ -43,14 +52,24 @@ std::size_t Uploads::drain(Clock::time_point deadline) {
   return queue_.size();
 }
 
+Unsent Uploads::take_untold() noexcept {
+  const std::scoped_lock lock(mutex_);
+  Unsent untold = std::exchange(lost_, {});
+  for (Queued& queued : queue_) {
+    if (!queued.is_told) untold.add(queued.upload.fingerprint);
+    queued.is_told = true;
+  }
+  return untold;
+}
+
 void Uploads::withdraw(const Fingerprint& fingerprint) {
   std::unique_lock lock(mutex_);
-  const auto is_it = [&](const Upload& each) { return each.fingerprint == fingerprint; };
+  const auto is_it = [&](const Queued& each) { return each.upload.fingerprint == fingerprint; };
   auto each = queue_.begin();
   const bool is_under_way = is_sending_ && is_it(*each);
   if (is_sending_) ++each;
   while (each != queue_.end()) {
-    if (is_it(*each)) queued_bytes_ -= cost_of(*each);
+    if (is_it(*each)) queued_bytes_ -= cost_of(each->upload);
     each = is_it(*each) ? queue_.erase(each) : std::next(each);
   }
   // A logger that is called while it is sent may come here.
@@ -63,19 +82,20 @@ void Uploads::withdraw(const Fingerprint& fingerprint) {
 void Uploads::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return !queue_.empty(); }) && !stop.stop_requested()) {
-    const Upload& first = queue_.front();
+    const Queued& first = queue_.front();
     std::stop_source sending;
     sending_ = sending;
     is_sending_ = true;
     const std::stop_callback at_the_end(stop, [&sending] { sending.request_stop(); });
     lock.unlock();
-    const bool was_sent = send_(first, sending.get_token());
+    const Sending outcome = send_(first.upload, sending.get_token());
     lock.lock();
-    queued_bytes_ -= cost_of(queue_.front());
+    if (outcome == Sending::lost && !first.is_told) lost_.add(first.upload.fingerprint);
+    queued_bytes_ -= cost_of(first.upload);
     queue_.pop_front();
     is_sending_ = false;
     ++finished_;
-    if (was_sent || queue_.empty()) in_vain_ = false;
+    if (outcome == Sending::sent || queue_.empty()) in_vain_ = false;
     changed_.notify_all();
   }
 }

@@ -3,8 +3,10 @@
 #ifndef LARDER_STORE_REMOTE_UPLOADS_H_
 #define LARDER_STORE_REMOTE_UPLOADS_H_
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -25,25 +27,46 @@ struct Upload {
   std::string recipe;
 };
 
+enum class Sending {
+  sent,
+  lost,
+  unwanted,  // the tier never takes it, or nobody wants it sent any more
+};
+
+// What is not there, for the log.
+struct Unsent {
+  static constexpr std::size_t most_named = 3;
+  std::uint64_t entries = 0;
+  std::array<Fingerprint, most_named> first = {};  // as many as there are
+
+  void add(const Fingerprint& fingerprint) noexcept {
+    if (entries < most_named) first[entries] = fingerprint;
+    ++entries;
+  }
+};
+
 // Any number of threads may push and drain.
 class Uploads {
  public:
   using Clock = std::chrono::steady_clock;
-  // Whether it was sent. Does not throw, and ends soon once it is asked to stop.
-  using Send = std::function<bool(const Upload&, const std::stop_token&)>;
+  // Does not throw, and ends soon once it is asked to stop.
+  using Send = std::function<Sending(const Upload&, const std::stop_token&)>;
 
   Uploads(std::uint64_t capacity_bytes, Send send);
   Uploads(const Uploads&) = delete;
   Uploads& operator=(const Uploads&) = delete;
   ~Uploads();  // stop(), and waits; what is not sent by then is lost: drain() before
 
-  // False: there is no room, and the entry is not sent. Throws bad_alloc, or system_error when no
-  // thread can be had.
-  bool push(Upload upload);
+  // False: there is no room, no memory or no thread, and the entry is lost.
+  bool push(Upload upload) noexcept;
 
   // Waits until everything that was pushed is sent, or until `deadline`. How many are left. It does
   // not wait again where the last wait was in vain, and nothing could be sent since.
   std::size_t drain(Clock::time_point deadline);
+
+  // What was lost, and what is still to be sent. Each entry is in one answer alone: what was in one
+  // already may have been sent since, or not.
+  Unsent take_untold() noexcept;
 
   // Nothing more is sent, and what is being sent is to end soon. May be called again.
   void stop() noexcept { thread_.request_stop(); }
@@ -53,13 +76,20 @@ class Uploads {
   void withdraw(const Fingerprint& fingerprint);
 
  private:
+  struct Queued {
+    Upload upload;
+    bool is_told = false;
+  };
+
+  bool enqueue(Upload& upload);
   void run(const std::stop_token& stop);
 
   const std::uint64_t capacity_bytes_;
   const Send send_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::list<Upload> queue_;
+  std::list<Queued> queue_;
+  Unsent lost_;  // and in no answer yet
   std::uint64_t queued_bytes_ = 0;
   std::uint64_t finished_ = 0;  // how often one was sent, or could not be
   bool is_sending_ = false;     // the first one
