@@ -19,6 +19,7 @@ namespace larder::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
 // A line that is to be mended, told by the tier itself: its message names it.
 Check failed(const Error& error) {
@@ -42,15 +43,26 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
 
 constexpr std::uint64_t first_tried = 1ull << 20;
 
+// What is tried is not left behind: a removal reads first, for which a slow line may need longer
+// than for what the tier is there for.
+Result<bool> remove_patiently(const RemoteStoreOptions& options, const Fingerprint& fingerprint) {
+  RemoteStoreOptions patient = options;
+  patient.timeouts.request = std::max(options.timeouts.request, milliseconds(60'000));
+  auto store = open_remote_store(patient);
+  if (!store) return std::unexpected(std::move(store).error());
+  return (*store)->remove(fingerprint);
+}
+
 // The largest of these sizes that the tier takes; 0: not even the first.
-std::uint64_t largest_taken(RemoteStore& store, std::uint64_t max_bytes) {
+std::uint64_t largest_taken(RemoteStore& store, const RemoteStoreOptions& options) {
+  const std::uint64_t max_bytes = options.max_entry_bytes;
   std::uint64_t largest = 0;
   for (std::uint64_t bytes = first_tried;; bytes *= 4) {
     bytes = std::min(bytes, max_bytes);
     const std::vector<std::byte> payload(bytes);
     const Fingerprint fingerprint = random_fingerprint();
     const auto stored = store.put(fingerprint, payload);
-    (void)store.remove(fingerprint);
+    (void)remove_patiently(options, fingerprint);
     if (!stored) return largest;
     largest = bytes;
     if (bytes == max_bytes) return largest;
@@ -72,8 +84,9 @@ std::string clock_finding(RemoteStore& store, Health& health) {
                      ahead_s > 0 ? "ahead" : "behind");
 }
 
-std::string size_finding(RemoteStore& store, std::uint64_t max_bytes, Health& health) {
-  const std::uint64_t largest = largest_taken(store, max_bytes);
+std::string size_finding(RemoteStore& store, const RemoteStoreOptions& options, Health& health) {
+  const std::uint64_t max_bytes = options.max_entry_bytes;
+  const std::uint64_t largest = largest_taken(store, options);
   if (largest == max_bytes) return fmt::format(", takes {}", human_bytes(largest));
   health = Health::warn;
   if (largest == 0) {
@@ -113,7 +126,7 @@ Check check_server(RemoteStoreOptions options, bool writes) {
   if (!written) return failed(written.error());
   if (!removed) return {Health::warn, "remote", removed.error().message};
   check.finding += ", an entry was put, read back and removed";
-  check.finding += size_finding(store, options.max_entry_bytes, check.health);
+  check.finding += size_finding(store, options, check.health);
   return check;
 }
 

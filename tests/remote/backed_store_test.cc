@@ -171,7 +171,7 @@ TEST_F(Backed, ATierThatFailsByTurnsIsSaidOnce) {
   EXPECT_EQ(said(), 1u);
 }
 
-// Answers no question before it is let.
+// Answers the first question once it is let, and every other one at once.
 class HeldTransport final : public remote::Transport {
  public:
   explicit HeldTransport(std::filesystem::path root) : folder_(std::move(root)) {}
@@ -204,10 +204,12 @@ class HeldTransport final : public remote::Transport {
 
  private:
   void hold() {
-    if (!asked_.try_wait()) asked_.count_down();
+    if (is_asked_.exchange(true)) return;
+    asked_.count_down();
     may_go_.wait();
   }
   FolderTransport folder_;
+  std::atomic<bool> is_asked_ = false;
   std::latch asked_{1};
   std::latch may_go_{1};
 };

@@ -406,6 +406,40 @@ TEST_F(KeyedRemote, WhatWasMadeWithoutTheKeyIsAMissAndReplaced) {
   EXPECT_EQ(store().remote_metrics().absent, 4u);
 }
 
+TEST_F(KeyedRemote, WhatIsOfAnotherKeyIsNotRemoved) {
+  const auto keyless = other(Keys());
+  put(1, "x");
+  EXPECT_EQ(keyless->remove(numbered(1)), false);
+  EXPECT_EQ(other(keys_of({2}))->remove(numbered(1)), false);
+  EXPECT_EQ((*store().get(numbered(1)))->text(), "x");
+  ASSERT_TRUE(keyless->put(numbered(2), bytes_of("y"), {}));
+  EXPECT_EQ(store().remove(numbered(2)), false);
+  EXPECT_EQ((*keyless->get(numbered(2)))->text(), "y");
+  EXPECT_EQ(store().metrics().removals, 0u);
+  EXPECT_EQ(other(keys_of({2, 1}))->remove(numbered(1)), true) << "rotated";
+  EXPECT_EQ(store().remove(numbered(1)), false) << "it is gone";
+}
+
+TEST_F(RemoteStoreTest, WhatIsDamagedCanBeRemoved) {
+  put(1, "x");
+  write(file_of(1), "garbage");
+  EXPECT_EQ(store().remove(numbered(1)), true);
+  EXPECT_FALSE(std::filesystem::exists(file_of(1)));
+}
+
+// That it can be read is not to hide that nothing is ever removed.
+TEST_F(RemoteStoreTest, AServerThatHangsOnRemovalsOpensABreakerOfSeveralFailures) {
+  options_.breaker.failures = 2;
+  put(1, "x");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+    trouble_->add_success();
+    trouble_->add(Errc::timed_out, Attempts::most);
+    EXPECT_EQ(store().remove(numbered(1)).error().code, Errc::timed_out);
+  }
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+}
+
 TEST_F(KeyedRemote, NoChangeOfTheServersIsServed) {
   put(1, "the payload");
   put(2, "another one");

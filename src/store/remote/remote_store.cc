@@ -88,26 +88,34 @@ RemoteStoreImpl::Found RemoteStoreImpl::read(State& now, const Attempts& attempt
                 }));
 }
 
-// The one way in for bytes of a server's.
-RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fingerprint,
-                                               Received received) const {
+// The one way in for bytes of a server's, good or not.
+RemoteStoreImpl::Found RemoteStoreImpl::examine(State& now, const Fingerprint& fingerprint,
+                                                Received received) const {
   if (!received) return std::unexpected(std::move(received).error());
   if (!*received) return std::nullopt;
   ArtifactBuffer& bytes = **received;
   add(now.tally.bytes_in, bytes.bytes().size());
   const format::DecodedEntry entry =
       format::decode_entry(layout_, bytes.bytes(), fingerprint, keys_);
-  if (entry.verdict == format::Verdict::other_key) {
+  return Fetched{std::move(bytes), entry};
+}
+
+RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fingerprint,
+                                               Received received) const {
+  auto found = examine(now, fingerprint, std::move(received));
+  if (!found || !*found) return found;
+  const format::Verdict verdict = (*found)->entry.verdict;
+  if (verdict == format::Verdict::other_key) {
     add(now.tally.other_key);
     return std::nullopt;
   }
-  if (entry.verdict != format::Verdict::good) {
+  if (verdict != format::Verdict::good) {
     return std::unexpected(Error{.code = Errc::corrupt,
                                  .message = options_.url + ": what is there as " +
                                             name_of(fingerprint) +
                                             " is not what was put; put it again"});
   }
-  return Fetched{std::move(bytes), entry};
+  return found;
 }
 
 Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& fingerprint) {

@@ -160,6 +160,7 @@ class RemoteStoreImpl final : public RemoteStore {
                     std::vector<Received>& received);
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
   void tell_of_many(State& now, const Attempts& attempts, std::span<const Received> received) const;
+  Found examine(State& now, const Fingerprint& fingerprint, Received received) const;
   Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
   static Lookup to_artifact(Found found);
   static Result<std::optional<RemoteEntry>> to_entry(Found found);
@@ -179,7 +180,8 @@ class RemoteStoreImpl final : public RemoteStore {
                       const Fingerprint& fingerprint);
   Result<bool> holds(State& now, const Attempts& attempts, const std::string& name,
                      const format::EncodedEntry& entry);
-  Result<bool> remove_object(State& now, const Fingerprint& fingerprint);
+  Result<bool> may_remove(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
+  Result<bool> remove_object(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
 
   Result<std::vector<EntryInfo>> list();
   Result<PruneReport> evict(const std::vector<EntryInfo>& entries, const Budget& budget,

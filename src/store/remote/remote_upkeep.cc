@@ -89,7 +89,8 @@ Result<PruneReport> RemoteStoreImpl::evict(const std::vector<EntryInfo>& entries
                       report.kept_bytes > budget.max_bytes.value_or(report.kept_bytes);
     if (!over) break;
     if (dry_run == DryRun::no) {
-      LARDER_TRY(const bool removed, remove_object(now, entry.fingerprint));
+      const Attempts attempts(options_.timeouts);
+      LARDER_TRY(const bool removed, remove_object(now, attempts, entry.fingerprint));
       if (removed) now.counters.add(&Metrics::evictions);
       if (removed) now.counters.add(&Metrics::evicted_bytes, entry.disk_bytes);
     }

@@ -118,11 +118,31 @@ Result<void> RemoteStoreImpl::send(const Fingerprint& fingerprint,
   });
 }
 
-Result<bool> RemoteStoreImpl::remove_object(State& now, const Fingerprint& fingerprint) {
+// For who has another key there is no such entry, and so nothing to remove. No server can be asked
+// for whose it is: it is read whole. What is damaged is nobody's. Another machine may put something
+// in its place before the removal comes, as it may after any look.
+Result<bool> RemoteStoreImpl::may_remove(State& now, const Attempts& attempts,
+                                         const Fingerprint& fingerprint) {
   const std::string name = name_of(fingerprint);
-  return ask<For::writing>(
-      now, Attempts(options_.timeouts),
-      [&](auto& transport, const auto& patience) { return transport.remove(name, patience); });
+  auto there = ask<For::looking>(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.get(name, largest_object(), patience);
+  });
+  // It is not followed by anything that would tell.
+  if (!there && !may_pass(there.error().code)) {
+    tell_breakers(now, attempts, 1, there.error().code, For::reading);
+  }
+  LARDER_TRY(const auto found, examine(now, fingerprint, std::move(there)));
+  const bool is_ours = found && found->entry.verdict != format::Verdict::other_key;
+  if (!is_ours) tell_alive(now);
+  return is_ours;
+}
+
+Result<bool> RemoteStoreImpl::remove_object(State& now, const Attempts& attempts,
+                                            const Fingerprint& fingerprint) {
+  const std::string name = name_of(fingerprint);
+  return ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.remove(name, patience);
+  });
 }
 
 Result<bool> RemoteStoreImpl::remove(const Fingerprint& fingerprint) {
@@ -130,7 +150,10 @@ Result<bool> RemoteStoreImpl::remove(const Fingerprint& fingerprint) {
     State& now = state_.get();
     LARDER_CHECK_OK(check_put(0, 0));
     if (!admit(now)) return not_asked();
-    LARDER_TRY(const bool removed, remove_object(now, fingerprint));
+    const Attempts attempts(options_.timeouts);
+    LARDER_TRY(const bool may, may_remove(now, attempts, fingerprint));
+    if (!may) return false;
+    LARDER_TRY(const bool removed, remove_object(now, attempts, fingerprint));
     if (removed) now.counters.add(&Metrics::removals);
     return removed;
   });
