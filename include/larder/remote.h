@@ -37,6 +37,7 @@ struct RemoteMetrics {
   std::uint64_t timeouts = 0;  // no answer in time
   std::uint64_t skipped = 0;   // not asked: the breaker is open; or not read: over max_entry_bytes
 
+  // Each put of a tier that may be written ends in exactly one of the four.
   std::uint64_t uploads = 0;
   std::uint64_t uploads_unchanged = 0;  // the same bytes were there
   std::uint64_t upload_failures = 0;

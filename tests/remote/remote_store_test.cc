@@ -96,6 +96,24 @@ TEST_F(RemoteStoreTest, EveryOutcomeIsCountedApartAndTheyAddUp) {
   EXPECT_EQ(told.retries, 2u * (Attempts::most - 1));
 }
 
+TEST_F(RemoteStoreTest, EveryPutIsInOneCount) {
+  options_.breaker.failures = 100;
+  options_.max_entry_bytes = 1000;
+  put(1, "x");
+  put(1, "x");
+  EXPECT_FALSE(store().put(numbered(2), bytes_of(std::string(1001, 'x'))));
+  for (const Errc code : {Errc::not_ours, Errc::too_large, Errc::no_space, Errc::out_of_memory}) {
+    trouble_->add_success();  // the look before it
+    trouble_->add(code);
+    EXPECT_EQ(store().put(numbered(2), bytes_of("x")).error().code, code);
+  }
+  const RemoteMetrics told = store().remote_metrics();
+  EXPECT_EQ(told.uploads, 1u);
+  EXPECT_EQ(told.uploads_unchanged, 1u);
+  EXPECT_EQ(told.uploads_skipped, 1u);
+  EXPECT_EQ(told.upload_failures, 4u);
+}
+
 TEST_F(RemoteStoreTest, NoFlippedBitAndNoCutIsServed) {
   const std::string recipe = Recipe("larder tests 2026-11").field("options", "-O2").encode();
   put(1, "the payload of this entry", recipe);
@@ -404,6 +422,7 @@ TEST_F(KeyedRemote, WhatWasMadeWithoutTheKeyIsAMissAndReplaced) {
   }
   EXPECT_EQ(store().remote_metrics().corrupt, 0u);
   EXPECT_EQ(store().remote_metrics().absent, 4u);
+  EXPECT_EQ(store().remote_metrics().other_key, 4u) << "a description is no look-up";
 }
 
 TEST_F(KeyedRemote, WhatIsOfAnotherKeyIsNotRemoved) {

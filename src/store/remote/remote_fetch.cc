@@ -149,9 +149,8 @@ std::vector<RemoteStoreImpl::Found> RemoteStoreImpl::look_up_many(
   auto received = receive_many(now, names);
   for (std::size_t k = 0; k < asked.size(); ++k) {
     const Fingerprint& fingerprint = fingerprints[asked[k]];
-    all[asked[k]] = verify(now, fingerprint, std::move(received[k]));
     now.tally.lookups.fetch_add(1, std::memory_order_relaxed);
-    conclude(now, fingerprint, all[asked[k]], moment);
+    all[asked[k]] = conclude(now, fingerprint, std::move(received[k]), moment);
   }
   return all;
 }

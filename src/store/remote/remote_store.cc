@@ -47,6 +47,10 @@ std::unexpected<Error> RemoteStoreImpl::not_asked() const {
                                           "`larder doctor` looks for the cause"});
 }
 
+bool RemoteStoreImpl::is_of_other_key(const Found& examined) noexcept {
+  return examined && *examined && (*examined)->entry.verdict == format::Verdict::other_key;
+}
+
 void RemoteStoreImpl::count(State& now, const Found& found) noexcept {
   if (found) {
     now.counters.count_lookup(*found ? &Metrics::hits : &Metrics::absent);
@@ -57,10 +61,15 @@ void RemoteStoreImpl::count(State& now, const Found& found) noexcept {
   if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
 }
 
-void RemoteStoreImpl::conclude(State& now, const Fingerprint& fingerprint, const Found& found,
-                               std::uint64_t moment) {
+// What became of a look-up. An entry of another key is counted as absent, and beside it.
+RemoteStoreImpl::Found RemoteStoreImpl::conclude(State& now, const Fingerprint& fingerprint,
+                                                 Received received, std::uint64_t moment) const {
+  auto examined = examine(now, fingerprint, std::move(received));
+  if (is_of_other_key(examined)) add(now.tally.other_key);
+  auto found = verify(fingerprint, std::move(examined));
   count(now, found);
   if (found && !*found) now.absences.remember(fingerprint, moment, Absences::Clock::now());
+  return found;
 }
 
 // Counted.
@@ -75,17 +84,16 @@ RemoteStoreImpl::Found RemoteStoreImpl::look_up(State& now, const Fingerprint& f
     return not_asked();
   }
   const std::uint64_t moment = now.absences.moment();
-  auto found = guarded([&] { return read(now, Attempts(options_.timeouts), fingerprint); });
-  conclude(now, fingerprint, found, moment);
-  return found;
+  auto received = guarded([&] { return receive(now, Attempts(options_.timeouts), fingerprint); });
+  return conclude(now, fingerprint, std::move(received), moment);
 }
 
-RemoteStoreImpl::Found RemoteStoreImpl::read(State& now, const Attempts& attempts,
-                                             const Fingerprint& fingerprint) {
+RemoteStoreImpl::Received RemoteStoreImpl::receive(State& now, const Attempts& attempts,
+                                                   const Fingerprint& fingerprint) {
   const std::string name = name_of(fingerprint);
-  return verify(now, fingerprint, ask(now, attempts, [&](auto& transport, const auto& patience) {
-                  return transport.get(name, largest_object(), patience);
-                }));
+  return ask(now, attempts, [&](auto& transport, const auto& patience) {
+    return transport.get(name, largest_object(), patience);
+  });
 }
 
 // The one way in for bytes of a server's, good or not.
@@ -100,29 +108,22 @@ RemoteStoreImpl::Found RemoteStoreImpl::examine(State& now, const Fingerprint& f
   return Fetched{std::move(bytes), entry};
 }
 
-RemoteStoreImpl::Found RemoteStoreImpl::verify(State& now, const Fingerprint& fingerprint,
-                                               Received received) const {
-  auto found = examine(now, fingerprint, std::move(received));
+RemoteStoreImpl::Found RemoteStoreImpl::verify(const Fingerprint& fingerprint, Found found) const {
   if (!found || !*found) return found;
-  const format::Verdict verdict = (*found)->entry.verdict;
-  if (verdict == format::Verdict::other_key) {
-    add(now.tally.other_key);
-    return std::nullopt;
-  }
-  if (verdict != format::Verdict::good) {
-    return std::unexpected(Error{.code = Errc::corrupt,
-                                 .message = options_.url + ": what is there as " +
-                                            name_of(fingerprint) +
-                                            " is not what was put; put it again"});
-  }
-  return found;
+  if (is_of_other_key(found)) return std::nullopt;
+  if ((*found)->entry.verdict == format::Verdict::good) return found;
+  return std::unexpected(Error{.code = Errc::corrupt,
+                               .message = options_.url + ": what is there as " +
+                                          name_of(fingerprint) +
+                                          " is not what was put; put it again"});
 }
 
 Result<std::optional<EntryDetails>> RemoteStoreImpl::inspect(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<std::optional<EntryDetails>> {
     State& now = state_.get();
     if (!admit(now)) return not_asked();
-    LARDER_TRY(auto found, read(now, Attempts(options_.timeouts), fingerprint));
+    auto received = receive(now, Attempts(options_.timeouts), fingerprint);
+    LARDER_TRY(auto found, verify(fingerprint, examine(now, fingerprint, std::move(received))));
     if (!found) return std::nullopt;
     const format::DecodedEntry& entry = found->entry;
     const auto bytes = found->bytes.bytes();

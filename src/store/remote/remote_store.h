@@ -161,18 +161,19 @@ class RemoteStoreImpl final : public RemoteStore {
   std::vector<Received> receive_many(State& now, std::span<const std::string> names);
   void tell_of_many(State& now, const Attempts& attempts, std::span<const Received> received) const;
   Found examine(State& now, const Fingerprint& fingerprint, Received received) const;
-  Found verify(State& now, const Fingerprint& fingerprint, Received received) const;
+  static bool is_of_other_key(const Found& examined) noexcept;
+  Found verify(const Fingerprint& fingerprint, Found found) const;
   static Lookup to_artifact(Found found);
   static Result<std::optional<RemoteEntry>> to_entry(Found found);
   template <class Answer, class Make>
   Result<std::vector<Answer>> in_batches(std::span<const Fingerprint> fingerprints,
                                          const Make& make);
-  Found read(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
+  Received receive(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
   static void count(State& now, const Found& found) noexcept;
   static void count_lookups(State& now, std::uint64_t Metrics::* outcome,
                             std::uint64_t number) noexcept;
-  static void conclude(State& now, const Fingerprint& fingerprint, const Found& found,
-                       std::uint64_t moment);
+  Found conclude(State& now, const Fingerprint& fingerprint, Received received,
+                 std::uint64_t moment) const;
 
   bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;

@@ -155,7 +155,8 @@ RemoteMetrics RemoteStoreImpl::remote_metrics() const {
         .skipped = m.skipped,
         .uploads = m.puts,
         .uploads_unchanged = m.puts_unchanged,
-        .upload_failures = without(m.rejected_no_space + m.rejected_io, tally.uploads_skipped) +
+        .upload_failures = without(m.rejected_no_space + m.rejected_io + m.rejected_not_ours,
+                                   tally.uploads_skipped) +
                            tally.uploads_too_large,
         .uploads_skipped =
             tally.uploads_skipped + without(m.rejected_too_large, tally.uploads_too_large),

@@ -131,8 +131,9 @@ Result<bool> RemoteStoreImpl::may_remove(State& now, const Attempts& attempts,
   if (!there && !may_pass(there.error().code)) {
     tell_breakers(now, attempts, 1, there.error().code, For::reading);
   }
-  LARDER_TRY(const auto found, examine(now, fingerprint, std::move(there)));
-  const bool is_ours = found && found->entry.verdict != format::Verdict::other_key;
+  const auto found = examine(now, fingerprint, std::move(there));
+  if (!found) return std::unexpected(found.error());
+  const bool is_ours = *found && !is_of_other_key(found);
   if (!is_ours) tell_alive(now);
   return is_ours;
 }
