@@ -325,6 +325,16 @@ TEST_F(Backed, ARequiredTierInTroubleFailsTheCall) {
   EXPECT_EQ(text_of(2), "x") << "what is here is served";
 }
 
+TEST_F(Backed, WhatIsTooLargeForARequiredTierIsPutAllTheSame) {
+  required_ = Required::yes;
+  far_.trouble->add_success();  // the look before the upload
+  far_.trouble->add(Errc::too_large);
+  EXPECT_TRUE(store().put(numbered(1), bytes_of("x")));
+  EXPECT_TRUE(near_.has(1));
+  EXPECT_EQ(said(), 1u) << "and it is told";
+  EXPECT_EQ(far_.store->remote_metrics().upload_failures, 1u);
+}
+
 TEST_F(Backed, UpkeepIsOfTheLocalStoreAlone) {
   ASSERT_TRUE(store().put(numbered(1), bytes_of("x")));
   EXPECT_TRUE(store().clear());

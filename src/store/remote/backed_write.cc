@@ -52,7 +52,8 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
     }
     auto sent = tier.store->put(fingerprint, payload, options);
     note(now, i, sent ? nullptr : &sent.error());
-    if (!sent && tier.required == Required::yes && !failure) failure = std::move(sent).error();
+    const bool is_trouble = !sent && sent.error().code != Errc::too_large;  // that is the entry's
+    if (is_trouble && tier.required == Required::yes && !failure) failure = std::move(sent).error();
   }
   if (failure) return std::unexpected(*std::move(failure));
   return {};
