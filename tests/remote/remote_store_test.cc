@@ -336,8 +336,12 @@ TEST_F(RemoteStoreTest, ItIsAskedAgainAfterThePause) {
 
 TEST_F(RemoteStoreTest, AServerThatTakesNoWritesIsStillRead) {
   put(1, "x");
-  trouble_->add(Errc::permission_denied, 2);
-  EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+  for (int refused = 0; refused < 3; ++refused) {
+    const int asked = trouble_->asked();
+    trouble_->add(Errc::permission_denied, 2);
+    EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+    EXPECT_EQ(trouble_->asked(), asked + 2) << "it may have been that entry's own";
+  }
   const int asked = trouble_->asked();
   EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
   EXPECT_EQ(trouble_->asked(), asked) << "it said no a moment ago";
@@ -455,6 +459,18 @@ TEST_F(RemoteStoreTest, AServerThatHangsOnRemovalsOpensABreakerOfSeveralFailures
     trouble_->add_success();
     trouble_->add(Errc::timed_out, Attempts::most);
     EXPECT_EQ(store().remove(numbered(1)).error().code, Errc::timed_out);
+  }
+  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+}
+
+TEST_F(RemoteStoreTest, APruneWhoseRemovalsHangOpensABreakerOfSeveralFailures) {
+  options_.breaker.failures = 2;
+  put(1, "x");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+    trouble_->add_success();
+    trouble_->add(Errc::timed_out, Attempts::most);
+    EXPECT_EQ(store().clear().error().code, Errc::timed_out);
   }
   EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
 }

@@ -87,12 +87,15 @@ class RemoteStoreImpl final : public RemoteStore {
     std::atomic<std::uint64_t> other_key = 0;
   };
 
+  // In a row: one may be refused for what stands in its place.
+  static constexpr std::uint32_t refused_uploads = 3;
+
   // What a forked child has anew: connections are the parent's.
   struct State {
     State(const RemoteStoreOptions& options, const MakeTransport& make)
         : transport(make()),
           breaker(options.breaker),
-          writes({1, options.breaker.pause}),
+          writes({refused_uploads, options.breaker.pause}),
           absences(options.remember_absent) {}
 
     const std::unique_ptr<remote::Transport> transport;
@@ -184,7 +187,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<bool> may_remove(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
   Result<bool> remove_object(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
 
-  Result<std::vector<EntryInfo>> list();
+  Result<std::vector<EntryInfo>> list(For purpose);
   Result<PruneReport> evict(const std::vector<EntryInfo>& entries, const Budget& budget,
                             DryRun dry_run);
 

@@ -29,32 +29,31 @@ std::uint64_t without(std::uint64_t bytes, std::uint64_t overhead) noexcept {
 
 // Each entry once, though a server may tell one twice. Listing takes as long as it takes; it is
 // each page that has to come in time.
-Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
+Result<std::vector<EntryInfo>> RemoteStoreImpl::list(For purpose) {
   State& now = state_.get();
   // Before anybody is admitted: what the server was not asked says nothing about it.
   LARDER_CHECK_OK(now.transport->can_list());
   if (!admit(now)) return not_asked();
   std::vector<EntryInfo> entries;
-  const RemoteTimeouts patient{options_.timeouts.connect, options_.timeouts.data, longest_listing};
-  LARDER_CHECK_OK(ask(now, Attempts(patient), [&](auto& transport, const auto& patience) {
+  const auto keep = [&](const remote::Object& object) {
+    if (entries.size() == most_listed) return Visit::stop;
+    // A server may tell of others than it was asked for.
+    if (!object.name.starts_with(prefix_)) return Visit::go_on;
+    const auto fingerprint = fingerprint_of(object.name.substr(prefix_.size()));
+    if (fingerprint) {
+      entries.push_back({.fingerprint = *fingerprint,
+                         .payload_bytes = without(object.bytes, format::smallest_file(layout)),
+                         .disk_bytes = object.bytes});
+    }
+    return Visit::go_on;
+  };
+  const auto question = [&](remote::Transport& transport, const remote::Patience& patience) {
     entries.clear();
-    return transport.list(
-        prefix_,
-        [&](const remote::Object& object) {
-          if (entries.size() == most_listed) return Visit::stop;
-          // A server may tell of others than it was asked for.
-          if (!object.name.starts_with(prefix_)) return Visit::go_on;
-          const auto fingerprint = fingerprint_of(object.name.substr(prefix_.size()));
-          if (fingerprint) {
-            entries.push_back(
-                {.fingerprint = *fingerprint,
-                 .payload_bytes = without(object.bytes, format::smallest_file(layout)),
-                 .disk_bytes = object.bytes});
-          }
-          return Visit::go_on;
-        },
-        patience);
-  }));
+    return transport.list(prefix_, keep, patience);
+  };
+  const Attempts attempts({options_.timeouts.connect, options_.timeouts.data, longest_listing});
+  LARDER_CHECK_OK(purpose == For::looking ? ask<For::looking>(now, attempts, question)
+                                          : ask<For::reading>(now, attempts, question));
   if (entries.size() == most_listed) {
     return std::unexpected(Error{.code = Errc::too_large,
                                  .message = options_.url + ": lists more than 50 million entries, "
@@ -68,7 +67,7 @@ Result<std::vector<EntryInfo>> RemoteStoreImpl::list() {
 
 Result<void> RemoteStoreImpl::visit(const EntryVisitor& visitor) {
   return guarded([&]() -> Result<void> {
-    LARDER_TRY(const auto entries, list());
+    LARDER_TRY(const auto entries, list(For::reading));
     for (const EntryInfo& entry : entries) {
       if (visitor(entry) == Visit::stop) break;
     }
@@ -111,8 +110,12 @@ Result<PruneReport> RemoteStoreImpl::prune(const Budget& budget, DryRun dry_run)
                                           "tier; let the server evict, or give a number or size"});
     }
     if (dry_run == DryRun::no) LARDER_CHECK_OK(check_put(0, 0));
-    LARDER_TRY(const auto entries, list());
-    return evict(entries, budget, dry_run);
+    // That it lists is not to hide that nothing is ever removed.
+    const For purpose = dry_run == DryRun::yes ? For::reading : For::looking;
+    LARDER_TRY(const auto entries, list(purpose));
+    auto report = evict(entries, budget, dry_run);
+    if (report && report->evicted_entries == 0) tell_alive(state_.get());
+    return report;
   });
 }
 
