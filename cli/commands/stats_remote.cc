@@ -2,23 +2,38 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 
 #include "remote.h"
 
 namespace larder::cli {
 namespace {
 
-void for_each_tier(const Context& context, const std::function<void(RemoteStore&)>& call) {
-  for (const RemoteSetting& setting : context.config.remotes) {
-    RemoteStoreOptions options = setting.store;
+// What they counted is kept in one place.
+bool is_same_tier(const RemoteStoreOptions& a, const RemoteStoreOptions& b) {
+  return a.url == b.url && a.name_space == b.name_space && a.attributes == b.attributes &&
+         std::ranges::equal(a.shards, b.shards, {}, &RemoteShard::host, &RemoteShard::host);
+}
+
+// Each once, though the settings name it twice.
+void for_each_tier(const Context& context,
+                   const std::function<void(RemoteStore&, const RemoteStoreOptions&)>& call) {
+  const std::vector<RemoteSetting>& all = context.config.remotes;
+  for (auto setting = all.begin(); setting != all.end(); ++setting) {
+    const bool is_repeated = std::any_of(all.begin(), setting, [&](const RemoteSetting& earlier) {
+      return is_same_tier(earlier.store, setting->store);
+    });
+    if (is_repeated) continue;
+    RemoteStoreOptions options = setting->store;
     options.state_directory = state_directory(context);
     auto store = open_remote_store(options);
     if (!store) {
       warn(store.error().message);
       continue;
     }
-    call(**store);
+    call(**store, options);
   }
 }
 
@@ -32,18 +47,38 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
+std::string labels_of(const TierFigures& figures) {
+  std::string labels = fmt::format("tier=\"{}\"", escaped(figures.tier));
+  if (!figures.name_space.empty()) {
+    labels += fmt::format(",namespace=\"{}\"", escaped(figures.name_space));
+  }
+  return labels;
+}
+
+// By their labels, each in one sample: tiers that differ in what is not shown, the user say, are
+// counted together.
+std::map<std::string, RemoteMetrics> samples_of(const std::vector<TierFigures>& tiers) {
+  std::map<std::string, RemoteMetrics> samples;
+  for (const TierFigures& figures : tiers) samples[labels_of(figures)] += figures.counters;
+  return samples;
+}
+
 }  // namespace
 
 std::vector<TierFigures> gather_tiers(const Context& context) {
   std::vector<TierFigures> tiers;
-  for_each_tier(context, [&](RemoteStore& store) {
-    tiers.push_back({.tier = store.describe(), .counters = store.kept_metrics()});
+  for_each_tier(context, [&](RemoteStore& store, const RemoteStoreOptions& options) {
+    tiers.push_back({.tier = store.describe(),
+                     .name_space = options.name_space,
+                     .counters = store.kept_metrics()});
   });
   return tiers;
 }
 
 void reset_tiers(const Context& context) {
-  for_each_tier(context, [](RemoteStore& store) { (void)store.reset_statistics(); });
+  for_each_tier(context, [](RemoteStore& store, const RemoteStoreOptions&) {
+    (void)store.reset_statistics();
+  });
 }
 
 void add_tier(std::vector<Row>& rows, const TierFigures& figures) {
@@ -79,13 +114,13 @@ Document to_document(const std::vector<TierFigures>& tiers) {
 }
 
 void print_tier_families(const std::vector<TierFigures>& tiers) {
-  if (tiers.empty()) return;
+  const auto samples = samples_of(tiers);
+  if (samples.empty()) return;
   for (const RemoteMetricField& field : remote_metric_fields()) {
     fmt::print("# HELP larder_remote_{0}_total Of a remote tier: {0}.\n", field.name);
     fmt::print("# TYPE larder_remote_{}_total counter\n", field.name);
-    for (const TierFigures& figures : tiers) {
-      fmt::print("larder_remote_{}_total{{tier=\"{}\"}} {}\n", field.name, escaped(figures.tier),
-                 figures.counters.*field.member);
+    for (const auto& [labels, counters] : samples) {
+      fmt::print("larder_remote_{}_total{{{}}} {}\n", field.name, labels, counters.*field.member);
     }
   }
 }

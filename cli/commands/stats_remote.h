@@ -14,6 +14,7 @@ namespace larder::cli {
 
 struct TierFigures {
   std::string tier;
+  std::string name_space;
   RemoteMetrics counters;  // of every process that used it behind this store
 };
 
