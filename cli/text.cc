@@ -7,6 +7,24 @@
 #include <ctime>
 
 namespace larder::cli {
+namespace {
+
+std::uint8_t at(std::string_view text, std::size_t i) { return static_cast<std::uint8_t>(text[i]); }
+
+// How long the character at the front is; 0: a terminal could act upon it, or it is none. The
+// control characters U+0080 to U+009F are two bytes long, and one where a terminal reads no UTF-8.
+std::size_t printable_character(std::string_view text) {
+  const std::uint8_t lead = at(text, 0);
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7f ? 1 : 0;
+  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((at(text, i) & 0xc0) != 0x80) return 0;
+  }
+  return lead == 0xc2 && at(text, 1) < 0xa0 ? 0 : length;
+}
+
+}  // namespace
 
 std::string human_bytes(std::uint64_t bytes) {
   constexpr const char* units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -41,9 +59,12 @@ std::string ratio(std::uint64_t part, std::uint64_t whole) {
 }
 
 std::string printable(std::string_view text) {
-  std::string clean(text);
-  std::ranges::replace_if(
-      clean, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::string clean;
+  while (!text.empty()) {
+    const std::size_t length = printable_character(text);
+    clean += length == 0 ? "?" : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
   return clean;
 }
 

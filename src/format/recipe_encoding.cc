@@ -1,6 +1,7 @@
 // Kept recipes as bytes: docs/FORMAT.md, "Recipes". What decode accepts is what encode can write,
 // so that a damaged recipe is reported instead of being explained to somebody.
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -36,22 +37,22 @@ struct Planned {
   std::size_t encoded_size() const { return 2 + field->name.size() + value_size(); }
 };
 
-// The longest value that takes less room as a digest; the first by name among equals.
-Planned* longest_value(std::vector<Planned>& plan) {
-  Planned* longest = nullptr;
+// The values that take less room as digests, the longest first; the first by name among equals.
+std::vector<Planned*> long_values(std::vector<Planned>& plan) {
+  std::vector<Planned*> values;
   for (Planned& planned : plan) {
-    if (!planned.value_kept || planned.value_size() <= digest_bytes) continue;
-    if (longest == nullptr || planned.value_size() > longest->value_size()) longest = &planned;
+    if (planned.value_kept && planned.value_size() > digest_bytes) values.push_back(&planned);
   }
-  return longest;
+  std::ranges::stable_sort(values, std::ranges::greater(),
+                           [](const Planned* planned) { return planned->value_size(); });
+  return values;
 }
 
 void fit(std::vector<Planned>& plan, std::size_t room_bytes) {
   std::size_t total = 0;
   for (const Planned& planned : plan) total += planned.encoded_size();
-  while (total > room_bytes) {
-    Planned* longest = longest_value(plan);
-    if (longest == nullptr) break;
+  for (Planned* longest : long_values(plan)) {
+    if (total <= room_bytes) break;
     total -= longest->value_size() - digest_bytes;
     longest->value_kept = false;
   }

@@ -6,7 +6,7 @@ import stat
 import subprocess
 import unittest
 
-from program import (A, B, C, NOT_FOUND, OK, ProgramTest, REFUSED, USAGE, both_layouts,
+from program import (A, B, C, NOT_FOUND, OK, PROGRAM, ProgramTest, REFUSED, USAGE, both_layouts,
                      every_layout)
 
 
@@ -259,6 +259,19 @@ class ReferenceLayout(ProgramTest):
             self.put(C, content)
             stored = self.read(self.entry_path(C))
             self.assertEqual(stored, content + self.b3sum(content))
+
+
+
+class TerminalTest(ProgramTest):
+    def test_no_control_character_reaches_a_terminal(self) -> None:
+        recipe = ("--domain", "tests 2026-11", "--field", "a\x9b2Jb\xe4=x", "--field", "\x1bc=y")
+        name = self.run_words([PROGRAM, "fingerprint", *recipe]).stdout.decode().strip()
+        self.larder("put", name, "-", *recipe, given=b"x")
+        for verb in ("explain", "inspect"):
+            told = self.larder(verb, name)
+            self.assertNotIn(b"\xc2\x9b", told)
+            self.assertNotIn(b"\x1b", told)
+        self.assertIn("a??2Jb\xe4".encode(), self.larder("explain", name))
 
 
 if __name__ == "__main__":
