@@ -31,13 +31,11 @@ Result<std::shared_ptr<Store>> with_remotes(const Context& context,
   return local ? with_remotes(context, *std::move(local)) : std::move(local);
 }
 
-bool is_silence_of_tier(const Context& context, const Error& error) {
-  if (error.code == Errc::unreachable) return true;
-  return error.code == Errc::timed_out &&
-         std::ranges::any_of(context.config.remotes, [&](const RemoteSetting& setting) {
-           const std::string_view url = setting.store.url;
-           return error.message.contains(url.substr(0, url.find("://") + 3));
-         });
+bool is_of_tier(const Context& context, const Error& error) {
+  return std::ranges::any_of(context.config.remotes, [&](const RemoteSetting& setting) {
+    const std::string_view url = setting.store.url;
+    return error.message.contains(url.substr(0, url.find("://") + 3));
+  });
 }
 
 }  // namespace larder::cli

@@ -22,9 +22,9 @@ std::string state_directory(const Context& context);
 Result<std::shared_ptr<Store>> with_remotes(const Context& context,
                                             Result<std::shared_ptr<Store>> local);
 
-// Whether an error is that a tier does not answer. A local store may be waited for in vain as well,
-// but does not name a URL.
-bool is_silence_of_tier(const Context& context, const Error& error);
+// Whether an error is a tier's: a local store's names no URL. It may say that a tier does not
+// answer where the tier refused a moment ago, so that the two are one to a caller.
+bool is_of_tier(const Context& context, const Error& error);
 
 }  // namespace larder::cli
 

@@ -26,37 +26,20 @@ std::string with_fingerprint(const Fingerprint& fingerprint, const std::string& 
   return message.contains(hex) ? message : fmt::format("{}: {}", hex, message);
 }
 
-// A cache goes on where its store fails. The store is asked once more, and says why: a tier that is
-// silent has a breaker, and costs no time again.
-ExitCode fail_to_read(const Context& context, Cache& cache, const Fingerprint& fingerprint) {
-  const auto found = cache.store().get(fingerprint);
-  if (!found && !context.config.remotes.empty()) {
-    return fail(is_silence_of_tier(context, found.error()) ? exit_unreachable : exit_refused,
-                with_fingerprint(fingerprint, found.error().message));
+ExitCode fail_to_read(const Context& context, const Fingerprint& fingerprint, const Error& error) {
+  if (!context.config.remotes.empty()) {
+    return fail(is_of_tier(context, error) ? exit_unreachable : exit_refused,
+                with_fingerprint(fingerprint, error.message));
   }
   return fail(exit_refused, fmt::format("{} cannot be read; `larder doctor` looks for the cause",
                                         fingerprint.hex()));
 }
 
-// Cache::get gives a value for every kind of miss; its counters say which kind it was.
-ExitCode fail_miss(const Context& context, Cache& cache, const Fingerprint& fingerprint) {
-  const Metrics metrics = cache.metrics();
-  const std::string hex = fingerprint.hex();
-  if (metrics.corrupt != 0) {
-    return fail(exit_not_found, fmt::format("the entry {} is damaged; put it again", hex));
-  }
-  if (metrics.io_errors != 0) return fail_to_read(context, cache, fingerprint);
-  if (metrics.skipped != 0 && cache.mode() != Mode::read_write) {
-    return fail(exit_not_found, fmt::format("{} was not looked up: the settings say so; see "
-                                            "`larder config`",
-                                            hex));
-  }
-  if (metrics.skipped != 0) {
-    return fail(
-        exit_not_found,
-        fmt::format("what is stored as {} is no entry of ours; `larder inspect` says more", hex));
-  }
-  return fail_absent(fingerprint);
+ExitCode fail_miss(Cache& cache, const Fingerprint& fingerprint) {
+  if (cache.metrics().skipped == 0) return fail_absent(fingerprint);
+  return fail(exit_not_found, fmt::format("{} was not looked up: the settings say so; see "
+                                          "`larder config`",
+                                          fingerprint.hex()));
 }
 
 // Reads every entry's head: for the verbs that are asked why.
@@ -87,18 +70,26 @@ ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error) {
   }
 }
 
-ExitCode fail_look_up(const Context& context, Cache& cache, const Fingerprint& fingerprint,
-                      const Error& error) {
-  const bool is_unread = error.code == Errc::must_hit && cache.metrics().io_errors != 0;
-  return is_unread ? fail_to_read(context, cache, fingerprint) : fail_look_up(fingerprint, error);
+ExitCode fail_look_up(const Context& context, const Fingerprint& fingerprint, const Error& error) {
+  switch (error.code) {
+    case Errc::corrupt:
+      return fail(exit_not_found,
+                  fmt::format("the entry {} is damaged; put it again", fingerprint.hex()));
+    case Errc::not_ours:
+    case Errc::too_large:
+      return fail(
+          exit_not_found,
+          fmt::format("what is stored as {} is no entry of ours; `larder inspect` says more",
+                      fingerprint.hex()));
+    case Errc::must_hit: return fail(exit_not_found, error.message);
+    default: return fail_to_read(context, fingerprint, error);
+  }
 }
 
 Found find(const Context& context, Cache& cache, const Fingerprint& fingerprint) {
-  auto found = cache.get(fingerprint);
-  if (!found) {
-    return {.artifact = {}, .code = fail_look_up(context, cache, fingerprint, found.error())};
-  }
-  if (!*found) return {.artifact = {}, .code = fail_miss(context, cache, fingerprint)};
+  auto found = cache.look_up(fingerprint);
+  if (!found) return {.artifact = {}, .code = fail_look_up(context, fingerprint, found.error())};
+  if (!*found) return {.artifact = {}, .code = fail_miss(cache, fingerprint)};
   return {.artifact = *std::move(found)};
 }
 

@@ -27,8 +27,7 @@ Described describe(Store& store, const Fingerprint& fingerprint);
 // Says why a look-up of a fingerprint failed. Exit code 4 for whatever is no good entry, 1 when the
 // system did not let us know, of a cache also 5: a tier that is required did not.
 ExitCode fail_look_up(const Fingerprint& fingerprint, const Error& error);
-ExitCode fail_look_up(const Context& context, Cache& cache, const Fingerprint& fingerprint,
-                      const Error& error);
+ExitCode fail_look_up(const Context& context, const Fingerprint& fingerprint, const Error& error);
 ExitCode fail_absent(const Fingerprint& fingerprint, std::string_view advice = "put it first");
 
 }  // namespace larder::cli

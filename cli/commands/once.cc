@@ -116,6 +116,12 @@ Result<std::shared_ptr<Store>> with_or_without_remotes(const Context& context,
   return local;
 }
 
+Result<Artifact> must_find(Cache& cache, const Fingerprint& fingerprint) {
+  auto found = cache.look_up(fingerprint);
+  if (!found) return std::unexpected(std::move(found).error());
+  return **std::move(found);
+}
+
 }  // namespace
 
 int run_once(const Context& context) {
@@ -138,12 +144,15 @@ int run_once(const Context& context) {
   Warnings warnings;
   Cache cache(*store, {.mode = mode_of(context.config), .log = warnings.listen(context.log)});
   const Fingerprint& fingerprint = context.options.fingerprint;
-  const auto result = cache.get_or_compile(fingerprint, std::ref(compile), *recipe);
+  // Who must hit compiles nothing, and is told why there is none.
+  const auto result = context.config.must_hit
+                          ? must_find(cache, fingerprint)
+                          : cache.get_or_compile(fingerprint, std::ref(compile), *recipe);
 
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
     return result ? store_durably(cache, **store, warnings) : exit_with(*compile.outcome());
   }
-  if (!result) return fail_look_up(context, cache, fingerprint, result.error());
+  if (!result) return fail_look_up(context, fingerprint, result.error());
   const auto written = write_in_place_of(*context.options.output, result->bytes());
   return written ? exit_ok : fail(written.error());
 }

@@ -17,6 +17,25 @@ std::optional<ExitCode> refuse_look_up(const Context& context) {
   return fail(exit_not_found, "the cache is disabled, and finds nothing; see `larder config`");
 }
 
+// What is here is served, though a tier cannot be opened.
+Found find_here(const Context& context, const std::shared_ptr<Store>& local, const Error& cause) {
+  Cache cache = make_cache(context, local);
+  auto found = cache.look_up(context.options.fingerprint);
+  if (!found || !*found) return {.artifact = {}, .code = fail(cause)};
+  warn(fmt::format("going on without remote tiers: {}", cause.message));
+  return {.artifact = *std::move(found)};
+}
+
+Found find_anywhere(const Context& context) {
+  if (const auto code = refuse_look_up(context)) return {.artifact = {}, .code = *code};
+  auto local = open_for_reading(context);
+  if (!local) return {.artifact = {}, .code = fail(local.error())};
+  auto store = with_remotes(context, *local);
+  if (!store) return find_here(context, *local, store.error());
+  Cache cache = make_cache(context, *std::move(store));
+  return find(context, cache, context.options.fingerprint);
+}
+
 }  // namespace
 
 // The program ends here, and nobody would call flush later: exit code 0 means durable.
@@ -31,19 +50,15 @@ int run_put(const Context& context) {
   if (!payload) return fail(payload.error());
   const auto stored = cache.put(context.options.fingerprint, payload->bytes(), {.recipe = *recipe});
   if (!stored) {
-    const bool is_silence = is_silence_of_tier(context, stored.error());
-    return fail(is_silence ? exit_unreachable : exit_refused, stored.error().message);
+    return fail(is_of_tier(context, stored.error()) ? exit_unreachable : exit_refused,
+                stored.error().message);
   }
   const auto flushed = cache.flush();
   return flushed ? exit_ok : fail(flushed.error());
 }
 
 int run_get(const Context& context) {
-  if (const auto code = refuse_look_up(context)) return *code;
-  auto store = with_remotes(context, open_for_reading(context));
-  if (!store) return fail(store.error());
-  Cache cache = make_cache(context, *store);
-  const Found found = find(context, cache, context.options.fingerprint);
+  const Found found = find_anywhere(context);
   if (!found.artifact) return found.code;
   const auto bytes = found.artifact->bytes();
   const auto written = context.options.output ? write_output(*context.options.output, bytes)
@@ -51,13 +66,7 @@ int run_get(const Context& context) {
   return written ? exit_ok : fail(written.error());
 }
 
-int run_exists(const Context& context) {
-  if (const auto code = refuse_look_up(context)) return *code;
-  auto store = with_remotes(context, open_for_reading(context));
-  if (!store) return fail(store.error());
-  Cache cache = make_cache(context, *store);
-  return find(context, cache, context.options.fingerprint).code;
-}
+int run_exists(const Context& context) { return find_anywhere(context).code; }
 
 // What is no good entry was not there to be removed, so that a damaged one gives 4 as an absent one
 // does; but it is gone afterwards.

@@ -76,6 +76,9 @@ class Cache {
   // must_hit in must-hit mode; out_of_memory where a forked child cannot even start.
   Result<std::optional<Artifact>> get(const Fingerprint& fingerprint);
 
+  // As get, for who has to say why there is none: an error of the store's, which was asked once.
+  Result<std::optional<Artifact>> look_up(const Fingerprint& fingerprint);
+
   // As Store::put. read_only in the modes that write nothing.
   Result<void> put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                    const PutOptions& options = {});

@@ -6,6 +6,7 @@
 
 #include "base/guarded.h"
 #include "cache/cache_impl.h"
+#include "store/counters.h"
 
 namespace larder {
 namespace {
@@ -63,7 +64,7 @@ bool Cache::Impl::writes() const noexcept {
   return options.mode == Mode::read_write || options.mode == Mode::refresh;
 }
 
-std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
+Result<std::optional<Artifact>> Cache::Impl::ask(const Fingerprint& fingerprint) {
   CacheCounters& counters = state().counters;
   ++counters.lookups;
   if (options.mode == Mode::disabled || options.mode == Mode::refresh) {
@@ -72,8 +73,8 @@ std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
   }
   auto found = store->get(fingerprint);
   if (!found) {
-    count_failed_look_up(fingerprint, std::move(found).error());
-    return std::nullopt;
+    count_failed_look_up(fingerprint, found.error());
+    return found;
   }
   if (!*found) {
     ++counters.absent;
@@ -81,7 +82,12 @@ std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
   }
   ++counters.hits;
   counters.hit_bytes += (*found)->size();
-  return *std::move(found);
+  return found;
+}
+
+std::optional<Artifact> Cache::Impl::look_up(const Fingerprint& fingerprint) {
+  auto found = ask(fingerprint);
+  return found ? *std::move(found) : std::nullopt;
 }
 
 // Whoever reads the log was not there: the store's message may name but the place.
@@ -143,6 +149,16 @@ Result<std::optional<Artifact>> Cache::get(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<std::optional<Artifact>> {
     auto found = impl_->look_up(fingerprint);
     if (!found && impl_->options.mode == Mode::must_hit) return Impl::must_hit(fingerprint);
+    return found;
+  });
+}
+
+Result<std::optional<Artifact>> Cache::look_up(const Fingerprint& fingerprint) {
+  return guarded([&]() -> Result<std::optional<Artifact>> {
+    auto found = impl_->ask(fingerprint);
+    const bool is_miss =
+        found ? !*found : lookup_outcome(found.error().code) != &Metrics::io_errors;
+    if (is_miss && impl_->options.mode == Mode::must_hit) return Impl::must_hit(fingerprint);
     return found;
   });
 }

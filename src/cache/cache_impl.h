@@ -61,7 +61,8 @@ struct Cache::Impl {
   static std::unexpected<Error> must_hit(const Fingerprint& fingerprint);
   bool writes() const noexcept;  // whether the mode may write
 
-  std::optional<Artifact> look_up(const Fingerprint& fingerprint);     // counted
+  Result<std::optional<Artifact>> ask(const Fingerprint& fingerprint);  // counted
+  std::optional<Artifact> look_up(const Fingerprint& fingerprint);  // the same; every error a miss
   std::optional<Artifact> look_again(const Fingerprint& fingerprint);  // not counted
 
   Result<Artifact> get_or_compile(Request& request);
