@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "larder/config.h"
 #include "larder/remote.h"
+#include "os/environment.h"
 #include "remote/url.h"
 
 namespace larder {
@@ -40,11 +41,10 @@ Result<void> read_flag(const Word& word, bool& flag) {
 }
 
 Result<void> read_time(const Word& word, milliseconds& time) {
-  auto parsed = parse_duration_ms(word.value);
-  if (!parsed) return wrong(std::string(word.name) + ": " + parsed.error().message);
+  const auto parsed = parse_duration_ms(word.value);
   constexpr std::uint64_t longest = 24ull * 3600 * 1000;
-  if (*parsed == 0 || *parsed > longest) {
-    return wrong(std::string(word.name) + ": give a time from 1ms to 24h");
+  if (!parsed || *parsed == 0 || *parsed > longest) {
+    return wrong(std::string(word.name) + ": give a time from 1ms to 24h, with its unit");
   }
   time = milliseconds(*parsed);
   return {};
@@ -58,7 +58,7 @@ Result<void> read_write(const Word& word, RemoteWrite& write) {
   } else if (word.value == "off") {
     write = RemoteWrite::off;
   } else {
-    return wrong("write: `" + std::string(word.value) + "` is none of sync, async and off");
+    return wrong("write: give sync, async or off");
   }
   return {};
 }
@@ -77,8 +77,8 @@ Result<void> read_breaker(const Word& word, RemoteBreaker& breaker) {
 }
 
 Result<void> read_size(const Word& word, std::uint64_t& bytes) {
-  auto parsed = parse_size(word.value);
-  if (!parsed) return wrong(std::string(word.name) + ": " + parsed.error().message);
+  const auto parsed = parse_size(word.value);
+  if (!parsed) return wrong(std::string(word.name) + ": give a size, as in 64MiB");
   bytes = *parsed;
   return {};
 }
@@ -175,14 +175,11 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
   if (property != std::end(properties)) return property->read(word, setting);
   std::string known;
   for (const Property& each : properties) known += " " + std::string(each.name);
-  // Behind an attribute it may be the rest of its value, which might be a secret.
-  if (!setting.store.attributes.empty()) {
-    return wrong(
-        "a word behind an attribute is no property; write %20 for a blank in a value; "
-        "there are" +
-        known);
-  }
-  return wrong("`" + std::string(word.name) + "` is no property; there are" + known);
+  // It may be a secret in a wrong place, or the rest of an attribute's value.
+  const bool is_behind_one = !setting.store.attributes.empty();
+  return wrong("no property" +
+               std::string(is_behind_one ? "; write %20 for a blank in a value" : "") +
+               "; there are" + known);
 }
 
 // Of any protocol; open_remotes refuses those that are another one's. What they say is no secret.
@@ -210,6 +207,15 @@ Result<std::string> shown_endpoint(const std::string& value) {
   return url->shown();
 }
 
+// What names no file and no variable may be a secret in a wrong place.
+std::string shown_value(const std::string& name, const std::string& value,
+                        std::string_view written) {
+  const bool is_file = name.ends_with("-file");
+  if (is_file && !value.starts_with('/')) return "(no-absolute-path)";
+  if (name == "bearer-token-env" && !environment_variable(value.c_str())) return "(not-set)";
+  return std::string(written);
+}
+
 // Neither a name that is not known nor its value is shown: it may be a secret in a wrong place.
 Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
   const std::string name(word.name.substr(1));
@@ -223,7 +229,7 @@ Result<void> read_attribute(const Word& word, RemoteSetting& setting) {
   }
   auto value = remote::percent_decoded(word.value);
   if (!value) return wrong("a value of an attribute: " + value.error().message);
-  std::string shown(word.value);
+  std::string shown = shown_value(name, *value, word.value);
   if (name == "endpoint") {
     LARDER_TRY(shown, shown_endpoint(*value));
   }
@@ -242,18 +248,25 @@ Result<RemoteSetting> read_url(std::string_view word) {
   return setting;
 }
 
-Result<void> read_word(std::string_view text, std::vector<RemoteSetting>& settings) {
+// No word is repeated but those that are known: a secret may stand in a wrong place.
+std::string numbered(std::size_t number, const std::string& what) {
+  return "word " + std::to_string(number) + ": " + what;
+}
+
+Result<void> read_word(std::string_view text, std::size_t number,
+                       std::vector<RemoteSetting>& settings) {
   const Word word = split(text);
   const bool is_attribute = word.name.starts_with('@');
   if (!is_attribute && word.name.contains("://")) {
-    LARDER_TRY(auto setting, read_url(text));
-    settings.push_back(std::move(setting));
+    auto setting = read_url(text);
+    if (!setting) return wrong(numbered(number, setting.error().message));
+    settings.push_back(*std::move(setting));
     return {};
   }
   if (settings.empty()) return wrong("the first word is no URL; write scheme://host[:port]/path");
   RemoteSetting& setting = settings.back();
   auto read = is_attribute ? read_attribute(word, setting) : read_property(word, setting);
-  if (!read) return wrong(setting.shown + ": " + read.error().message);
+  if (!read) return wrong(setting.shown + ": " + numbered(number, read.error().message));
   if (!is_attribute) setting.shown += " " + std::string(text);
   return {};
 }
@@ -264,11 +277,11 @@ Result<std::vector<RemoteSetting>> parse_remotes(std::string_view text) {
   return guarded([&]() -> Result<std::vector<RemoteSetting>> {
     constexpr std::string_view blank = " \t\r\n";
     std::vector<RemoteSetting> settings;
-    while (true) {
+    for (std::size_t number = 1;; ++number) {
       text.remove_prefix(std::min(text.find_first_not_of(blank), text.size()));
       if (text.empty()) break;
       const std::string_view word = text.substr(0, text.find_first_of(blank));
-      LARDER_CHECK_OK(read_word(word, settings));
+      LARDER_CHECK_OK(read_word(word, number, settings));
       text.remove_prefix(word.size());
     }
     if (settings.empty()) return wrong("there is no tier; write scheme://host[:port]/path");

@@ -169,6 +169,13 @@ Result<Url> parse_url(std::string_view text) {
   if (end == std::string_view::npos || end == 0) {
     return wrong("there is no scheme; write scheme://host[:port]/path");
   }
+  const std::string_view behind = text.substr(end + 3);
+  const std::string_view first = behind.substr(0, behind.find('/'));
+  if (first.ends_with(':') && first.contains(',')) {
+    return wrong(
+        "two URLs in one word; write a blank between tiers, and `shards` for several servers of "
+        "one");
+  }
   Url url{.scheme = std::string(text.substr(0, end)), .user = {}, .host = {}, .port = {}};
   text = text.substr(end + 3);
   const std::size_t slash = std::min(text.find('/'), text.size());

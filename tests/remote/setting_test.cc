@@ -84,10 +84,39 @@ TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
   }
 }
 
+TEST(RemoteSetting, WhereAWrongWordStandsIsSaid) {
+  for (const auto& [text, start] : {
+           std::pair{"redis://localhost write=off geheim", "word 3: no property"},
+           std::pair{"redis://a write=off redis://b:x", "word 3: the port"},
+           std::pair{"redis://a,redis://b", "word 1: two URLs in one word"},
+       }) {
+    const auto refused = parse_remotes(text);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message.contains(start)) << refused.error().message;
+  }
+}
+
+TEST(RemoteSetting, WhatNamesNothingIsNotShown) {
+  const auto settings = parse_remotes(
+      "http://localhost @bearer-token-env=geheim webdav://localhost @password-file=geheim "
+      "redis://localhost @password-file=/a");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ((*settings)[0].shown, "http://localhost @bearer-token-env=(not-set)");
+  EXPECT_EQ((*settings)[1].shown, "webdav://localhost @password-file=(no-absolute-path)");
+  EXPECT_EQ((*settings)[2].shown, "redis://localhost @password-file=/a");
+  for (const RemoteSetting& setting : std::span(*settings).first(2)) {
+    const auto opened = open_remotes({setting});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().message.find("geheim"), std::string::npos) << opened.error().message;
+  }
+}
+
 TEST(RemoteSetting, NoSecretIsShownOrRepeated) {
   for (const char* text :
        {"redis://anna:geheim@localhost", "redis://localhost @password=geheim",
         "redis://localhost @password=geheim%x", "redis://localhost @password-file=/a geheim",
+        "redis://localhost geheim", "redis://localhost write=geheim",
+        "redis://localhost data-timeout=geheim", "redis://localhost max-entry-size=geheim",
         "redis://* shards=anna:geheim@localhost,127.0.0.1",
         "redis://* shards=anna:geheim%40localhost", "redis://localhost @geheim",
         "redis://localhost @password%3Dgeheim",

@@ -43,7 +43,11 @@ Result<void> check_private(FileSystem& file_system, const std::string& path, con
 
 Result<std::string> read_private_file(FileSystem& file_system, const std::string& path) {
   if (!path.starts_with('/')) {
-    return wrong(Errc::invalid_argument, path, "not an absolute path; write it out");
+    // The path may be the secret itself.
+    return std::unexpected(
+        Error{.code = Errc::invalid_argument,
+              .message = "a file with a secret is not named by its whole path; write it from the "
+                         "first slash on, as `~` is not expanded"});
   }
   const auto file = open_at(file_system, path);
   if (!file && file.error().code == Errc::absent) {
@@ -74,7 +78,9 @@ Result<std::string> read_secret_file(FileSystem& file_system, const std::string&
 Result<std::string> read_secret_variable(const std::string& name) {
   auto value = environment_variable(name.c_str());
   if (!value || value->empty()) {
-    return wrong(Errc::invalid_argument, name, "is to hold a secret and is not set; set it");
+    return std::unexpected(
+        Error{.code = Errc::invalid_argument,  // its name may be the secret itself
+              .message = "the variable that @bearer-token-env names is not set; set it"});
   }
   return *std::move(value);
 }
