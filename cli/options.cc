@@ -99,6 +99,8 @@ void check_verb(const CLI::App& app, Arguments& arguments) {
   if (verb == arguments.end()) return check_global_options(app, arguments);
   const auto verbs =
       app.get_subcommands([&](const CLI::App* known) { return known->get_name() == *verb; });
+  // What is taken for one may be the value of an option that is misspelt.
+  if (verbs.empty()) check_global_options(app, Arguments(arguments.begin(), verb));
   if (verbs.empty()) throw Usage{fmt::format("`{}` is no verb; see `larder --help`", *verb)};
 }
 
@@ -252,6 +254,9 @@ void check(const CLI::App& app, const Words& words, Options& options) {
   options.key_file = words.key_file;
   if (options.verb == "key" && options.action != "new" && options.action != "id") {
     throw Usage{fmt::format("key: `{}` is neither `new` nor `id`", options.action)};
+  }
+  if (options.verb == "key" && options.file == "-") {
+    throw Usage{"key: a key is in a file, not in a stream; name the file"};
   }
   if (options.verb == "merge") check_merge(words, options);
   options.output = words.output;

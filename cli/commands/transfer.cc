@@ -30,6 +30,7 @@ void keep(Store& local, const Fingerprint& fingerprint, const RemoteEntry& entry
   if (!stored) return transfer.note_local(stored.error());
   ++transfer.moved;
   transfer.moved_bytes += entry.payload.size();
+  if (!entry.recipe.empty()) ++transfer.with_recipe;
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Transfer {
   std::uint64_t skipped = 0;    // too large for the tier
   std::uint64_t failed = 0;
   std::uint64_t not_tried = 0;          // of those that failed: the server was gone by then
+  std::uint64_t with_recipe = 0;        // of those that were moved
   std::uint64_t evicted = 0;            // by the local store, for room: these or older ones
   bool is_listed = true;                // all that there is to move is known
   std::optional<Error> left_out = {};   // why nobody can know what the tier has

@@ -63,6 +63,15 @@ void warn_of_evictions(const std::vector<Transfer>& transfers) {
                   entries_text(evicted)));
 }
 
+void warn_of_recipes(const Context& context, const std::vector<Transfer>& transfers) {
+  if (context.config.location.kind != StoreKind::vyre) return;
+  std::uint64_t lost = 0;
+  for (const Transfer& transfer : transfers) lost += transfer.with_recipe;
+  if (lost == 0) return;
+  warn(fmt::format("{} kept without the recipe: the vyre layout has no room for recipes",
+                   entries_text(lost)));
+}
+
 void print_json(const std::vector<Transfer>& transfers) {
   Document list = Document::list();
   for (const Transfer& transfer : transfers) {
@@ -86,6 +95,13 @@ void print_json(const std::vector<Transfer>& transfers) {
   list.print();
 }
 
+// Their protocol has no listing, which can be judged from the settings.
+bool names_plain_http(const std::vector<Transfer>& transfers) {
+  return std::ranges::all_of(transfers, [](const Transfer& transfer) {
+    return transfer.tier.starts_with("http") || transfer.tier.starts_with("vyre+http");
+  });
+}
+
 }  // namespace
 
 int conclude(const Context& context, const std::vector<Transfer>& transfers) {
@@ -99,6 +115,7 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
     }
   }
   warn_of_evictions(transfers);
+  warn_of_recipes(context, transfers);
   bool is_silent = false, is_refused = false;
   for (const Transfer& transfer : transfers) {
     warn_of_other_keys(context, transfer);
@@ -111,6 +128,7 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
     is_silent = is_silent || transfer.silence;
   }
   if (is_silent) return exit_unreachable;
+  if (is_refused && none_is_listed && names_plain_http(transfers)) return exit_usage;
   return is_refused ? exit_refused : exit_ok;
 }
 

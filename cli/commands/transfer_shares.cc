@@ -56,6 +56,7 @@ bool Transfer::is_hopeless() const { return unanswered >= most_at_once; }
 void Transfer::add(const Transfer& share) {
   moved += share.moved;
   moved_bytes += share.moved_bytes;
+  with_recipe += share.with_recipe;
   already_there += share.already_there;
   absent += share.absent;
   gone += share.gone;

@@ -32,6 +32,10 @@ class Words(ProgramTest):
 
     def test_what_is_unknown_is_named(self) -> None:
         self.refused(USAGE, "frobnicate", A, says="`frobnicate` is no verb")
+        result = self.run_words([PROGRAM, "--stor", "x", "list"])
+        self.expect_line(result, USAGE, "`--stor` is no option")
+        result = self.run_words([PROGRAM, "key", "new", "-"])
+        self.expect_line(result, USAGE, "name the file")
         self.refused(USAGE, "get", A, "--frobnicate", says="--frobnicate")
         self.refused(USAGE, "--frobnicate", says="`--frobnicate` is no option")
         self.refused(USAGE, "prune", "--older-than", "0s", says="`larder clear`")
