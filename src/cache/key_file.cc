@@ -58,6 +58,11 @@ struct Place {
   std::string name;
 };
 
+// A shell expands it, and only at the beginning of a word.
+std::string_view hint_for(const std::string& path) {
+  return path.starts_with('~') ? "; write the path out, as `~` is not expanded" : "";
+}
+
 Place place_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   if (slash == std::string::npos) return {.directory = ".", .name = path};
@@ -69,13 +74,15 @@ Result<std::unique_ptr<File>> open_key_file(FileSystem& file_system, const std::
   if (place.name.empty()) return bad(path, "the name of a key file is empty; name a file");
   auto directory = file_system.open_directory(place.directory);
   if (!directory) {
-    return bad(path, "the key file cannot be opened: " + directory.error().message);
+    return bad(path, "the key file cannot be opened: " + directory.error().message +
+                         std::string(hint_for(path)));
   }
   auto file = (*directory)->open_file(place.name, OpenMode::read);
   if (file) return file;
   switch (file.error().code) {
     case Errc::absent:
-      return bad(path, "there is no such key file; `larder key new FILE` makes one");
+      return bad(path, "there is no such key file; `larder key new FILE` makes one" +
+                           std::string(hint_for(path)));
     case Errc::not_ours:
       return bad(path, "a key file must be a regular file and no link; name the file itself");
     default: return bad(path, "the key file cannot be opened: " + file.error().message);

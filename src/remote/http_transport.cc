@@ -116,6 +116,12 @@ class HttpTransport final : public Transport {
 };
 
 std::unexpected<Error> HttpTransport::refused(long status) const {
+  if (status == 401 && !(endpoint_.password.empty() && endpoint_.bearer_token.empty())) {
+    return std::unexpected(Error{.code = Errc::permission_denied,
+                                 .message = endpoint_.shown +
+                                            ": the server does not accept this user and secret; "
+                                            "mend them (status 401)"});
+  }
   const auto meaning = std::ranges::find(meanings, status, &StatusMeaning::status);
   const bool known = meaning != std::end(meanings);
   return std::unexpected(Error{
@@ -237,6 +243,13 @@ Result<std::vector<Member>> HttpTransport::members_of(const std::string& collect
                                          .max_answer_bytes = largest_listing},
                                         patience));
   if (is_absent(answer.status)) return std::vector<Member>();
+  if (answer.status == 405 || answer.status == 501) {
+    return std::unexpected(Error{.code = Errc::unsupported,
+                                 .message = endpoint_.shown +
+                                            ": the server cannot list; switch PROPFIND on there, "
+                                            "or name the entries with `larder prewarm` (status " +
+                                            std::to_string(answer.status) + ")"});
+  }
   if (answer.status != 207) return refused(answer.status);
   const auto bytes = answer.body->bytes();
   const std::string_view xml(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -289,7 +302,8 @@ Result<void> HttpTransport::can_list() const {
   return std::unexpected(Error{.code = Errc::unsupported,
                                .message = endpoint_.shown +
                                           ": plain HTTP has no listing; use webdav:// where the "
-                                          "server speaks it"});
+                                          "server speaks it, or name the entries with `larder "
+                                          "prewarm`"});
 }
 
 Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,

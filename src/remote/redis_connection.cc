@@ -41,7 +41,9 @@ constexpr ReplyMeaning meanings[] = {
      "@password-file"},
     {"NOAUTH", Errc::permission_denied, "wants a password; name its file with @password-file"},
     {"WRONGPASS", Errc::permission_denied, "does not know this user and password; mend them"},
-    {"NOPERM", Errc::permission_denied, "does not let this user do that; use `read-only`"},
+    {"NOPERM", Errc::permission_denied,
+     "does not let this user do that; give it the rights that docs/REMOTE.md names (`pull` needs "
+     "+scan), or use `read-only`"},
     {"READONLY", Errc::permission_denied, "is a replica; name its master, or use `read-only`"},
     {"OOM", Errc::no_space, "is full and evicts nothing; see its maxmemory-policy"},
     {"MISCONF", Errc::no_space, "takes no writes, since it cannot save; look at its log"},

@@ -98,8 +98,11 @@ Result<RedisSlotMap> RedisNodes::ask_for_map(const Patience& patience, std::stri
       asked_host = node->host();
       return *std::move(map);
     }
-    failure = reply ? wrong(Errc::io_error, "tells no slots; is it a cluster, and was it made?")
-                    : std::unexpected(reply.error());
+    const bool is_told_apart = !reply && reply.error().code != Errc::io_error;
+    failure = is_told_apart ? std::unexpected(reply.error())
+                            : wrong(Errc::io_error,
+                                    "tells no slots; use redis:// where it is no cluster, and look "
+                                    "whether the cluster was made");
   }
   return failure;
 }

@@ -232,7 +232,7 @@ class TroubleTest(RemoteTest):
         told = self.told(self.on_machine("b", "--format", "json", "pull",
                                          remote=f"{listed} {plain} read-only"))
         self.assertEqual([tier["left_out"] for tier in told], [False, True])
-        self.refused(REFUSED, "pull", says="no listing", LARDER_REMOTE=f"{plain} read-only")
+        self.refused(USAGE, "pull", says="larder prewarm", LARDER_REMOTE=f"{plain} read-only")
         silent = f"redis://127.0.0.1:{port}"
         result = self.run_words(self.command("pull"), LARDER_REMOTE=f"{plain} {silent}")
         self.expect(result, UNREACHABLE)
@@ -297,6 +297,17 @@ class TroubleTest(RemoteTest):
                                       LARDER_REMOTE=remote))
         self.assertEqual(told["remotes"][0]["lookups"], 0)
 
+    def test_no_sample_is_there_twice(self) -> None:
+        remote = self.redis()
+        two = f"{remote} {remote} {remote} namespace=x"
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=f"{remote} namespace=x")
+        text = self.larder("--format", "prometheus", "stats", LARDER_REMOTE=two).decode()
+        names = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+        self.assertEqual(len(names), len(set(names)), text)
+        for labels in (f'tier="{remote}"', f'tier="{remote}",namespace="x"'):
+            self.assertIn(f"larder_remote_uploads_total{{{labels}}} 1\n", text)
+
     def tier_counters(self, store: str, remote: str) -> dict:
         there = f"{self.layout}:{self.path(store)}"
         told = self.larder("--format", "json", "stats", store=there, LARDER_REMOTE=remote)
@@ -342,12 +353,22 @@ class TroubleTest(RemoteTest):
             for words, must_hit in ((("get", A), "0"), (("exists", A), "0"), (("get", A), "1"),
                                     (once, "1"), (("put", A, file), "0")):
                 there = f"{self.layout}:{self.path(f'{words[0]}-{must_hit}-{number}')}"
-                for _ in range(2):  # the second time it is known
-                    told = self.refused(UNREACHABLE, *words, says=url, store=there,
-                                        LARDER_REMOTE=remote, LARDER_MUST_HIT=must_hit)
-                self.assertIn("larder doctor", told)
+                for _ in range(2):  # the second time it may be known
+                    self.refused(UNREACHABLE, *words, says=url, store=there,
+                                 LARDER_REMOTE=remote, LARDER_MUST_HIT=must_hit)
             self.larder(*once, LARDER_REMOTE=remote, store=f"{self.layout}:{self.path('once')}")
             self.assertEqual(self.read(out), b"x")
+
+    def test_a_required_tier_that_refuses_is_asked_once_and_says_why(self) -> None:
+        remote = self.redis("--requirepass", SECRET) + " required breaker=1000/1h"
+        for words in (("get", A), ("exists", A)):
+            there = f"{self.layout}:{self.path(words[0])}"
+            self.refused(UNREACHABLE, *words, says="@password-file", store=there,
+                         LARDER_REMOTE=remote)
+        self.larder("put", A, "-", given=b"x", LARDER_REMOTE=remote)  # makes the store
+        self.refused(UNREACHABLE, "get", B, says="@password-file", LARDER_REMOTE=remote)
+        told = self.tier_counters("store", remote)
+        self.assertEqual((told["lookups"], told["errors"]), (1, 1))
 
     def test_rm_is_of_this_store_alone(self) -> None:
         remote = self.redis()
@@ -363,6 +384,42 @@ class TroubleTest(RemoteTest):
                          LARDER_REMOTE=remote)
         self.refused(USAGE, "get", A, says="plaintext", LARDER_REMOTE="redis://192.0.2.1")
         self.refused(USAGE, "push", says="LARDER_REMOTE")
+
+    def test_what_is_here_is_served_though_a_tier_cannot_be_opened(self) -> None:
+        self.larder("put", A, "-", given=b"x")
+        for remote in ("ftp://localhost", f"redis://localhost @password-file={self.path('none')}"):
+            for words in (("get", A), ("exists", A)):
+                result = self.run_words(self.command(*words), LARDER_REMOTE=remote)
+                self.expect_line(result, OK, "warning: going on without remote tiers: ")
+            self.refused(USAGE, "get", B, LARDER_REMOTE=remote)
+            self.refused(USAGE, "config", LARDER_REMOTE=remote)
+        self.larder("config", LARDER_REMOTE=f"redis://127.0.0.1:{free_port()}")
+
+    def test_what_is_to_be_done_is_told(self) -> None:
+        port = self.redis().rsplit(":", 1)[1]
+        none = f"http://127.0.0.1:{port}"
+        for remote, code, says in (
+                (f"redis-cluster://127.0.0.1:{port} required", UNREACHABLE, "use redis:// where"),
+                ("redis+unix://run/redis.sock", USAGE, "with three slashes"),
+                (f"{none} @ca-file=", USAGE, "whole path"),
+                (f"{none} @bearer-token-file=~/token", USAGE, "`~` is not expanded")):
+            self.refused(code, "get", A, says=says, LARDER_REMOTE=remote,
+                         store=f"{self.layout}:{self.path(says[:5])}")
+        self.refused(USAGE, "get", A, says="`~` is not expanded", LARDER_KEY_FILE="~/key")
+
+    def test_what_may_not_list_is_told_what_to_do(self) -> None:
+        users = self.write("users", b"user default on nopass ~* -@all +get +strlen +set +ping\n")
+        remote = self.redis("--aclfile", users)
+        self.refused(REFUSED, "pull", says="+scan", LARDER_REMOTE=remote)
+
+    def test_a_store_without_room_for_recipes_says_so(self) -> None:
+        remote = self.redis()
+        recipe = ("--domain", "tests 2026-11", "--field", "a=b")
+        name = self.run_words([PROGRAM, "fingerprint", *recipe]).stdout.decode().strip()
+        self.on_machine("a", "put", name, "-", *recipe, given=b"x", remote=remote)
+        result = self.run_words(self.command("pull", store=f"vyre:{self.path('b')}"),
+                                LARDER_REMOTE=remote)
+        self.expect_line(result, OK, "1 entry kept without the recipe")
 
     def test_what_lacks_a_secret_is_told_what_to_do(self) -> None:
         none = self.path("none")
@@ -408,7 +465,7 @@ class TroubleTest(RemoteTest):
         self.assertIn(http.encode(), said)
         self.assertFalse(SECRET.encode() in said)
         os.chmod(file, 0o640)
-        self.refused(REFUSED, "get", A, says="chmod",
+        self.refused(REFUSED, "get", B, says="chmod",
                      LARDER_REMOTE=f"{remote} @password-file={file}")
 
 

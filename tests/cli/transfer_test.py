@@ -178,7 +178,7 @@ class FailureTest(TransferTest):
         result = self.run_verb("b", "--format", "json", "pull", code=REFUSED, remote=remote)
         [told] = self.told(result.stdout)
         self.assertEqual((told["moved"], told["left_out"], told["listed"]), (there, False, False))
-        self.assertIn(b"has no such operation", result.stderr)
+        self.assertIn(b"the server cannot list; switch PROPFIND on there", result.stderr)
         text = self.run_verb("b", "pull", code=REFUSED, remote=remote).stdout.decode()
         self.assertIn(f"{there} there already, not all could be listed", text)
 

@@ -62,7 +62,12 @@ Result<remote::HttpEndpoint> endpoint_of(const remote::Url& url, std::string sch
   base.scheme = std::move(scheme);
   remote::HttpEndpoint endpoint{.base = base.shown(), .user = url.user, .shown = url.shown()};
   LARDER_CHECK_OK(read_secrets(endpoint, url.host, attributes));
-  if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);
+  if (auto file = attributes.take("ca-file")) {
+    if (!file->starts_with('/')) {
+      return wrong("@ca-file names no file by its whole path; write it from the first slash on");
+    }
+    endpoint.ca_file = *std::move(file);
+  }
   return endpoint;
 }
 

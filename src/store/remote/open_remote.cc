@@ -79,6 +79,7 @@ bool is_name_space(std::string_view text) noexcept {
 
 // Whether anybody on the way could read along. An endpoint of its own is asked in the URL's place.
 Result<bool> leaves_readable(const RemoteStoreOptions& options, const remote::Url& url, Wire wire) {
+  if (url.scheme == "redis+unix") return false;  // whatever stands in the host's place
   const auto endpoint = options.attributes.find("endpoint");
   if (endpoint == options.attributes.end()) return wire == Wire::readable && !url.is_local();
   LARDER_TRY(const remote::Url asked, remote::parse_url(endpoint->second));

@@ -71,7 +71,7 @@ Result<MakeTransport> redis_cluster_protocol(const remote::Url& url, Attributes&
 // redis+unix://[user@]/path/of/the/socket [@database=N]
 Result<MakeTransport> redis_socket_protocol(const remote::Url& url, Attributes& attributes) {
   if (!url.host.empty() || url.port || url.path.empty()) {
-    return wrong("write redis+unix:///path/of/the/socket");
+    return wrong("write redis+unix:///path/of/the/socket, with three slashes");
   }
   LARDER_TRY(std::string path, remote::percent_decoded(url.path));
   constexpr std::size_t longest_path = 107;  // of a socket; unix(7)
