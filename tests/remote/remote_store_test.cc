@@ -11,59 +11,13 @@
 #include "larder/recipe.h"
 #include "store/remote/remote_store.h"
 #include "tests/contract/store_contract.h"
-#include "tests/remote/folder_transport.h"
-#include "tests/remote/server.h"
+#include "tests/remote/folder_store.h"
 
 namespace larder {
 namespace {
 
 using remote::FolderTransport;
 using remote::Trouble;
-
-class RemoteStoreTest : public testing::Test {
- protected:
-  RemoteStoreTest() { options_.url = "test://folder"; }
-
-  RemoteStore& store() {
-    if (!store_) {
-      store_ = std::make_unique<RemoteStoreImpl>(options_, [this] {
-        return std::make_unique<FolderTransport>(directory_.path(), trouble_);
-      });
-    }
-    return *store_;
-  }
-
-  std::filesystem::path file_of(std::uint32_t number) const {
-    const std::string hex = numbered(number).hex();
-    return directory_.path() / hex.substr(0, 2) / (hex + ".art");
-  }
-
-  void put(std::uint32_t number, std::string_view payload, std::string_view recipe = {}) {
-    const auto stored = store().put(numbered(number), bytes_of(payload), {.recipe = recipe});
-    ASSERT_TRUE(stored) << stored.error().message;
-  }
-
-  Errc error_of_get(std::uint32_t number) {
-    const auto found = store().get(numbered(number));
-    EXPECT_FALSE(found);
-    return found ? Errc::absent : found.error().code;
-  }
-
-  const ServerDirectory directory_;
-  const std::shared_ptr<Trouble> trouble_ = std::make_shared<Trouble>();
-  RemoteStoreOptions options_;
-  std::unique_ptr<RemoteStoreImpl> store_;
-};
-
-std::string read(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 TEST_F(RemoteStoreTest, EveryOutcomeIsCountedApartAndTheyAddUp) {
   options_.breaker.failures = 100;
@@ -94,24 +48,6 @@ TEST_F(RemoteStoreTest, EveryOutcomeIsCountedApartAndTheyAddUp) {
   EXPECT_TRUE(told.balanced());
   EXPECT_TRUE(store().metrics().balanced());
   EXPECT_EQ(told.retries, 2u * (Attempts::most - 1));
-}
-
-TEST_F(RemoteStoreTest, EveryPutIsInOneCount) {
-  options_.breaker.failures = 100;
-  options_.max_entry_bytes = 1000;
-  put(1, "x");
-  put(1, "x");
-  EXPECT_FALSE(store().put(numbered(2), bytes_of(std::string(1001, 'x'))));
-  for (const Errc code : {Errc::not_ours, Errc::too_large, Errc::no_space, Errc::out_of_memory}) {
-    trouble_->add_success();  // the look before it
-    trouble_->add(code);
-    EXPECT_EQ(store().put(numbered(2), bytes_of("x")).error().code, code);
-  }
-  const RemoteMetrics told = store().remote_metrics();
-  EXPECT_EQ(told.uploads, 1u);
-  EXPECT_EQ(told.uploads_unchanged, 1u);
-  EXPECT_EQ(told.uploads_skipped, 1u);
-  EXPECT_EQ(told.upload_failures, 4u);
 }
 
 TEST_F(RemoteStoreTest, NoFlippedBitAndNoCutIsServed) {
@@ -254,29 +190,6 @@ TEST_F(RemoteStoreTest, AServerThatRefusesEverythingIsLeftAlone) {
   EXPECT_EQ(store().remote_metrics().breaker_openings, 2u);
 }
 
-// That it answers whether it has the entry is not to hide that it takes none.
-TEST_F(RemoteStoreTest, AServerThatHangsOnUploadsOpensABreakerOfSeveralFailures) {
-  options_.breaker.failures = 2;
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().put(numbered(1), bytes_of("x")).error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
-}
-
-TEST_F(RemoteStoreTest, WhatMayNotBeLookedAtMayBeReplaced) {
-  put(1, "x");
-  trouble_->add(Errc::permission_denied);
-  put(1, "y");
-  trouble_->add_success();
-  trouble_->add(Errc::io_error);
-  put(1, "z");
-  EXPECT_EQ((*store().get(numbered(1)))->text(), "z");
-  put(2, "y");
-}
-
 TEST_F(RemoteStoreTest, WhatIsAbsentIsNotAskedForAgainForAWhile) {
   options_.remember_absent = std::chrono::hours(1);
   EXPECT_FALSE(*store().get(numbered(1)));
@@ -332,42 +245,6 @@ TEST_F(RemoteStoreTest, ItIsAskedAgainAfterThePause) {
   EXPECT_EQ(error_of_get(1), Errc::unreachable);
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_TRUE(store().get(numbered(1)));
-}
-
-TEST_F(RemoteStoreTest, AServerThatTakesNoWritesIsStillRead) {
-  put(1, "x");
-  for (int refused = 0; refused < 3; ++refused) {
-    const int asked = trouble_->asked();
-    trouble_->add(Errc::permission_denied, 2);
-    EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
-    EXPECT_EQ(trouble_->asked(), asked + 2) << "it may have been that entry's own";
-  }
-  const int asked = trouble_->asked();
-  EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
-  EXPECT_EQ(trouble_->asked(), asked) << "it said no a moment ago";
-  EXPECT_TRUE(store().get(numbered(1)));
-}
-
-TEST_F(RemoteStoreTest, WhatMayNotBeWrittenIsNot) {
-  options_.access = Access::read_only;
-  options_.max_entry_bytes = 3;
-  for (const std::string_view payload : {"abc", "abcd"}) {
-    const auto stored = store().put(numbered(1), bytes_of(payload));
-    ASSERT_FALSE(stored);
-    EXPECT_EQ(stored.error().code, Errc::read_only);
-  }
-  EXPECT_FALSE(store().remove(numbered(1)));
-  EXPECT_FALSE(store().clear());
-  EXPECT_EQ(trouble_->asked(), 0);
-}
-
-TEST_F(RemoteStoreTest, WhatIsTooLargeIsNotSent) {
-  options_.max_entry_bytes = 3;
-  put(1, "abc");
-  const auto stored = store().put(numbered(2), bytes_of("abcd"));
-  ASSERT_FALSE(stored);
-  EXPECT_EQ(stored.error().code, Errc::too_large);
-  EXPECT_EQ(store().remote_metrics().uploads_skipped, 1u);
 }
 
 TEST_F(RemoteStoreTest, AForeignObjectIsNoEntryOfAListing) {
@@ -441,38 +318,6 @@ TEST_F(KeyedRemote, WhatIsOfAnotherKeyIsNotRemoved) {
   EXPECT_EQ(store().metrics().removals, 0u);
   EXPECT_EQ(other(keys_of({2, 1}))->remove(numbered(1)), true) << "rotated";
   EXPECT_EQ(store().remove(numbered(1)), false) << "it is gone";
-}
-
-TEST_F(RemoteStoreTest, WhatIsDamagedCanBeRemoved) {
-  put(1, "x");
-  write(file_of(1), "garbage");
-  EXPECT_EQ(store().remove(numbered(1)), true);
-  EXPECT_FALSE(std::filesystem::exists(file_of(1)));
-}
-
-// That it can be read is not to hide that nothing is ever removed.
-TEST_F(RemoteStoreTest, AServerThatHangsOnRemovalsOpensABreakerOfSeveralFailures) {
-  options_.breaker.failures = 2;
-  put(1, "x");
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().remove(numbered(1)).error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
-}
-
-TEST_F(RemoteStoreTest, APruneWhoseRemovalsHangOpensABreakerOfSeveralFailures) {
-  options_.breaker.failures = 2;
-  put(1, "x");
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().clear().error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
 }
 
 TEST_F(KeyedRemote, NoChangeOfTheServersIsServed) {
