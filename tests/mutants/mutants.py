@@ -383,8 +383,8 @@ MUTANTS = [
       "unit/pack_over_budget"),
     _("pack-strangers-anew", "what went on for its owner is not moved again at once", PACK
       + "evictor.cc",
-      "if (done && *done && current_->had_to_stay()) {",
-      "if (done && *done && current_->had_to_stay() && current_->number() == 0) {",
+      "if (done && *done && leaving->had_to_stay()) {",
+      "if (done && *done && leaving->had_to_stay() && leaving->number() == 0) {",
       "unit/pack_over_budget"),
     _("file-no-budget", "puts keep the budget", FILE + "write.cc",
       "if (kept) return keep_budget(usage, writing.fingerprint, info.disk_bytes);",

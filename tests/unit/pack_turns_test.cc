@@ -71,6 +71,24 @@ TEST_F(PackTurns, PutsEvictBetweenTheSegmentsOfAPrune) {
   EXPECT_GT(evicted_meanwhile, 0u);
 }
 
+// A budget of entries alone: there is nothing to be seen in bytes.
+TEST_F(PackTurns, ManyThreadsKeepANumberOfEntries) {
+  constexpr std::uint32_t most = 500, each = 3'000;
+  options_.budget = {.max_entries = most};
+  const auto store = open();
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t thread = 0; thread < 8; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (std::uint32_t i = 0; i < each; ++i) {
+          ASSERT_EQ(put(*store, numbered(thread * each + i), "y"), "ok");
+        }
+      });
+    }
+  }
+  EXPECT_LE(store->metrics().entries, 2 * most);
+}
+
 TEST_F(PackTurns, APutEndsThoughAnEvictionDoesNot) {
   fill_segments(30);
   std::atomic<bool> has_begun = false, may_go_on = false;

@@ -38,10 +38,26 @@ void PackStoreImpl::tell(const Evictor::Caller& evicted) {
   }
 }
 
+// One thread syncs what all have filled; the others go on as long as it is not too much.
+Result<void> PackStoreImpl::catch_up(Shelf& shelf) {
+  Writers& writers = shelf.writers();
+  const auto behind = writers.behind();
+  if (behind == Writers::Behind::no) return {};
+  std::unique_lock lock(state().catch_up_mutex, std::defer_lock);
+  if (behind == Writers::Behind::far) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return {};
+  }
+  if (writers.behind() == Writers::Behind::no) return {};
+  LARDER_CHECK_OK(sync_shelf(state(), shelf));
+  return {};
+}
+
 // A put has been done, whatever becomes of the eviction after it.
 Result<void> PackStoreImpl::keep_up(Shelf& shelf, std::uint64_t put_bytes,
                                     ReadEpochs::Guard& guard) {
-  if (shelf.writers().is_behind()) LARDER_CHECK_OK(sync_shelf(state(), shelf));
+  LARDER_CHECK_OK(catch_up(shelf));
   if (shelf.evictor().is_due(put_bytes)) evict_for(shelf, put_bytes, guard);
   return {};
 }

@@ -43,18 +43,18 @@ Beginning beginning_of(Segment& segment) {
 
 struct Listed {
   std::vector<format::SummaryEntry> entries;
-  bool is_final = false;  // nobody writes it any more
+  bool is_own = false;  // more may come
 };
 
 // What this process, or its summary, knows of a segment; nullopt where it has to be read.
 std::optional<Listed> listed_records(Shelf& shelf, Writers& carriers, Segment& segment) {
   for (Writers* const own : {&carriers, &shelf.writers()}) {
     auto entries = own->entries_of(segment.number());
-    if (entries) return Listed{*std::move(entries), segment.is_known_durable()};
+    if (entries) return Listed{*std::move(entries), true};
   }
   auto summary = read_summary(segment, Proof::unwanted);
   if (!summary || !*summary) return std::nullopt;
-  return Listed{**std::move(summary), true};
+  return Listed{**std::move(summary), false};
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ Result<const OlderRecords::Sequences*> OlderRecords::lowest_puts(Segment& segmen
     note_lower(scratch, entry.slot_tag, entry.sequence);
     lowest_of_all = std::min(lowest_of_all, entry.sequence);
   }
-  if (listed->is_final) lowest_[segment.number()] = lowest_of_all;
+  if (!listed->is_own || segment.is_known_durable()) lowest_[segment.number()] = lowest_of_all;
   return &scratch;
 }
 

@@ -54,8 +54,7 @@ Evictor::Evictor(const Parts& parts)
       older_(parts.shelf, carriers_),
       reserved_(std::make_shared<std::atomic<std::uint64_t>>(0)),
       sweep_({.shelf = parts.shelf, .file_system = parts.file_system, .carriers = carriers_}),
-      // The oldest segment may hold all that is in use.
-      carry_credit_(parts.segment_bytes / 2) {}
+      first_credit_left_(parts.segment_bytes) {}
 
 SegmentEviction::Parts Evictor::parts_for_segment() {
   return {.shelf = parts_.shelf,
@@ -95,6 +94,11 @@ void Evictor::account() {
   put_since_refusals_ += put;
   move_credit_ = std::min(move_credit_ + put, format::max_segment_bytes);
   put_since_in_vain_ += put;
+  // The oldest segment may hold all that is in use. Not for processes that put but once: each would
+  // carry another one whole.
+  const std::uint64_t first = std::min(put, first_credit_left_);
+  first_credit_left_ -= first;
+  carry_credit_ += first / 2;
 }
 
 // What kept segments from leaving may be over: somebody has flushed, a disk can be read again, or
@@ -122,7 +126,7 @@ bool Evictor::is_time_to_measure() const noexcept {
   return !put_since_measured_ || *put_since_measured_ > limit / measure_fraction;
 }
 
-std::uint64_t Evictor::index_bytes() const {
+std::uint64_t Evictor::index_bytes() const noexcept {
   // Not at hand: then the store looks smaller for a moment, and nothing leaves because of that.
   const IndexTable* const table = parts_.shelf.index().table_at_hand();
   if (table == nullptr) return 0;
@@ -134,7 +138,7 @@ std::uint64_t Evictor::used_bytes() const noexcept {
          unaccounted_.load(std::memory_order_relaxed) + index_bytes();
 }
 
-std::uint64_t Evictor::bytes_over() const {
+std::uint64_t Evictor::bytes_over() const noexcept {
   const std::uint64_t used = used_bytes() + reserved_->load(std::memory_order_relaxed);
   const std::uint64_t limit = parts_.budget.max_bytes.value_or(used);
   return used - std::min(used, limit);
@@ -178,23 +182,25 @@ std::optional<EvictionReason> Evictor::reason_to_evict() {
   return std::nullopt;
 }
 
-// True when the segment is gone.
+// True when the segment is gone. What throws half-way gives it up: its rules may lead to what the
+// caller has, and is gone when somebody goes on.
 Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
+  std::unique_ptr<SegmentEviction> leaving = std::move(current_);
   auto word = parts_.shelf.state().word(StateWord::segment_bytes);
-  const std::uint64_t carried = current_->carried_bytes();
-  const std::uint64_t expected = current_->disk_bytes();
+  const std::uint64_t carried = leaving->carried_bytes();
+  const std::uint64_t expected = leaving->disk_bytes();
   const bool is_for_room = parts_.budget.min_free_bytes && calls_to_refuse_ == 0;
   const std::uint64_t free_before = is_for_room ? free_bytes() : 0;
-  auto done = current_->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
-  word.fetch_add(current_->carried_bytes() - carried);
-  if (!done) refused_.insert(current_->number());
-  is_own_failure_ = !done && current_->is_own_failure(done.error());
-  if (done && *done) lower(word, current_->used_bytes());
-  if (done && *done && current_->had_to_stay()) {
-    const auto& destinations = current_->destinations();
+  auto done = leaving->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
+  word.fetch_add(leaving->carried_bytes() - carried);
+  if (!done) refused_.insert(leaving->number());
+  is_own_failure_ = !done && leaving->is_own_failure(done.error());
+  if (done && *done) lower(word, leaving->used_bytes());
+  if (done && *done && leaving->had_to_stay()) {
+    const auto& destinations = leaving->destinations();
     refused_.insert(destinations.begin(), destinations.end());
   }
-  if (!done || *done) current_.reset();
+  if (done && !*done) current_ = std::move(leaving);
   if (is_for_room && done && *done) {
     const std::uint64_t free_now = wait_for_more_than(free_before, caller);
     if (free_now <= free_before) note_in_vain(free_now, expected);
@@ -205,6 +211,14 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
 Result<void> Evictor::finish_current(Caller& caller) {
   while (current_) LARDER_CHECK_OK(advance(largest_step, caller));
   caller.rest();
+  return {};
+}
+
+// What keeps one segment from leaving keeps no other one: it stays, and is told.
+Result<void> Evictor::finish_what_is_begun(Caller& caller) {
+  auto done = finish_current(caller);
+  if (done || !is_own_failure_) return done;
+  caller.refused.push_back(std::move(done).error());
   return {};
 }
 

@@ -141,8 +141,8 @@ class Evictor {
   void forgive_refusals();
   Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
-  std::uint64_t index_bytes() const;
-  std::uint64_t bytes_over() const;
+  std::uint64_t index_bytes() const noexcept;
+  std::uint64_t bytes_over() const noexcept;
   std::uint64_t tolerated_bytes() const noexcept;
   bool entries_are_unknown() const noexcept;
   std::uint64_t entries_over() const noexcept;
@@ -156,8 +156,9 @@ class Evictor {
   Result<std::optional<Turn>> try_turn(std::chrono::milliseconds limit_of_thread);
   Result<std::optional<Turn>> take_turn(std::chrono::milliseconds limit, const Rest& rest);
   Result<Turn> wait_for_turn(std::chrono::milliseconds limit, const Rest& rest);
-  Result<void> let_others(std::optional<Turn>& turn, const Rest& rest);
-  std::chrono::milliseconds patience_of_put() const;
+  Result<void> let_others(std::optional<Turn>& turn, Caller& caller);
+  std::uint64_t steps_over() const noexcept;
+  std::chrono::milliseconds patience_of_put() const noexcept;
 
   // evictor_pick.cc
   struct Care {
@@ -192,6 +193,7 @@ class Evictor {
   Result<bool> step(std::uint64_t put_bytes, Caller& caller);
   Result<bool> advance(std::uint64_t bytes, Caller& caller);
   Result<void> finish_current(Caller& caller);
+  Result<void> finish_what_is_begun(Caller& caller);
 
   struct Freed {
     std::uint64_t bytes = 0;
@@ -243,6 +245,8 @@ class Evictor {
   std::atomic<bool> is_busy_ = true;                            // at first, to look once
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;
   std::atomic<bool> is_age_due_ = false;
+  // Of what is too much, what could not leave when this process looked last.
+  std::atomic<std::uint64_t> held_steps_ = 0;
 
   std::timed_mutex mutex_;  // of a turn; the rest is guarded by it
   std::optional<std::uint64_t> put_since_measured_;
@@ -253,7 +257,8 @@ class Evictor {
   std::set<std::uint32_t> refused_;
   bool is_own_failure_ = false;  // of the last one: no other one need fail
   std::uint64_t put_since_refusals_ = 0;
-  std::uint64_t carry_credit_;
+  std::uint64_t carry_credit_ = 0;
+  std::uint64_t first_credit_left_;
   std::uint64_t move_credit_ = 0;  // for removals that could stay where they are
   // While evictions for room are in vain.
   std::uint64_t calls_to_refuse_ = 0;

@@ -30,7 +30,7 @@ Result<void> Evictor::keep_up(std::optional<Turn>& turn, Caller& caller) {
   is_age_due_ = true;
   for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
     LARDER_CHECK_OK(finish_current(caller));
-    LARDER_CHECK_OK(let_others(turn, caller.rest));
+    LARDER_CHECK_OK(let_others(turn, caller));
     LARDER_CHECK_OK(sweep(~0ull, caller));
     LARDER_TRY(const bool picked, pick({.large_files = LargeFiles::one_by_one}, caller));
     if (!picked) break;
@@ -56,7 +56,7 @@ Result<void> Evictor::compact_hollow(std::optional<Turn>& turn, Caller& caller) 
                              .removals = is_small ? Removals::move : Removals::stay});
     // One that cannot leave now stays; the next call tries again.
     if (begun && *begun) (void)finish_current(caller);
-    LARDER_CHECK_OK(let_others(turn, caller.rest));
+    LARDER_CHECK_OK(let_others(turn, caller));
   }
   return {};
 }

@@ -69,11 +69,13 @@ Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Ru
     refused_.insert(name.number);
     return std::unexpected(std::move(begun).error());
   }
-  current_ = *std::move(begun);
-  if (!current_) return false;
-  const auto staying = current_->staying_removals();
-  if (staying && may_move(*staying)) return true;
-  current_.reset();
+  std::unique_ptr<SegmentEviction> leaving = *std::move(begun);
+  if (!leaving) return false;
+  const auto staying = leaving->staying_removals();
+  if (staying && may_move(*staying)) {
+    current_ = std::move(leaving);
+    return true;
+  }
   refused_.insert(name.number);
   return staying ? Result<bool>(false) : std::unexpected(staying.error());
 }
@@ -180,6 +182,7 @@ Result<bool> Evictor::pick_for(EvictionReason reason, const Care& care, Caller& 
     if (!released) break;
     LARDER_TRY(picked, pick_from(disk, reason, care));
   }
+  if (picked != Picked::not_yet) held_steps_ = picked == Picked::no ? steps_over() : 0;
   return picked == Picked::yes;
 }
 

@@ -71,7 +71,7 @@ Result<void> Evictor::renew(const std::vector<std::uint64_t>& place_words, Calle
     LARDER_TRY(const auto copied,
                copy_alone(parts_.shelf, carriers_, word, parts_.file_system.now_s()));
     if (copied) renewed.push_back(*copied);
-    if (!carriers_.is_behind()) continue;
+    if (carriers_.behind() == Writers::Behind::no) continue;
     // Each segment that waits for its sync is open.
     LARDER_CHECK_OK(lead_to(renewed));
     caller.rest();
@@ -97,10 +97,10 @@ Result<void> Evictor::lead_to(std::vector<Renewal>& renewed) {
 Result<void> Evictor::evict_whole(const format::SegmentName& name, SegmentEviction::Rules rules,
                                   Caller& caller) {
   if (refused_.contains(name.number)) return {};
-  const auto begun = begin(name, std::move(rules));
-  Result<void> done = begun ? finish_current(caller) : std::unexpected(begun.error());
-  if (done || !is_own_failure_) return done;
-  caller.refused.push_back(std::move(done).error());
+  auto begun = begin(name, std::move(rules));
+  if (begun) return finish_what_is_begun(caller);
+  if (!is_own_failure_) return std::unexpected(std::move(begun).error());
+  caller.refused.push_back(std::move(begun).error());
   return {};
 }
 
@@ -129,8 +129,7 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, std::optiona
     const SegmentEviction::Rules rules{.judge = judge,
                                        .removals = removals_of(name.number, plan, round)};
     LARDER_CHECK_OK(evict_whole(name, rules, caller));
-    LARDER_CHECK_OK(let_others(turn, caller.rest));
-    LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(let_others(turn, caller));
   }
   LARDER_CHECK_OK(renew(plan.renewed(), caller));
   return withdraw_left(plan.leaving(), caller);

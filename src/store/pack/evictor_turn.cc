@@ -17,6 +17,7 @@ using store_directory::LockOffset;
 // put so much.
 constexpr auto haste = milliseconds(10);
 constexpr auto most_patience_of_put = milliseconds(250);
+constexpr std::uint64_t parts_of_entries = 64;  // as a full store has segments
 constexpr auto first_pause = microseconds(20);
 constexpr auto longest_pause = microseconds(2000);
 // Of what goes over the whole store.
@@ -62,22 +63,32 @@ Result<Evictor::Turn> Evictor::wait_for_turn(milliseconds limit, const Rest& res
   return std::unexpected(Error{.code = Errc::timed_out, .message = std::string(why)});
 }
 
-// Between two segments, when the turn has lasted. Others may have begun one, or evicted any other,
-// when it is this thread's again.
-Result<void> Evictor::let_others(std::optional<Turn>& turn, const Rest& rest) {
+// Between two segments, when the turn has lasted. Others may have evicted any when it is this
+// thread's again, and what they have begun is ended.
+Result<void> Evictor::let_others(std::optional<Turn>& turn, Caller& caller) {
   if (steady_clock::now() - turn->since < longest_turn) return {};
   turn.reset();
   std::this_thread::sleep_for(pause_between_turns);
-  LARDER_TRY(auto next, wait_for_turn(turn_wait, rest));
+  LARDER_TRY(auto next, wait_for_turn(turn_wait, caller.rest));
   turn.emplace(std::move(next));
-  return {};
+  return finish_what_is_begun(caller);
 }
 
-// Where that is not enough for its turn, the next one waits longer.
-milliseconds Evictor::patience_of_put() const {
-  const std::uint64_t segments_over = bytes_over() / parts_.segment_bytes;
+// By how much too much there is, in segments, or in as many parts of the entries.
+std::uint64_t Evictor::steps_over() const noexcept {
+  const std::uint64_t bytes = bytes_over() / parts_.segment_bytes;
+  const std::uint64_t most_entries =
+      std::max<std::uint64_t>(parts_.budget.max_entries.value_or(1), 1);
+  return std::max(bytes, entries_over() * parts_of_entries / most_entries);
+}
+
+// Where that is not enough for its turn, the next one waits longer. For what could not leave when
+// somebody looked last, nobody waits.
+milliseconds Evictor::patience_of_put() const noexcept {
+  const std::uint64_t over = steps_over();
+  const std::uint64_t held = held_steps_.load(std::memory_order_relaxed);
   const auto most = static_cast<std::uint64_t>(most_patience_of_put / haste);
-  return haste * std::min(segments_over, most);
+  return haste * std::min(over - std::min(over, held), most);
 }
 
 }  // namespace larder::pack_store

@@ -56,6 +56,7 @@ struct ProcessState {
 
   // One sync at a time, until what it lost is noted: whoever flushes then knows of all before.
   std::mutex sync_mutex;
+  std::mutex catch_up_mutex;  // before sync_mutex: of puts that sync for all
   std::mutex flush_mutex;
   std::condition_variable flush_ended;
   bool is_flushing = false;             // guarded by flush_mutex
@@ -239,6 +240,7 @@ class PackStoreImpl final : public PackStore {
 
   // evict.cc
   bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
+  Result<void> catch_up(Shelf& shelf);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   void heal_index(Shelf& shelf);
   void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);

@@ -228,9 +228,10 @@ bool Writers::is_settled() {
          std::ranges::none_of(all(), [](const auto& each) { return has_unsynced(*each); });
 }
 
-bool Writers::is_behind() {
+Writers::Behind Writers::behind() {
   const std::lock_guard lock(sealed_mutex_);
-  return sealed_.size() > parts_.most.unsynced;
+  if (sealed_.size() <= parts_.most.unsynced) return Behind::no;
+  return sealed_.size() <= 2 * parts_.most.unsynced ? Behind::a_little : Behind::far;
 }
 
 bool Writers::has_sealed() {

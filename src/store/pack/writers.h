@@ -111,8 +111,10 @@ class Writers {
   // Whether nothing waits for a sync, and all that was lost was told.
   bool is_settled();
 
-  // Whether so many full segments wait for a sync that a put should see to it.
-  bool is_behind();
+  // Whether so many full segments wait for a sync that a put should see to it, or that all should
+  // wait for it.
+  enum class Behind { no, a_little, far };
+  Behind behind();
 
   // Whether any full segment waits for a sync.
   bool has_sealed();
