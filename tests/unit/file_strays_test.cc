@@ -87,6 +87,19 @@ TEST_P(FileStrays, WhatCannotBeLookedAtIsTold) {
   EXPECT_EQ(content(store->get(key(1))), "x");
 }
 
+// Who clears a store is not told that it is empty.
+TEST_P(FileStrays, WhatCannotBeLookedAtIsKept) {
+  const auto store = open_with_faults();
+  for (const std::uint8_t i : {1, 2}) ASSERT_TRUE(store->put(key(i), bytes_of("x")));
+  faults_.inject({.only = Op::info_at, .path_contains = path_of(key(1)).filename().string()});
+  const auto cleared = store->clear();
+  ASSERT_TRUE(cleared);
+  EXPECT_EQ(cleared->evicted_entries, 1u);
+  EXPECT_EQ(cleared->kept_entries, 1u);
+  EXPECT_EQ(content(store->get(key(1))), "x");
+  EXPECT_EQ(store->clear().value().kept_entries, 0u);
+}
+
 TEST_P(FileStrays, ARepairNeedsAStoreThatMayBeWritten) {
   ASSERT_TRUE(open());
   options_.access = Access::read_only;

@@ -28,10 +28,13 @@ constexpr std::uint64_t rescan_fraction = 16;    // of the budget, put by this p
 
 // One name that cannot be looked at must not stop the others from being counted and evicted.
 // What is gone meanwhile, a link where a folder should be, or another process at work, is no news.
-void FileStore::passed_over(std::string_view name, const Error& why) const {
-  if (why.code == Errc::absent || why.code == Errc::not_ours || why.code == Errc::timed_out) return;
+FileStore::News FileStore::passed_over(std::string_view name, const Error& why) const {
+  if (why.code == Errc::absent || why.code == Errc::not_ours || why.code == Errc::timed_out) {
+    return News::no;
+  }
   log(LogLevel::warning, directory().path() + "/" + std::string(name) +
                              ": passed over: " + why.message + "; look at the system's log");
+  return News::yes;
 }
 
 // What a scan passes over is a stray for who asks for those; the others hear of it in the log.
@@ -165,7 +168,7 @@ std::optional<EvictionReason> FileStore::reason_to_evict(const Budget& budget,
 Result<PruneReport> FileStore::evict_locked(const EvictionTask& task, std::vector<Eviction>& gone) {
   Budget budget = task.budget;
   std::vector<Found> entries;
-  std::uint64_t other_bytes = 0;
+  std::uint64_t other_bytes = 0, unseen = 0;
   PruneReport report;
   LARDER_CHECK_OK(scan({.entry =
                             [&](const Found& found) {
@@ -173,7 +176,12 @@ Result<PruneReport> FileStore::evict_locked(const EvictionTask& task, std::vecto
                               report.kept_bytes += found.info.disk_bytes;
                               return Visit::go_on;
                             },
-                        .other = [&](const FileInfo& info) { other_bytes += info.disk_bytes; }}));
+                        .other = [&](const FileInfo& info) { other_bytes += info.disk_bytes; },
+                        .stray =
+                            [&](std::string_view path, const Error& why) {
+                              unseen += passed_over(path, why) == News::yes ? 1 : 0;
+                              return Visit::go_on;
+                            }}));
   report.kept_entries = entries.size();
   LARDER_TRY(const std::uint64_t bytes_to_free, missing_free_bytes(budget));
   lower_to(budget, task.percent_to_keep, report, other_bytes);
@@ -203,6 +211,7 @@ Result<PruneReport> FileStore::evict_locked(const EvictionTask& task, std::vecto
   if (task.dry_run == DryRun::no) {
     set_usage({.bytes = report.kept_bytes, .entries = report.kept_entries});
   }
+  report.kept_entries += unseen;
   return report;
 }
 

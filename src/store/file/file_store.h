@@ -189,7 +189,8 @@ class FileStore final : public Store {
   // evict.cc
   Result<void> scan(const Scan& scan);
   Result<bool> scan_folder(Directory& folder, std::string_view shard, const Scan& scan);
-  void passed_over(std::string_view name, const Error& why) const;
+  enum class News { no, yes };  // that the log was told
+  News passed_over(std::string_view name, const Error& why) const;
   Visit pass_over(const Scan& scan, std::string_view name, const Error& why) const;
   static Error foreign(const FileInfo& info);
   EntryInfo describe_entry(const Found& found);
