@@ -2,12 +2,26 @@
 // or hangs costs.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/remote/folder_store.h"
 
 namespace larder {
 namespace {
 
-using RemoteWriteTest = RemoteStoreTest;
+class RemoteWriteTest : public RemoteStoreTest {
+ protected:
+  // A breaker of two failures, where each look before the call is answered and the call is not.
+  void expect_an_opening_after_two(const std::function<Errc()>& call) {
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
+      trouble_->add_success();
+      trouble_->add(Errc::timed_out, Attempts::most);
+      EXPECT_EQ(call(), Errc::timed_out);
+    }
+    EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  }
+};
 
 TEST_F(RemoteWriteTest, EveryPutIsInOneCount) {
   options_.breaker.failures = 100;
@@ -30,13 +44,7 @@ TEST_F(RemoteWriteTest, EveryPutIsInOneCount) {
 // That it answers whether it has the entry is not to hide that it takes none.
 TEST_F(RemoteWriteTest, AServerThatHangsOnUploadsOpensABreakerOfSeveralFailures) {
   options_.breaker.failures = 2;
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().put(numbered(1), bytes_of("x")).error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  expect_an_opening_after_two([&] { return store().put(numbered(1), bytes_of("x")).error().code; });
 }
 
 TEST_F(RemoteWriteTest, WhatMayNotBeLookedAtMayBeReplaced) {
@@ -97,25 +105,13 @@ TEST_F(RemoteWriteTest, WhatIsDamagedCanBeRemoved) {
 TEST_F(RemoteWriteTest, AServerThatHangsOnRemovalsOpensABreakerOfSeveralFailures) {
   options_.breaker.failures = 2;
   put(1, "x");
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().remove(numbered(1)).error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  expect_an_opening_after_two([&] { return store().remove(numbered(1)).error().code; });
 }
 
 TEST_F(RemoteWriteTest, APruneWhoseRemovalsHangOpensABreakerOfSeveralFailures) {
   options_.breaker.failures = 2;
   put(1, "x");
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(store().remote_metrics().breaker_openings, 0u);
-    trouble_->add_success();
-    trouble_->add(Errc::timed_out, Attempts::most);
-    EXPECT_EQ(store().clear().error().code, Errc::timed_out);
-  }
-  EXPECT_EQ(store().remote_metrics().breaker_openings, 1u);
+  expect_an_opening_after_two([&] { return store().clear().error().code; });
 }
 
 }  // namespace

@@ -13,9 +13,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using store_directory::LockOffset;
 
-// Of a put, for each segment that is too much. A process that was stopped in its turn costs every
-// put so much.
+// Of a put, for each segment that is too much.
 constexpr auto haste = milliseconds(10);
+// What a process that was stopped in its turn costs every put in the end.
 constexpr auto most_patience_of_put = milliseconds(250);
 constexpr std::uint64_t parts_of_entries = 64;  // as a full store has segments
 constexpr auto first_pause = microseconds(20);

@@ -57,10 +57,6 @@ Result<bool> keep_trying(std::chrono::milliseconds limit, const Attempt& attempt
   }
 }
 
-}  // namespace
-
-namespace {
-
 std::uint64_t room_of(const Budget& budget, const SpaceInfo& space) noexcept {
   const std::uint64_t room = budget.max_bytes.value_or(std::numeric_limits<std::uint64_t>::max());
   return space.total_bytes == 0 ? room : std::min(room, space.total_bytes);
