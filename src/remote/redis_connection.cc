@@ -75,42 +75,6 @@ std::string command_of(RedisConnection::Words words, std::size_t more_words) {
   return command;
 }
 
-// What makes the objects of a reply. Of 256 Ki elements one takes 18 MB, and no map of slots has
-// more.
-constexpr std::uint64_t most_elements = 256 * 1024;
-
-}  // namespace
-
-struct RedisReaderFunctions : redisReplyObjectFunctions {
-  const redisReplyObjectFunctions* hiredis = nullptr;
-  std::uint64_t elements_left = most_elements;  // of one reply, lists within lists included
-};
-
-namespace {
-
-// The reader allocates an array as soon as it has heard how many elements there are, and an object
-// for each. Null stands for "out of memory". The type of `elements` differs between versions of
-// hiredis.
-template <class Count>
-void* make_array(const redisReadTask* task, Count elements) {
-  auto& own = *static_cast<RedisReaderFunctions*>(task->privdata);
-  if (elements < 0 || static_cast<std::uint64_t>(elements) > own.elements_left) return nullptr;
-  own.elements_left -= static_cast<std::uint64_t>(elements);
-  return own.hiredis->createArray(task, elements);
-}
-
-std::unique_ptr<RedisReaderFunctions> functions_of(redisReader& reader) {
-  auto functions = std::make_unique<RedisReaderFunctions>();
-  static_cast<redisReplyObjectFunctions&>(*functions) = *reader.fn;
-  functions->hiredis = reader.fn;
-  functions->createArray = make_array;
-  reader.privdata = functions.get();
-  reader.fn = functions.get();
-  // Else it frees what it has room for after each answer, and takes it anew from the kernel.
-  reader.maxbuf = 4 * RedisInbox::capacity_bytes;
-  return functions;
-}
-
 using Context = std::unique_ptr<redisContext, FreeRedis>;
 
 std::unexpected<Error> silent(const RedisEndpoint& endpoint) {
@@ -159,10 +123,11 @@ void FreeRedis::operator()(redisContext* context) const noexcept { redisFree(con
 void FreeRedis::operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 
 RedisConnection::RedisConnection(const RedisEndpoint& endpoint, Context context)
-    : shown_(endpoint.shown),
-      functions_(functions_of(*context->reader)),
-      context_(std::move(context)),
-      inbox_(context_->fd) {}
+    : shown_(endpoint.shown), context_(std::move(context)), inbox_(context_->fd) {
+  bound_.bind(*context_->reader);
+  // Else it frees what it has room for after each answer, and takes it anew from the kernel.
+  context_->reader->maxbuf = 4 * RedisInbox::capacity_bytes;
+}
 
 RedisConnection::~RedisConnection() = default;
 
@@ -329,7 +294,7 @@ Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patie
   constexpr std::uint64_t framing = 2 * RedisInbox::capacity_bytes;  // and what comes behind it
   LARDER_TRY(const std::string_view line, first_line(patience));
   LARDER_CHECK_OK(check_announced(line, kind, max_bytes));
-  functions_->elements_left = most_elements;
+  bound_.begin_reply();
   for (std::uint64_t come_bytes = 0;;) {
     come_bytes += inbox_.text().size();
     if (come_bytes > max_bytes + framing) return broken(RedisInbox::Came::full);

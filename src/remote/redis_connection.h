@@ -14,6 +14,7 @@
 
 #include "remote/pool.h"
 #include "remote/redis_inbox.h"
+#include "remote/redis_reply_bound.h"
 #include "remote/redis_slots.h"
 #include "remote/transport.h"
 
@@ -36,7 +37,6 @@ struct FreeRedis {
   void operator()(redisContext* context) const noexcept;
   void operator()(redisReply* reply) const noexcept;
 };
-struct RedisReaderFunctions;
 using RedisReply = std::unique_ptr<redisReply, FreeRedis>;
 
 // What a command is answered with. A list that nobody asked for is refused before it is read.
@@ -107,7 +107,7 @@ class RedisConnection {
   std::unexpected<Error> broken(Errc code, std::string_view what);
 
   const std::string shown_;
-  const std::unique_ptr<RedisReaderFunctions> functions_;  // of the reader of context_
+  RedisReplyBound bound_;  // of the reader of context_
   std::unique_ptr<redisContext, FreeRedis> context_;
   RedisInbox inbox_;
   std::size_t expected_ = 0;  // replies that have not been received yet

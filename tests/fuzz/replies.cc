@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 
+#include "remote/redis_reply_bound.h"
 #include "remote/redis_slots.h"
 #include "remote/s3_listing.h"
 #include "remote/webdav_listing.h"
@@ -28,7 +29,9 @@ struct ReplyCloser {
 
 // As it comes over the wire; null when the client library takes it for none.
 std::unique_ptr<redisReply, ReplyCloser> reply_of(const std::string& wire) {
+  remote::RedisReplyBound bound;
   const std::unique_ptr<redisReader, ReaderCloser> reader(redisReaderCreate());
+  bound.bind(*reader);
   void* reply = nullptr;
   const bool is_whole = redisReaderFeed(reader.get(), wire.data(), wire.size()) == REDIS_OK &&
                         redisReaderGetReply(reader.get(), &reply) == REDIS_OK;
