@@ -229,8 +229,8 @@ std::vector<std::string> Yard::leftovers() const {
 
 // Worker.
 
-Worker::Worker(Ledger& ledger, Store& store, std::uint64_t seed)
-    : ledger_(ledger), store_(store), random_(seed) {}
+Worker::Worker(const Parts& parts, std::uint64_t seed)
+    : ledger_(parts.ledger), store_(parts.store), prunes_(parts.prunes), random_(seed) {}
 
 void Worker::work(std::uint64_t operations) {
   for (std::uint64_t i = 0; i < operations; ++i) {
@@ -257,7 +257,7 @@ void Worker::do_one() {
     return;
   }
   if (what < 994) return visit();
-  if (what < 996) return prune();
+  if (what < 996) return prunes_ == Prunes::often || random_() % 20 == 0 ? prune() : visit();
   if (const auto flushed = store_.flush(); !flushed) fail("flush", key, flushed.error());
 }
 
@@ -371,8 +371,7 @@ void Worker::prune() {
 std::size_t descriptors() { return count_files("/proc/self/fd"); }
 std::size_t threads() { return count_files("/proc/self/task"); }
 
-void hammer_in_this_process(Ledger& ledger, const Yard& yard, std::uint64_t operations,
-                            std::uint64_t seed) {
+void hammer_in_this_process(Ledger& ledger, const Yard& yard, const Task& task) {
   std::jthread([] {}).join();  // ThreadSanitizer starts one of its own with the first
   const std::size_t descriptors_before = descriptors();
   const std::size_t threads_before = threads();
@@ -383,8 +382,9 @@ void hammer_in_this_process(Ledger& ledger, const Yard& yard, std::uint64_t oper
       std::vector<std::jthread> started;
       for (unsigned i = 0; i < threads_of_a_process; ++i) {
         started.emplace_back([&, i] {
-          Worker worker(ledger, **store, seed + 100 * static_cast<std::uint64_t>(opening) + i);
-          worker.work(operations / openings / threads_of_a_process);
+          Worker worker({.ledger = ledger, .store = **store, .prunes = task.prunes},
+                        task.seed + 100 * static_cast<std::uint64_t>(opening) + i);
+          worker.work(task.operations / openings / threads_of_a_process);
         });
       }
     }

@@ -29,6 +29,9 @@ namespace larder::hammer {
 enum class Kind { larder, vyre, pack };
 std::string_view name_of(Kind kind) noexcept;
 
+// One call in 500, or in 10'000: then hardly anybody but those who put evicts.
+enum class Prunes { often, seldom };
+
 inline constexpr std::uint32_t keys = 300;
 
 std::string payload_of(std::uint32_t key, std::uint64_t version);
@@ -121,7 +124,13 @@ class Yard {
 // One thread's share.
 class Worker {
  public:
-  Worker(Ledger& ledger, Store& store, std::uint64_t seed);
+  struct Parts {
+    Ledger& ledger;
+    Store& store;
+    Prunes prunes = Prunes::often;
+  };
+
+  Worker(const Parts& parts, std::uint64_t seed);
   void work(std::uint64_t operations);
 
  private:
@@ -143,6 +152,7 @@ class Worker {
 
   Ledger& ledger_;
   Store& store_;
+  const Prunes prunes_;
   std::mt19937_64 random_;
   std::array<std::uint64_t, keys> seen_ = {};  // a version of each, plus 1
   struct Held {
@@ -157,9 +167,14 @@ class Worker {
 std::size_t descriptors();
 std::size_t threads();
 
-// Opens, hammers with that many threads, closes, several times over. Failures go to the ledger.
-void hammer_in_this_process(Ledger& ledger, const Yard& yard, std::uint64_t operations,
-                            std::uint64_t seed);
+struct Task {
+  std::uint64_t operations = 0;
+  std::uint64_t seed = 0;
+  Prunes prunes = Prunes::often;
+};
+
+// Opens, hammers with eight threads, closes, several times over. Failures go to the ledger.
+void hammer_in_this_process(Ledger& ledger, const Yard& yard, const Task& task);
 
 // After everybody has gone: every entry is good and possible, the budget holds, nothing is left
 // over.

@@ -1,7 +1,8 @@
 // Sixteen processes of eight threads each, in three worlds whose process numbers are the same, over
-// one store of each kind. See hammer.h for what they may see.
+// one store of each kind, and over a pack that is hardly ever pruned. See hammer.h for what they
+// may see.
 //
-// 40'000 operations for each kind of store; LARDER_TORTURE=84 makes ten million of all three.
+// 40'000 operations for each; LARDER_TORTURE=63 makes ten million of all four.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -36,7 +37,16 @@ int wait_for(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-class HammerProcesses : public ::testing::TestWithParam<Kind> {
+struct Mix {
+  Kind kind = Kind::pack;
+  Prunes prunes = Prunes::often;
+};
+
+std::string name_of(const Mix& mix) {
+  return std::string(name_of(mix.kind)) + (mix.prunes == Prunes::seldom ? "_hardly_pruned" : "");
+}
+
+class HammerProcesses : public ::testing::TestWithParam<Mix> {
  protected:
   // Whether a process may have children that are numbered anew.
   static bool may_number_anew() {
@@ -47,8 +57,10 @@ class HammerProcesses : public ::testing::TestWithParam<Kind> {
   }
 
   int work(int process) {
-    hammer_in_this_process(ledger_, yard_, rounds(40'000) / processes,
-                           seed_ + 1000 * static_cast<std::uint64_t>(process));
+    hammer_in_this_process(ledger_, yard_,
+                           {.operations = rounds(40'000) / processes,
+                            .seed = seed_ + 1000 * static_cast<std::uint64_t>(process),
+                            .prunes = GetParam().prunes});
     return 0;
   }
 
@@ -88,16 +100,18 @@ class HammerProcesses : public ::testing::TestWithParam<Kind> {
     return worlds;
   }
 
-  // What others put while one evicts; in a pack the four segments of a process of many threads, and
-  // a step.
+  // What others put while one evicts. In a pack a segment of a MiB and a step of preallocation, a
+  // sixteenth of that, for each who writes: a process for its puts and for what it carries.
   std::uint64_t most_on_disk() const {
-    const std::uint64_t overshoot = GetParam() == Kind::pack ? processes * 5ull << 20 : 8ull << 20;
-    return *yard_.budget().max_bytes + overshoot;
+    constexpr std::uint64_t writers = 2 * processes;
+    constexpr std::uint64_t of_a_writer = (1u << 20) + (1u << 16);
+    const bool is_pack = GetParam().kind == Kind::pack;
+    return *yard_.budget().max_bytes + (is_pack ? writers * of_a_writer : 8ull << 20);
   }
 
   const std::uint64_t seed_ = seed();
   Ledger ledger_;
-  Yard yard_{GetParam()};
+  Yard yard_{GetParam().kind};
 };
 
 TEST_P(HammerProcesses, NothingTornForeignOrStale) {
@@ -114,16 +128,17 @@ TEST_P(HammerProcesses, NothingTornForeignOrStale) {
   for (const std::string& failure : ledger_.failures()) ADD_FAILURE() << failure;
   EXPECT_LE(most, most_on_disk());
   std::printf("%s: %llu operations, %llu evictions, at most %.1f MiB on disk, LARDER_SEED=%llu\n",
-              std::string(name_of(GetParam())).c_str(),
-              static_cast<unsigned long long>(ledger_.operations()),
+              name_of(GetParam()).c_str(), static_cast<unsigned long long>(ledger_.operations()),
               static_cast<unsigned long long>(ledger_.evictions()),
               static_cast<double>(most) / (1 << 20), static_cast<unsigned long long>(seed_));
   EXPECT_GE(ledger_.operations(), rounds(40'000) * 9 / 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, HammerProcesses,
-                         ::testing::Values(Kind::larder, Kind::vyre, Kind::pack),
-                         [](const auto& kind) { return std::string(name_of(kind.param)); });
+                         ::testing::Values(Mix{.kind = Kind::larder}, Mix{.kind = Kind::vyre},
+                                           Mix{.kind = Kind::pack},
+                                           Mix{.kind = Kind::pack, .prunes = Prunes::seldom}),
+                         [](const auto& mix) { return name_of(mix.param); });
 
 }  // namespace
 }  // namespace larder::hammer

@@ -14,7 +14,7 @@ TEST_P(HammerThreads, NothingTornForeignOrStale) {
   const std::uint64_t seed_of_this = seed();
   Ledger ledger;
   const Yard yard(GetParam());
-  hammer_in_this_process(ledger, yard, rounds(12'000), seed_of_this);
+  hammer_in_this_process(ledger, yard, {.operations = rounds(12'000), .seed = seed_of_this});
   check_what_is_left(ledger, yard);
   for (const std::string& failure : ledger.failures()) ADD_FAILURE() << failure;
   EXPECT_GE(ledger.operations(), rounds(11'000));

@@ -371,6 +371,12 @@ MUTANTS = [
       "if (steady_clock::now() - turn->since < longest_turn) return {};",
       "if (steady_clock::now() >= turn->since) return {};",
       "unit/pack_turns"),
+    _("pack-told-late", "who gets no turn tells the others what it put", PACK + "evictor.cc",
+      "if (unaccounted >= account_step_) account();", "",
+      "unit/pack_turns"),
+    _("pack-far-ahead", "little of a small segment is allocated ahead", PACK + "segment_writer.cc",
+      "options_.capacity_bytes / reserve_parts,", "options_.capacity_bytes,",
+      "unit/pack_evict_test"),
     _("pack-credit-for-nothing", "what cannot leave lets nothing be carried", PACK
       + "evictor_pick.cc",
       "if (!begun) return false;\n  give_credit(",

@@ -7,7 +7,7 @@
 namespace larder {
 namespace {
 
-constexpr std::uint64_t step = 1 * mib;  // of preallocation
+constexpr std::uint64_t step = mib / 16;  // of preallocation
 
 // Segments of 1 MiB, which hold 244 entries of 4 KiB.
 class PackEvict : public PackStoreFixture {
@@ -34,6 +34,14 @@ TEST_F(PackEvict, TheBudgetHoldsUnderDu) {
   EXPECT_GE(most, budget - 2 * mib);
   EXPECT_GT(store->metrics().evictions, 10'000u);
   EXPECT_GT(store->metrics().evicted_bytes, 40 * mib);
+}
+
+// Many processes may each have one segment open.
+TEST_F(PackEvict, LittleIsAllocatedAheadInASmallStore) {
+  options_.budget = {.max_bytes = 16 * mib};
+  const auto store = open();
+  fill(*store, 0, 1);
+  EXPECT_LE(disk_bytes(), mib / 4);
 }
 
 // It would cost every other entry, and then leave.

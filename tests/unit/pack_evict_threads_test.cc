@@ -10,7 +10,7 @@
 namespace larder {
 namespace {
 
-constexpr std::uint64_t step = 1 * mib;  // of preallocation
+constexpr std::uint64_t step = mib / 16;  // of preallocation
 constexpr std::uint32_t entries = 3'000;
 
 class PackEvictThreads : public PackStoreFixture {

@@ -105,6 +105,28 @@ TEST_F(PackTurns, APutEndsThoughAnEvictionDoesNot) {
   may_go_on.notify_all();
 }
 
+// Else each of many processes waits for what it put itself, and none for what all of them did.
+TEST_F(PackTurns, WhoGetsNoTurnTellsWhatItPut) {
+  fill_segments(30);
+  std::atomic<bool> has_begun = false, may_go_on = false;
+  const auto pruning = open_observed([&] {
+    has_begun = true;
+    has_begun.notify_all();
+    may_go_on.wait(false);
+  });
+  std::jthread pruner([&] { EXPECT_TRUE(pruning->prune({.max_bytes = 1})); });
+  has_begun.wait(false);
+  options_.budget = {.max_bytes = 64 * mib};
+  const auto putting = open(), other = open();
+  const std::uint64_t before = other->metrics().bytes;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(put(*putting, numbered(100'000 + i), payload_of(200'000, i)), "ok");
+  }
+  EXPECT_GE(other->metrics().bytes, before + 3 * mib);
+  may_go_on = true;
+  may_go_on.notify_all();
+}
+
 // Where others hold segments, and all is read: else each segment that leaves would be written anew
 // whole, and no put ever brings the store within its budget.
 TEST_F(PackTurns, WhatCannotLeaveLetsNothingBeCarried) {

@@ -67,6 +67,8 @@ bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
   const std::uint64_t unaccounted =
       unaccounted_.fetch_add(put_bytes, std::memory_order_relaxed) + put_bytes;
   if (parts_.budget.max_age_s && is_time_for_age()) is_age_due_ = true;
+  // Whoever does not get his turn tells the others all the same, so that they wait for theirs.
+  if (unaccounted >= account_step_) account();
   const bool is_miscounted = parts_.budget.max_entries && entries_are_unknown();
   return is_busy_.load(std::memory_order_relaxed) || unaccounted >= account_step_ ||
          is_miscounted || entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
@@ -87,9 +89,15 @@ bool Evictor::is_time_for_age() noexcept {
 }
 
 // Into the word that all processes share.
-void Evictor::account() {
+void Evictor::account() noexcept {
   const std::uint64_t put = unaccounted_.exchange(0);
   parts_.shelf.state().word(StateWord::segment_bytes).fetch_add(put);
+  accounted_ += put;
+}
+
+// For what was put since the last step.
+void Evictor::take_credit() noexcept {
+  const std::uint64_t put = accounted_.exchange(0);
   if (put_since_measured_) *put_since_measured_ += put;
   put_since_refusals_ += put;
   move_credit_ = std::min(move_credit_ + put, format::max_segment_bytes);
@@ -232,6 +240,7 @@ Result<void> Evictor::sweep(std::uint64_t looks, Caller& caller) {
 // True when there is more to do.
 Result<bool> Evictor::step(std::uint64_t put_bytes, Caller& caller) {
   account();
+  take_credit();
   forgive_refusals();
   if (is_time_to_measure()) {
     LARDER_CHECK_OK(measure(LargeFiles::as_kept));

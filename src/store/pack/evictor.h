@@ -137,7 +137,8 @@ class Evictor {
 
   SegmentEviction::Parts parts_for_segment();
 
-  void account();
+  void account() noexcept;
+  void take_credit() noexcept;
   void forgive_refusals();
   Result<OnDisk> measure(LargeFiles large);
   bool is_time_to_measure() const noexcept;
@@ -240,7 +241,8 @@ class Evictor {
   Writers carriers_;
   OlderRecords older_;
 
-  std::atomic<std::uint64_t> unaccounted_ = 0;
+  std::atomic<std::uint64_t> unaccounted_ = 0;  // put, and not in the word yet
+  std::atomic<std::uint64_t> accounted_ = 0;    // put, and no credit taken for it yet
   const std::shared_ptr<std::atomic<std::uint64_t>> reserved_;  // outlives this where puts go on
   std::atomic<bool> is_busy_ = true;                            // at first, to look once
   std::atomic<std::int64_t> next_look_at_age_s_ = 0;

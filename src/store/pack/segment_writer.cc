@@ -12,7 +12,9 @@ namespace {
 
 using format::pack_unit_bytes;
 
-constexpr std::uint64_t reserve_step_bytes = 1u << 20;
+// What is allocated ahead counts for the budget's overshoot: little of a small segment.
+constexpr std::uint64_t reserve_parts = 16;
+constexpr std::uint64_t most_reserved_ahead = 1u << 20;
 
 constexpr std::uint64_t most_read_for_large = 64u << 10;  // at each adoption
 
@@ -117,9 +119,10 @@ bool SegmentWriter::fits(std::uint64_t record_bytes, std::uint64_t large_bytes) 
 // unsupported: then a full disk shows at the write.
 Result<void> SegmentWriter::reserve(std::uint64_t until) {
   if (until <= reserved_until_) return {};
-  const std::uint64_t target = std::max(
-      until,
-      std::min((until / reserve_step_bytes + 1) * reserve_step_bytes, options_.capacity_bytes));
+  const std::uint64_t step = std::clamp<std::uint64_t>(options_.capacity_bytes / reserve_parts,
+                                                       zero_step_bytes, most_reserved_ahead);
+  const std::uint64_t target =
+      std::max(until, std::min((until / step + 1) * step, options_.capacity_bytes));
   auto reserved = segment_->file()->reserve(target);
   // On a disk that is nearly full the step may not fit, and the record yet.
   const bool step_is_too_much = !reserved && reserved.error().code == Errc::no_space;
