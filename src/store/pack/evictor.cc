@@ -196,9 +196,8 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   std::unique_ptr<SegmentEviction> leaving = std::move(current_);
   auto word = parts_.shelf.state().word(StateWord::segment_bytes);
   const std::uint64_t carried = leaving->carried_bytes();
-  const std::uint64_t expected = leaving->disk_bytes();
   const bool is_for_room = parts_.budget.min_free_bytes && calls_to_refuse_ == 0;
-  const std::uint64_t free_before = is_for_room ? free_bytes() : 0;
+  const Leave leave = is_for_room ? leave_of(*leaving) : Leave{};
   auto done = leaving->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
   word.fetch_add(leaving->carried_bytes() - carried);
   if (!done) refused_.insert(leaving->number());
@@ -210,8 +209,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   }
   if (done && !*done) current_ = std::move(leaving);
   if (is_for_room && done && *done) {
-    const std::uint64_t free_now = wait_for_more_than(free_before, caller);
-    if (free_now <= free_before) note_in_vain(free_now, expected);
+    if (is_in_vain(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
   }
   return done;
 }
@@ -274,14 +272,14 @@ Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
     LARDER_TRY(const auto turn, take_turn(patience_of_put(), caller.rest));
     if (!turn) break;
     if (!tolerated) tolerated = tolerated_bytes();
-    must_finish = must_finish || bytes_over() > *tolerated;
+    must_finish = must_finish || bytes_to_free() > *tolerated;
     const auto more = step(must_finish ? largest_step : put_bytes, caller);
     // After a failure the next look is some puts away: it would fail again.
     is_busy_.store(more.value_or(false), std::memory_order_relaxed);
     if (!more) outcome = std::unexpected(more.error());
     if (more && !*more) break;
     if (!more || !current_) --segments_left;
-    goes_on = segments_left > 0 && ((must_finish && current_) || bytes_over() > *tolerated);
+    goes_on = segments_left > 0 && ((must_finish && current_) || bytes_to_free() > *tolerated);
   }
   return outcome;
 }
@@ -292,31 +290,57 @@ std::uint64_t Evictor::free_bytes() const {
   return space ? space->free_bytes : 0;
 }
 
-// What has left is on the disk until the last reader has closed it. Returns what is free then.
-std::uint64_t Evictor::wait_for_more_than(std::uint64_t free_before, Caller& caller) {
-  std::uint64_t free_now = free_before;
-  for (int look = 0; look < looks_for_room && free_now <= free_before; ++look) {
-    if (look > 0) std::this_thread::sleep_for(pause_for_room);
-    caller.rest();
-    free_now = free_bytes();
-  }
-  return free_now;
+// What is free, and what all processes have put into the store: no put changes that, nor what is
+// carried, but what leaves and is closed by all who read it.
+std::uint64_t Evictor::room_bytes() const {
+  return free_bytes() + parts_.shelf.state().word(StateWord::segment_bytes).load();
 }
 
-// Somebody else may also have taken what it gave back: so it is tried again, but ever more rarely.
-void Evictor::note_in_vain(std::uint64_t free_now, std::uint64_t expected) {
+// Before it does.
+Evictor::Leave Evictor::leave_of(const SegmentEviction& segment) const {
+  return {.disk_bytes = segment.disk_bytes(),
+          .used_bytes = segment.used_bytes(),
+          .room_before = room_bytes()};
+}
+
+// What came back when it left.
+std::uint64_t Evictor::gain_of(const Leave& leave) const {
+  const std::uint64_t room = room_bytes() + leave.used_bytes;
+  return room - std::min(room, leave.room_before);
+}
+
+bool Evictor::is_in_vain(const Leave& leave, std::uint64_t gained) noexcept {
+  return gained < std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
+}
+
+// What has left is on the disk until the last reader has closed it.
+std::uint64_t Evictor::wait_for_gain(const Leave& leave, Caller& caller) {
+  caller.rest();
+  std::uint64_t gained = gain_of(leave);
+  for (int look = 1; look < looks_for_room && is_in_vain(leave, gained); ++look) {
+    std::this_thread::sleep_for(pause_for_room);
+    caller.rest();
+    gained = gain_of(leave);
+  }
+  return gained;
+}
+
+// A reader may close it yet, and who is no store may have taken it: so it is tried again, but ever
+// more rarely.
+void Evictor::note_in_vain(const Leave& leave) {
   calls_to_refuse_ = std::clamp(2 * next_calls_to_refuse_, least_refused, most_refused);
   next_calls_to_refuse_ = calls_to_refuse_;
-  free_when_worth_it_ = free_now + std::max<std::uint64_t>(expected / 2, 1);
+  room_when_worth_it_ = room_bytes() + std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
   put_since_in_vain_ = 0;
 }
+
+bool Evictor::is_worth_it_again() const { return room_bytes() >= room_when_worth_it_.load(); }
 
 // Counts the call. No more when a segment's worth of puts has had room, or half of what should have
 // come back has.
 bool Evictor::is_in_vain() {
   if (calls_to_refuse_ == 0) return false;
-  const bool has_changed =
-      put_since_in_vain_ >= parts_.segment_bytes || free_bytes() >= free_when_worth_it_;
+  const bool has_changed = put_since_in_vain_ >= parts_.segment_bytes || is_worth_it_again();
   calls_to_refuse_ = has_changed ? 0 : calls_to_refuse_ - 1;
   if (has_changed) next_calls_to_refuse_ = 0;
   return !has_changed;
@@ -329,14 +353,13 @@ Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Calle
     if (freed.bytes >= bytes || freed.is_in_vain) break;
     const auto begun = begin_for_budget(EvictionReason::bytes, segment);
     if (!begun || !*begun) continue;
-    const std::uint64_t expected = current_->disk_bytes();
-    const std::uint64_t free_before = free_bytes();
+    const Leave leave = leave_of(*current_);
     if (!finish_current(caller)) continue;
-    const std::uint64_t free_now = wait_for_more_than(free_before, caller);
+    const std::uint64_t gained = wait_for_gain(leave, caller);
     freed.segments += 1;
-    freed.bytes += free_now - std::min(free_now, free_before);
-    freed.is_in_vain = free_now <= free_before;
-    if (freed.is_in_vain && calls_to_refuse_ == 0) note_in_vain(free_now, expected);
+    freed.bytes += gained;
+    freed.is_in_vain = is_in_vain(leave, gained);
+    if (freed.is_in_vain && calls_to_refuse_ == 0) note_in_vain(leave);
   }
   if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;
   return freed;

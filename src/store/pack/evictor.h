@@ -158,8 +158,9 @@ class Evictor {
   Result<std::optional<Turn>> take_turn(std::chrono::milliseconds limit, const Rest& rest);
   Result<Turn> wait_for_turn(std::chrono::milliseconds limit, const Rest& rest);
   Result<void> let_others(std::optional<Turn>& turn, Caller& caller);
-  std::uint64_t steps_over() const noexcept;
-  std::chrono::milliseconds patience_of_put() const noexcept;
+  std::uint64_t bytes_to_free() const;
+  std::uint64_t steps_over() const;
+  std::chrono::milliseconds patience_of_put() const;
 
   // evictor_pick.cc
   struct Care {
@@ -204,8 +205,19 @@ class Evictor {
   Freed free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
   Result<bool> has_so_much(std::uint64_t bytes);
   std::uint64_t free_bytes() const;
-  std::uint64_t wait_for_more_than(std::uint64_t free_before, Caller& caller);
-  void note_in_vain(std::uint64_t free_now, std::uint64_t expected);
+  // Of one segment, for room.
+  struct Leave {
+    std::uint64_t disk_bytes = 0;
+    std::uint64_t used_bytes = 0;
+    std::uint64_t room_before = 0;
+  };
+  std::uint64_t room_bytes() const;
+  Leave leave_of(const SegmentEviction& segment) const;
+  std::uint64_t gain_of(const Leave& leave) const;
+  static bool is_in_vain(const Leave& leave, std::uint64_t gained) noexcept;
+  std::uint64_t wait_for_gain(const Leave& leave, Caller& caller);
+  void note_in_vain(const Leave& leave);
+  bool is_worth_it_again() const;
   bool is_in_vain();
 
   // evictor_prune.cc
@@ -263,9 +275,9 @@ class Evictor {
   std::uint64_t first_credit_left_;
   std::uint64_t move_credit_ = 0;  // for removals that could stay where they are
   // While evictions for room are in vain.
-  std::uint64_t calls_to_refuse_ = 0;
-  std::uint64_t next_calls_to_refuse_ = 0;  // 0 when the last one was not in vain
-  std::uint64_t free_when_worth_it_ = 0;
+  std::atomic<std::uint64_t> calls_to_refuse_ = 0;  // read without a turn, too
+  std::uint64_t next_calls_to_refuse_ = 0;          // 0 when the last one was not in vain
+  std::atomic<std::uint64_t> room_when_worth_it_ = 0;
   std::uint64_t put_since_in_vain_ = 0;
   std::map<std::uint32_t, Content> contents_;
 };

@@ -74,9 +74,20 @@ Result<void> Evictor::let_others(std::optional<Turn>& turn, Caller& caller) {
   return finish_what_is_begun(caller);
 }
 
+// Over the budget, or missing on the disk. Where what leaves gives nothing back, none is.
+std::uint64_t Evictor::bytes_to_free() const {
+  const std::uint64_t over = bytes_over();
+  if (!parts_.budget.min_free_bytes) return over;
+  if (calls_to_refuse_ > 0 && !is_worth_it_again()) return over;
+  const auto space = parts_.shelf.root().space();
+  if (!space) return over;
+  const std::uint64_t wanted = *parts_.budget.min_free_bytes;
+  return std::max(over, wanted - std::min(space->free_bytes, wanted));
+}
+
 // By how much too much there is, in segments, or in as many parts of the entries.
-std::uint64_t Evictor::steps_over() const noexcept {
-  const std::uint64_t bytes = bytes_over() / parts_.segment_bytes;
+std::uint64_t Evictor::steps_over() const {
+  const std::uint64_t bytes = bytes_to_free() / parts_.segment_bytes;
   const std::uint64_t most_entries =
       std::max<std::uint64_t>(parts_.budget.max_entries.value_or(1), 1);
   return std::max(bytes, entries_over() * parts_of_entries / most_entries);
@@ -84,7 +95,7 @@ std::uint64_t Evictor::steps_over() const noexcept {
 
 // Where that is not enough for its turn, the next one waits longer. For what could not leave when
 // somebody looked last, nobody waits.
-milliseconds Evictor::patience_of_put() const noexcept {
+milliseconds Evictor::patience_of_put() const {
   const std::uint64_t over = steps_over();
   const std::uint64_t held = held_steps_.load(std::memory_order_relaxed);
   const auto most = static_cast<std::uint64_t>(most_patience_of_put / haste);
