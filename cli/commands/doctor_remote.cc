@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -53,8 +54,14 @@ Result<bool> remove_patiently(const RemoteStoreOptions& options, const Fingerpri
   return (*store)->remove(fingerprint);
 }
 
-// The largest of these sizes that the tier takes; 0: not even the first.
-std::uint64_t largest_taken(RemoteStore& store, const RemoteStoreOptions& options) {
+// The largest of these sizes that the tier takes, and why it does not take the next; 0: not even
+// the first.
+struct Taken {
+  std::uint64_t bytes = 0;
+  std::optional<Error> refusal = {};
+};
+
+Taken largest_taken(RemoteStore& store, const RemoteStoreOptions& options) {
   const std::uint64_t max_bytes = options.max_entry_bytes;
   std::uint64_t largest = 0;
   for (std::uint64_t bytes = first_tried;; bytes *= 4) {
@@ -63,9 +70,9 @@ std::uint64_t largest_taken(RemoteStore& store, const RemoteStoreOptions& option
     const Fingerprint fingerprint = random_fingerprint();
     const auto stored = store.put(fingerprint, payload);
     (void)remove_patiently(options, fingerprint);
-    if (!stored) return largest;
+    if (!stored) return {largest, stored.error()};
     largest = bytes;
-    if (bytes == max_bytes) return largest;
+    if (bytes == max_bytes) return {largest};
   }
 }
 
@@ -84,10 +91,15 @@ std::string clock_finding(RemoteStore& store, Health& health) {
                      ahead_s > 0 ? "ahead" : "behind");
 }
 
-std::string size_finding(RemoteStore& store, const RemoteStoreOptions& options, Health& health) {
-  const std::uint64_t max_bytes = options.max_entry_bytes;
-  const std::uint64_t largest = largest_taken(store, options);
-  if (largest == max_bytes) return fmt::format(", takes {}", human_bytes(largest));
+// A full one, say, refuses whatever the size.
+bool is_about_size(const Error& refusal) {
+  return refusal.code == Errc::too_large || refusal.code == Errc::timed_out ||
+         refusal.code == Errc::unreachable;
+}
+
+std::string size_finding(const Taken& taken, std::uint64_t max_bytes, Health& health) {
+  const std::uint64_t largest = taken.bytes;
+  if (!taken.refusal) return fmt::format(", takes {}", human_bytes(largest));
   health = Health::warn;
   if (largest == 0) {
     return fmt::format(
@@ -126,7 +138,9 @@ Check check_server(RemoteStoreOptions options, bool writes) {
   if (!written) return failed(written.error());
   if (!removed) return {Health::warn, "remote", removed.error().message};
   check.finding += ", an entry was put, read back and removed";
-  check.finding += size_finding(store, options, check.health);
+  const Taken taken = largest_taken(store, options);
+  if (taken.refusal && !is_about_size(*taken.refusal)) return failed(*taken.refusal);
+  check.finding += size_finding(taken, options.max_entry_bytes, check.health);
   return check;
 }
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "exit_code.h"
-#include "remote.h"
 
 namespace larder::cli {
 namespace {
@@ -35,8 +34,12 @@ ExitCode fail_to_read(const Context& context, const Fingerprint& fingerprint, co
                                         fingerprint.hex()));
 }
 
-ExitCode fail_miss(Cache& cache, const Fingerprint& fingerprint) {
-  if (cache.metrics().skipped == 0) return fail_absent(fingerprint);
+ExitCode fail_miss(Cache& cache, const Fingerprint& fingerprint, const Tiered& tiered) {
+  if (cache.metrics().skipped == 0) {
+    if (!tiered.left_out.empty()) return fail(tiered.left_out.front());
+    const std::string part = part_of_tiers(tiered.tiers);
+    return part.empty() ? fail_absent(fingerprint) : fail_absent(fingerprint, part);
+  }
   return fail(exit_not_found, fmt::format("{} was not looked up: the settings say so; see "
                                           "`larder config`",
                                           fingerprint.hex()));
@@ -86,10 +89,12 @@ ExitCode fail_look_up(const Context& context, const Fingerprint& fingerprint, co
   }
 }
 
-Found find(const Context& context, Cache& cache, const Fingerprint& fingerprint) {
+Found find(const Context& context, Cache& cache, const Tiered& tiered) {
+  const Fingerprint& fingerprint = context.options.fingerprint;
   auto found = cache.look_up(fingerprint);
   if (!found) return {.artifact = {}, .code = fail_look_up(context, fingerprint, found.error())};
-  if (!*found) return {.artifact = {}, .code = fail_miss(cache, fingerprint)};
+  if (!*found) return {.artifact = {}, .code = fail_miss(cache, fingerprint, tiered)};
+  warn_of_left_out(tiered.left_out);
   return {.artifact = *std::move(found)};
 }
 

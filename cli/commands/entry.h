@@ -7,6 +7,7 @@
 
 #include "context.h"
 #include "larder/recipe.h"
+#include "remote.h"
 
 namespace larder::cli {
 
@@ -15,7 +16,8 @@ struct Found {
   std::optional<Artifact> artifact;
   ExitCode code = exit_ok;
 };
-Found find(const Context& context, Cache& cache, const Fingerprint& fingerprint);
+// What is there is served, though a tier could not be opened, and warned of that.
+Found find(const Context& context, Cache& cache, const Tiered& tiered);
 
 // The same for a description, which is not counted.
 struct Described {

@@ -107,13 +107,15 @@ int store_durably(Cache& cache, Store& store, Warnings& warnings) {
   return exit_ok;
 }
 
-// A tier that cannot be opened, for want of a password say, costs what it has, not the local store.
-Result<std::shared_ptr<Store>> with_or_without_remotes(const Context& context,
-                                                       std::shared_ptr<Store> local) {
-  auto all = with_remotes(context, local);
-  if (all || context.config.must_hit) return all;
-  warn(fmt::format("going on without remote tiers: {}", all.error().message));
-  return local;
+// Whatever is wrong with the tiers costs what they have, not the local store; but who must hit is
+// told of one that is required.
+Result<Tiered> with_or_without_remotes(const Context& context, std::shared_ptr<Store> local) {
+  auto tiered = with_remotes(context, local);
+  if (!tiered && !context.config.must_hit) {
+    tiered = Tiered{.store = std::move(local), .tiers = {}, .left_out = {tiered.error()}};
+  }
+  if (tiered) warn_of_left_out(tiered->left_out);
+  return tiered;
 }
 
 Result<Artifact> must_find(Cache& cache, const Fingerprint& fingerprint) {
@@ -132,17 +134,19 @@ int run_once(const Context& context) {
   if (!replaceable) return fail(exit_refused, replaceable.error().message);
   CompileOnce compile(context);
   if (context.config.disabled) return run_without_cache(compile);
-  auto store = open_for_reading(context);
-  if (store) store = with_or_without_remotes(context, *std::move(store));
-  if (!store) {
+  auto local = open_for_reading(context);
+  auto tiered = local ? with_or_without_remotes(context, *std::move(local))
+                      : Result<Tiered>(std::unexpected(std::move(local).error()));
+  if (!tiered) {
     // Who must hit would rather stop than compile.
-    if (context.config.must_hit) return fail(store.error());
-    warn(fmt::format("going on without the cache: {}", store.error().message));
+    if (context.config.must_hit) return fail(tiered.error());
+    warn(fmt::format("going on without the cache: {}", tiered.error().message));
     return run_without_cache(compile);
   }
 
   Warnings warnings;
-  Cache cache(*store, {.mode = mode_of(context.config), .log = warnings.listen(context.log)});
+  Cache cache(tiered->store,
+              {.mode = mode_of(context.config), .log = warnings.listen(context.log)});
   const Fingerprint& fingerprint = context.options.fingerprint;
   // Who must hit compiles nothing, and is told why there is none.
   const auto result = context.config.must_hit
@@ -150,7 +154,7 @@ int run_once(const Context& context) {
                           : cache.get_or_compile(fingerprint, std::ref(compile), *recipe);
 
   if (compile.outcome()) {  // COMMAND ran here, and made OUT
-    return result ? store_durably(cache, **store, warnings) : exit_with(*compile.outcome());
+    return result ? store_durably(cache, *tiered->store, warnings) : exit_with(*compile.outcome());
   }
   if (!result) return fail_look_up(context, fingerprint, result.error());
   const auto written = write_in_place_of(*context.options.output, result->bytes());

@@ -74,22 +74,24 @@ int run_prewarm(const Context& context) {
   if (!text) return fail(exit_refused, text.error().message);
   auto wanted = parse_list(text->text(), file);
   if (!wanted) return fail(wanted.error());
-  const auto tiers = tiers_of(context);
+  const auto tiers = tiers_of(context, Access::read_only);
   if (!tiers) return fail(tiers.error());
   const auto local = open_for_writing(context);
   if (!local) return fail(local.error());
   std::vector<Transfer> transfers;
-  for (const RemoteTier& tier : *tiers) {
+  for (const RemoteTier& tier : tiers->opened) {
     if (!transfers.empty() && wanted->empty()) break;
     transfers.push_back(fetch_all(*tier.store, **local, *wanted));
   }
   const auto flushed = (*local)->flush();
-  const int code = conclude(context, transfers);
+  const int code = conclude(context, transfers, tiers->left_out);
   if (!flushed) return fail(flushed.error());
   if (code != exit_ok || wanted->empty()) return code;
   return fail(exit_not_found,
-              fmt::format("{} of {} could be had from no tier; compile {}",
-                          entries_text(wanted->size()), file, wanted->size() == 1 ? "it" : "them"));
+              fmt::format("{} of {} could be had from no tier; compile {}: {}{}",
+                          entries_text(wanted->size()), file == "-" ? "the list" : file,
+                          wanted->size() == 1 ? "it" : "them", wanted->front().hex(),
+                          wanted->size() == 1 ? "" : " and others"));
 }
 
 }  // namespace larder::cli

@@ -72,13 +72,15 @@ Transfer move_all(RemoteStore& tier, From from, Store& store, const Move& move) 
 
 int run_push(const Context& context) {
   if (const auto code = refuse_change(context)) return *code;
-  const auto tiers = tiers_of(context);
+  const auto tiers = tiers_of(context, Access::read_write);
   if (!tiers) return fail(tiers.error());
+  if (tiers->opened.empty()) {
+    return fail(exit_usage, "every remote tier is read-only; name one that may be written");
+  }
   const auto local = open_for_reading(context);
   if (!local) return fail(local.error());
   std::vector<Transfer> transfers;
-  for (const RemoteTier& tier : *tiers) {
-    if (tier.write == RemoteWrite::off) continue;
+  for (const RemoteTier& tier : tiers->opened) {
     const auto move = [&](RemoteStore& server, Batch batch, Transfer& transfer) {
       for (const Fingerprint& fingerprint : batch) {
         push_entry(**local, server, fingerprint, transfer);
@@ -86,20 +88,17 @@ int run_push(const Context& context) {
     };
     transfers.push_back(move_all(*tier.store, From::local_store, **local, move));
   }
-  if (transfers.empty()) {
-    return fail(exit_usage, "every remote tier is read-only; name one that may be written");
-  }
-  return conclude(context, transfers);
+  return conclude(context, transfers, tiers->left_out);
 }
 
 int run_pull(const Context& context) {
   if (const auto code = refuse_write(context)) return *code;
-  const auto tiers = tiers_of(context);
+  const auto tiers = tiers_of(context, Access::read_only);
   if (!tiers) return fail(tiers.error());
   const auto local = open_for_writing(context);
   if (!local) return fail(local.error());
   std::vector<Transfer> transfers;
-  for (const RemoteTier& tier : *tiers) {
+  for (const RemoteTier& tier : tiers->opened) {
     const auto move = [&](RemoteStore& server, Batch batch, Transfer& transfer) {
       fetch_missing(server, **local, batch, transfer);
     };
@@ -108,7 +107,7 @@ int run_pull(const Context& context) {
     transfers.back().evicted = (*local)->metrics().evictions - evicted;
   }
   const auto flushed = (*local)->flush();
-  const int code = conclude(context, transfers);
+  const int code = conclude(context, transfers, tiers->left_out);
   return flushed ? code : fail(flushed.error());
 }
 

@@ -17,23 +17,12 @@ std::optional<ExitCode> refuse_look_up(const Context& context) {
   return fail(exit_not_found, "the cache is disabled, and finds nothing; see `larder config`");
 }
 
-// What is here is served, though a tier cannot be opened.
-Found find_here(const Context& context, const std::shared_ptr<Store>& local, const Error& cause) {
-  Cache cache = make_cache(context, local);
-  auto found = cache.look_up(context.options.fingerprint);
-  if (!found || !*found) return {.artifact = {}, .code = fail(cause)};
-  warn(fmt::format("going on without remote tiers: {}", cause.message));
-  return {.artifact = *std::move(found)};
-}
-
 Found find_anywhere(const Context& context) {
   if (const auto code = refuse_look_up(context)) return {.artifact = {}, .code = *code};
-  auto local = open_for_reading(context);
-  if (!local) return {.artifact = {}, .code = fail(local.error())};
-  auto store = with_remotes(context, *local);
-  if (!store) return find_here(context, *local, store.error());
-  Cache cache = make_cache(context, *std::move(store));
-  return find(context, cache, context.options.fingerprint);
+  const auto tiered = with_remotes(context, open_for_reading(context));
+  if (!tiered) return {.artifact = {}, .code = fail(tiered.error())};
+  Cache cache = make_cache(context, tiered->store);
+  return find(context, cache, *tiered);
 }
 
 }  // namespace
@@ -43,9 +32,10 @@ int run_put(const Context& context) {
   if (const auto code = refuse_write(context)) return *code;
   const auto recipe = kept_recipe_of(context.options);
   if (!recipe) return fail(recipe.error());
-  auto store = with_remotes(context, open_for_writing(context));
-  if (!store) return fail(store.error());
-  Cache cache = make_cache(context, *store);
+  const auto tiered = with_remotes(context, open_for_writing(context));
+  if (!tiered) return fail(tiered.error());
+  warn_of_left_out(tiered->left_out);
+  Cache cache = make_cache(context, tiered->store);
   const auto payload = read_payload(context.options.file, max_payload_bytes_larder);
   if (!payload) return fail(payload.error());
   const auto stored = cache.put(context.options.fingerprint, payload->bytes(), {.recipe = *recipe});

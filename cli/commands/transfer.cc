@@ -74,14 +74,30 @@ std::vector<Fingerprint> without_repeats(const std::vector<Fingerprint>& fingerp
   return once;
 }
 
-Result<std::vector<RemoteTier>> tiers_of(const Context& context) {
-  if (!context.config.remotes.empty()) {
-    return open_remotes(
-        context.config.remotes,
-        {.state_directory = state_directory(context), .keys = context.keys, .for_transfers = true});
+Result<Tiers> tiers_of(const Context& context, Access access) {
+  if (context.config.remotes.empty()) {
+    return std::unexpected(
+        Error{.code = Errc::bad_config,
+              .message = "there is no remote tier; name one with LARDER_REMOTE"});
   }
-  return std::unexpected(Error{.code = Errc::bad_config,
-                               .message = "there is no remote tier; name one with LARDER_REMOTE"});
+  const OpenRemotesOptions options{
+      .state_directory = state_directory(context), .keys = context.keys, .for_transfers = true};
+  Tiers tiers;
+  for (const RemoteSetting& setting : context.config.remotes) {
+    const bool is_read_only =
+        setting.store.access == Access::read_only || setting.write == RemoteWrite::off;
+    if (access == Access::read_write && is_read_only) continue;
+    auto opened = open_remotes({setting}, options);
+    if (opened) {
+      tiers.opened.push_back(std::move(opened->front()));
+    } else {
+      tiers.left_out.push_back(std::move(opened).error());
+    }
+  }
+  if (tiers.opened.empty() && !tiers.left_out.empty()) {
+    return std::unexpected(std::move(tiers.left_out.front()));
+  }
+  return tiers;
 }
 
 std::vector<Fingerprint> fetch_missing(RemoteStore& server, Store& local, Batch wanted,

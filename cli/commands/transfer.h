@@ -69,17 +69,24 @@ using Move = std::function<void(RemoteStore& server, Batch, Transfer&)>;
 std::vector<Fingerprint> move_in_batches(RemoteStore& tier, Batch entries, const char* label,
                                          Transfer& transfer, const Move& move);
 
-// What they do counts as what a put's and a get's do. They are asked, though another process found
-// one silent a moment ago: somebody has said that they are to be.
-Result<std::vector<RemoteTier>> tiers_of(const Context& context);
+// Those that may be written, or all. What they do counts as what a put's and a get's do. They are
+// asked, though another process found one silent a moment ago: somebody has said that they are to
+// be. One that cannot be opened costs no other one; where none can be, its error.
+struct Tiers {
+  std::vector<RemoteTier> opened;
+  std::vector<Error> left_out;
+};
+Result<Tiers> tiers_of(const Context& context, Access access);
 
 // Fetches what `local` does not have, many at a time. Returns what the server does not have either.
 std::vector<Fingerprint> fetch_missing(RemoteStore& server, Store& local, Batch wanted,
                                        Transfer& transfer);
 
-// Shows all of them, and the first failures of each. That a tier does not answer decides the exit
-// code. One that was left out has not failed, as long as another was not.
-int conclude(const Context& context, const std::vector<Transfer>& transfers);
+// Shows all of them, and the first failures of each, and why tiers could not be opened. That a tier
+// does not answer decides the exit code. One that was left out for want of a listing has not
+// failed, as long as another was not.
+int conclude(const Context& context, const std::vector<Transfer>& transfers,
+             const std::vector<Error>& not_opened);
 
 }  // namespace larder::cli
 

@@ -104,7 +104,8 @@ bool names_plain_http(const std::vector<Transfer>& transfers) {
 
 }  // namespace
 
-int conclude(const Context& context, const std::vector<Transfer>& transfers) {
+int conclude(const Context& context, const std::vector<Transfer>& transfers,
+             const std::vector<Error>& not_opened) {
   const bool none_is_listed =
       std::ranges::all_of(transfers, [](auto& each) { return each.left_out.has_value(); });
   if (context.options.format == Format::json) {
@@ -127,9 +128,11 @@ int conclude(const Context& context, const std::vector<Transfer>& transfers) {
     is_refused = is_refused || refusal;
     is_silent = is_silent || transfer.silence;
   }
+  int of_not_opened = exit_ok;
+  for (const Error& why : not_opened) of_not_opened = fail(why);
   if (is_silent) return exit_unreachable;
   if (is_refused && none_is_listed && names_plain_http(transfers)) return exit_usage;
-  return is_refused ? exit_refused : exit_ok;
+  return is_refused ? exit_refused : of_not_opened;
 }
 
 }  // namespace larder::cli

@@ -177,7 +177,7 @@ Result<void> read_property(const Word& word, RemoteSetting& setting) {
   for (const Property& each : properties) known += " " + std::string(each.name);
   // It may be a secret in a wrong place, or the rest of an attribute's value.
   const bool is_behind_one = !setting.store.attributes.empty();
-  return wrong("no property" +
+  return wrong("neither a URL (scheme://host[:port]/path) nor a property" +
                std::string(is_behind_one ? "; write %20 for a blank in a value" : "") +
                "; there are" + known);
 }

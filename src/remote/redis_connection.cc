@@ -166,7 +166,13 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
   }
   if (endpoint.database != 0) {
     const std::string number = std::to_string(endpoint.database);
-    LARDER_TRY(const auto chosen, ask({{"SELECT", number}}, largest_short_reply, patience));
+    const auto chosen = ask({{"SELECT", number}}, largest_short_reply, patience);
+    if (!chosen && chosen.error().code == Errc::io_error && usable_) {
+      return std::unexpected(Error{
+          .code = Errc::invalid_argument,
+          .message = shown_ + ": the server has no such database; mend the number in the URL"});
+    }
+    if (!chosen) return std::unexpected(chosen.error());
   }
   return {};
 }

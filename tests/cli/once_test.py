@@ -217,10 +217,11 @@ class Once(ProgramTest):
         remote = "redis://127.0.0.1:1 @password-file=" + self.path("none")
         result = self.run_words(self.command(*words), LARDER_REMOTE=remote)
         self.expect(result, OK)
-        self.assertIn(b"larder: warning: going on without remote tiers: ", result.stderr)
+        self.assertIn(b"larder: warning: going on without a remote tier: ", result.stderr)
         self.assertEqual(self.read(self.path("out")), b"kept")
-        self.refused(USAGE, *words, says="write the secret into it", LARDER_REMOTE=remote,
-                     LARDER_MUST_HIT="1")
+        # Who must hit is told of a tier without which he may not go on, and stops.
+        self.refused(USAGE, *words, says="write the secret into it", LARDER_MUST_HIT="1",
+                     LARDER_REMOTE=remote + " required")
 
     def test_without_dashes_command_is_missed(self) -> None:
         for words in ((), ("cc", "-O2", "-c", "a.c", "-o", "a.o"), ("--",)):

@@ -255,7 +255,7 @@ class TroubleTest(RemoteTest):
         there = f"{self.layout}:{self.path('b')}"
         result = self.run_words(self.command("prewarm", "-", store=there), given=C.encode(),
                                 LARDER_REMOTE=both)
-        self.expect_line(result, NOT_FOUND, "1 entry of -")
+        self.expect_line(result, NOT_FOUND, "1 entry of the list")
         self.refused(USAGE, "prewarm", self.write("bad", b"abc\n"), says="bad:1",
                      LARDER_REMOTE=both)
         self.refused(UNREACHABLE, "prewarm", names, says="redis",
@@ -390,7 +390,7 @@ class TroubleTest(RemoteTest):
         for remote in ("ftp://localhost", f"redis://localhost @password-file={self.path('none')}"):
             for words in (("get", A), ("exists", A)):
                 result = self.run_words(self.command(*words), LARDER_REMOTE=remote)
-                self.expect_line(result, OK, "warning: going on without remote tiers: ")
+                self.expect_line(result, OK, "warning: going on without a remote tier: ")
             self.refused(USAGE, "get", B, LARDER_REMOTE=remote)
             self.refused(USAGE, "config", LARDER_REMOTE=remote)
         self.larder("config", LARDER_REMOTE=f"redis://127.0.0.1:{free_port()}")

@@ -86,7 +86,7 @@ TEST(RemoteSetting, WhatIsWrongIsAnErrorThatNamesTheTier) {
 
 TEST(RemoteSetting, WhereAWrongWordStandsIsSaid) {
   for (const auto& [text, start] : {
-           std::pair{"redis://localhost write=off geheim", "word 3: no property"},
+           std::pair{"redis://localhost write=off geheim", "word 3: neither a URL"},
            std::pair{"redis://a write=off redis://b:x", "word 3: the port"},
            std::pair{"redis://a,redis://b", "word 1: two URLs in one word"},
        }) {

@@ -62,12 +62,7 @@ Result<remote::HttpEndpoint> endpoint_of(const remote::Url& url, std::string sch
   base.scheme = std::move(scheme);
   remote::HttpEndpoint endpoint{.base = base.shown(), .user = url.user, .shown = url.shown()};
   LARDER_CHECK_OK(read_secrets(endpoint, url.host, attributes));
-  if (auto file = attributes.take("ca-file")) {
-    if (!file->starts_with('/')) {
-      return wrong("@ca-file names no file by its whole path; write it from the first slash on");
-    }
-    endpoint.ca_file = *std::move(file);
-  }
+  LARDER_TRY(endpoint.ca_file, take_ca_file(posix_file_system(), attributes));
   return endpoint;
 }
 

@@ -8,6 +8,7 @@
 #include "remote/http_transport.h"
 #include "store/remote/aws_credentials.h"
 #include "store/remote/protocols.h"
+#include "store/remote/secrets.h"
 
 namespace larder {
 namespace {
@@ -63,7 +64,7 @@ Result<MakeTransport> s3_protocol(const remote::Url& url, Attributes& attributes
   LARDER_TRY(endpoint.bucket_url, bucket_url(url, region, attributes));
   endpoint.base = endpoint.bucket_url + url.path;
   if (!url.path.empty()) endpoint.key_prefix = url.path.substr(1) + "/";
-  if (auto file = attributes.take("ca-file")) endpoint.ca_file = *std::move(file);
+  LARDER_TRY(endpoint.ca_file, take_ca_file(posix_file_system(), attributes));
   LARDER_TRY(AwsCredentials keys,
              find_aws_credentials(posix_file_system(), {.file = attributes.take("credentials-file"),
                                                         .profile = attributes.take("profile")}));

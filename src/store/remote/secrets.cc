@@ -1,6 +1,7 @@
 #include "store/remote/secrets.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -73,6 +74,25 @@ Result<std::string> read_secret_file(FileSystem& file_system, const std::string&
   if (text.empty())
     return wrong(Errc::invalid_argument, path, "is empty; write the secret into it");
   return text;
+}
+
+Result<std::string> take_ca_file(FileSystem& file_system, Attributes& attributes) {
+  auto path = attributes.take("ca-file");
+  if (!path) return std::string();
+  if (!path->starts_with('/')) {
+    // It may be a secret in a wrong place.
+    return std::unexpected(
+        Error{.code = Errc::invalid_argument,
+              .message = "@ca-file names no file by its whole path; write it from the first slash "
+                         "on"});
+  }
+  const auto file = open_at(file_system, *path);
+  std::array<std::byte, 1> first;
+  const auto read = file ? (*file)->read_at(first, 0) : Result<std::size_t>(0);
+  if (read && *read == first.size()) return *std::move(path);
+  return wrong(Errc::invalid_argument, *path,
+               "cannot be read, or is empty; @ca-file names certificates that the server's is "
+               "signed by");
 }
 
 Result<std::string> read_secret_variable(const std::string& name) {

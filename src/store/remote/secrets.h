@@ -7,6 +7,7 @@
 
 #include "larder/error.h"
 #include "larder/file_system.h"
+#include "store/remote/attributes.h"
 
 namespace larder {
 
@@ -20,6 +21,10 @@ Result<std::string> read_private_file(FileSystem& file_system, const std::string
 
 // invalid_argument when the variable is not set, or the process has more rights than its caller.
 Result<std::string> read_secret_variable(const std::string& name);
+
+// What @ca-file names, no secret; empty without it. invalid_argument when it is no absolute path,
+// or nothing can be read there.
+Result<std::string> take_ca_file(FileSystem& file_system, Attributes& attributes);
 
 }  // namespace larder
 
