@@ -3,9 +3,31 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace larder::cli {
+namespace {
+
+// U+0080 to U+009F, which a terminal may act upon: the library escapes those below U+0020 alone.
+// The text is good UTF-8.
+std::string without_c1_controls(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto second = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (text[i] != '\xc2' || second >= 0xa0) {
+      safe += text[i];
+      continue;
+    }
+    safe += "\\u00";
+    safe += {digits[second >> 4], digits[second & 15]};
+    ++i;
+  }
+  return safe;
+}
+
+}  // namespace
 
 struct Document::Json {
   nlohmann::ordered_json value;
@@ -65,8 +87,9 @@ Document& Document::append(std::string_view value) {
 }
 
 void Document::print() const {
-  const std::string text =
-      json_->value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  const std::string text = without_c1_controls(json_->value.dump(
+                               2, ' ', false, nlohmann::json::error_handler_t::replace)) +
+                           "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 

@@ -63,7 +63,7 @@ Logger make_logger(const std::string& destination) {
   auto descriptor = std::make_shared<Descriptor>(std::move(opened));
   return [descriptor](LogLevel level, std::string_view message) {
     const std::string line = fmt::format("{} larder[{}] {}: {}\n", iso_time(std::time(nullptr)),
-                                         ::getpid(), level_name(level), message);
+                                         ::getpid(), level_name(level), printable(message));
     // One write, so that lines of several processes do not mix. A log that fails harms nothing.
     [[maybe_unused]] const auto written = ::write(descriptor->get(), line.data(), line.size());
   };

@@ -21,7 +21,10 @@ std::size_t printable_character(std::string_view text) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((at(text, i) & 0xc0) != 0x80) return 0;
   }
-  return lead == 0xc2 && at(text, 1) < 0xa0 ? 0 : length;
+  // Written longer than need be, it could be any of them for a lenient terminal.
+  const bool is_overlong =
+      (lead == 0xe0 && at(text, 1) < 0xa0) || (lead == 0xf0 && at(text, 1) < 0x90);
+  return is_overlong || (lead == 0xc2 && at(text, 1) < 0xa0) ? 0 : length;
 }
 
 }  // namespace

@@ -11,9 +11,14 @@
 namespace larder::cli {
 namespace {
 
+std::string_view without_slash(std::string_view url) {
+  return url.substr(0, url.find_last_not_of('/') + 1);
+}
+
 // What they counted is kept in one place.
 bool is_same_tier(const RemoteStoreOptions& a, const RemoteStoreOptions& b) {
-  return a.url == b.url && a.name_space == b.name_space && a.attributes == b.attributes &&
+  return without_slash(a.url) == without_slash(b.url) && a.name_space == b.name_space &&
+         a.attributes == b.attributes &&
          std::ranges::equal(a.shards, b.shards, {}, &RemoteShard::host, &RemoteShard::host);
 }
 

@@ -12,16 +12,16 @@ bool is_silence(Errc code) { return code == Errc::unreachable || code == Errc::t
 
 using Fetched = Result<std::optional<RemoteEntry>>;
 
-// Asked::no when every silence among them is one of the breaker's. What is too large is not read,
-// and counts as skipped too.
+// Asked::no when every silence among them is one of the breaker's. What is too large, or no entry
+// of ours, counts as skipped too.
 Asked was_asked(const std::vector<Fetched>& all, const RemoteMetrics& done) {
   const auto is_silent = [](const Fetched& each) { return !each && is_silence(each.error().code); };
-  const auto is_too_large = [](const Fetched& each) {
-    return !each && each.error().code == Errc::too_large;
+  const auto is_passed_over = [](const Fetched& each) {
+    return !each && (each.error().code == Errc::too_large || each.error().code == Errc::not_ours);
   };
   const auto silent = static_cast<std::uint64_t>(std::ranges::count_if(all, is_silent));
-  const auto too_large = static_cast<std::uint64_t>(std::ranges::count_if(all, is_too_large));
-  return silent + too_large > done.skipped ? Asked::yes : Asked::no;
+  const auto passed_over = static_cast<std::uint64_t>(std::ranges::count_if(all, is_passed_over));
+  return silent + passed_over > done.skipped ? Asked::yes : Asked::no;
 }
 
 void keep(Store& local, const Fingerprint& fingerprint, const RemoteEntry& entry,

@@ -155,6 +155,9 @@ class RemoteStore : public Store {
   // Whether it has keys, and gives nothing that was made without them.
   virtual bool has_keys() const = 0;
 
+  // Of payloads: larger ones are neither sent nor read.
+  virtual std::uint64_t max_entry_bytes() const = 0;
+
   // Where several servers share its entries: the store of the one that this entry is on, with a
   // breaker and counters of its own. Lives as long as this one. Else this store itself.
   virtual RemoteStore& server_of(const Fingerprint&) { return *this; }

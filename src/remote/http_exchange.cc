@@ -73,13 +73,15 @@ int HttpExchange::rewind_body(void* self, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-// What stands in an answer that is no success is for people, and is passed over.
+// What stands in an answer that is no success is for people, and is passed over: its end is not
+// waited for where it is long, and the status is the answer.
 std::size_t HttpExchange::write_body(char* from, std::size_t, std::size_t bytes, void* self) {
   auto& now = *static_cast<HttpExchange*>(self);
   now.last_heard_ = Clock::now();
-  if (!is_success(now.status())) {
+  if (!is_success(now.status()) || now.answer_body_ == Body::passed_over) {
     now.passed_over_ += bytes;
-    return now.passed_over_ > largest_headers ? 0 : bytes;
+    now.is_cut_off_ = now.passed_over_ > largest_headers;
+    return now.is_cut_off_ ? 0 : bytes;
   }
   const auto written = guarded([&] {
     return now.sink_.write(std::as_bytes(std::span(from, bytes)), now.announced_length());
@@ -158,6 +160,8 @@ void HttpExchange::prepare_body(const HttpRequest& request) {
 void HttpExchange::prepare(const HttpRequest& request, const Patience& patience) {
   wanted_headers_ = request.wanted_headers;
   passed_over_ = 0;
+  is_cut_off_ = false;
+  answer_body_ = request.answer_body;
   failure_.reset();
   last_heard_ = Clock::now() + patience.connect;
   curl_easy_reset(easy_.get());
@@ -208,7 +212,7 @@ std::string HttpExchange::header(const char* name) const {
 }
 
 Result<HttpAnswer> HttpExchange::answer(CURLcode code) {
-  if (code != CURLE_OK) return failed(code);
+  if (code != CURLE_OK && !is_cut_off_) return failed(code);
   HttpAnswer answer{.status = status(), .content_length = announced_length()};
   for (const char* name : wanted_headers_) answer.headers.push_back(header(name));
   if (!is_success(answer.status)) return answer;

@@ -77,6 +77,8 @@ class HttpExchange {
   UploadSource source_{Pieces()};
   DownloadSink sink_{0};
   std::uint64_t passed_over_ = 0;  // bytes of headers, and of bodies that nobody reads
+  bool is_cut_off_ = false;        // the rest of such a body
+  Body answer_body_ = Body::wanted;
   Clock::time_point last_heard_;
   std::optional<Error> failure_;  // of the callbacks, which can only say no
 };

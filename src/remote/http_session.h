@@ -34,12 +34,16 @@ struct HttpEndpoint {
   std::string device_compatibility = {};
 };
 
+// Of an answer of 2xx; the others are for people.
+enum class Body { wanted, passed_over };
+
 struct HttpRequest {
   const char* method = "GET";
   std::string url = {};
   std::vector<std::string> headers = {};
   std::optional<Pieces> body = {};
   std::uint64_t max_answer_bytes = 0;
+  Body answer_body = Body::wanted;
   std::span<const char* const> wanted_headers = {};
 };
 

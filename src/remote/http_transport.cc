@@ -13,7 +13,6 @@ namespace larder::remote {
 namespace {
 
 constexpr std::uint64_t largest_listing = 16ull << 20;  // of one collection
-constexpr std::uint64_t largest_word = 64 * 1024;       // of an answer that nobody reads
 
 // What a status is when it is no success. 404 and 410 are the caller's to judge.
 struct StatusMeaning {
@@ -173,7 +172,7 @@ std::vector<Result<std::optional<ArtifactBuffer>>> HttpTransport::get_many(
 
 Result<void> HttpTransport::put(std::string_view name, Pieces pieces, const Patience& patience) {
   const HttpRequest request{
-      .method = "PUT", .url = url_of(name), .body = pieces, .max_answer_bytes = largest_word};
+      .method = "PUT", .url = url_of(name), .body = pieces, .answer_body = Body::passed_over};
   LARDER_TRY(HttpAnswer answer, perform(request, patience));
   if (dialect_ == Dialect::webdav && may_lack_folder(answer.status)) {
     LARDER_TRY(const auto refusal, make_collections(name, patience));
@@ -195,7 +194,7 @@ Result<std::optional<long>> HttpTransport::make_collections(std::string_view nam
     const std::string url = endpoint_.base + "/" + std::string(folder) + (slash == 0 ? "" : "/");
     LARDER_TRY(
         const HttpAnswer answer,
-        perform({.method = "MKCOL", .url = url, .max_answer_bytes = largest_word}, patience));
+        perform({.method = "MKCOL", .url = url, .answer_body = Body::passed_over}, patience));
     const bool is_there = is_success(answer.status) || answer.status == 405;
     if (!is_there && slash != 0) refusal = answer.status;
   }
@@ -224,7 +223,7 @@ Result<bool> HttpTransport::remove(std::string_view name, const Patience& patien
     if (!there) return false;
   }
   LARDER_TRY(const HttpAnswer answer,
-             perform({.method = "DELETE", .url = url_of(name), .max_answer_bytes = largest_word},
+             perform({.method = "DELETE", .url = url_of(name), .answer_body = Body::passed_over},
                      patience));
   if (is_absent(answer.status)) return false;
   if (!is_success(answer.status)) return refused(answer.status);

@@ -230,12 +230,20 @@ int RedisConnection::descriptor() const noexcept { return context_->fd; }
 
 std::unexpected<Error> RedisConnection::expire() { return broken(RedisInbox::Came::late); }
 
+// An entry may be too large; a word may not.
+std::unexpected<Error> RedisConnection::too_long(std::uint64_t max_bytes) {
+  if (max_bytes <= largest_short_reply) {
+    return broken(Errc::io_error, "answers at length where a word was expected; is it Redis?");
+  }
+  return broken(Errc::too_large, "sends more than was asked for");
+}
+
 std::unexpected<Error> RedisConnection::broken(RedisInbox::Came came) {
   if (came == RedisInbox::Came::lost) {
     return broken(Errc::unreachable, "the connection was cut; is the server up?");
   }
   if (came == RedisInbox::Came::full) {
-    return broken(Errc::too_large, "sends more than was asked for");
+    return broken(Errc::io_error, "sends a line that does not end; is it a Redis server?");
   }
   return broken(Errc::timed_out, "did not answer in time; is it overloaded?");
 }
@@ -269,7 +277,7 @@ Result<void> RedisConnection::check_announced(std::string_view line, RedisAnswer
   for (const char c : line.substr(1)) {
     if (c < '0' || c > '9') return {};  // -1, and what the reader will refuse
     announced = announced * 10 + static_cast<std::uint64_t>(c - '0');
-    if (announced > max_bytes) return broken(Errc::too_large, "sends more than was asked for");
+    if (announced > max_bytes) return too_long(max_bytes);
   }
   return {};
 }
@@ -303,7 +311,7 @@ Result<RedisReply> RedisConnection::receive(std::uint64_t max_bytes, const Patie
   bound_.begin_reply();
   for (std::uint64_t come_bytes = 0;;) {
     come_bytes += inbox_.text().size();
-    if (come_bytes > max_bytes + framing) return broken(RedisInbox::Came::full);
+    if (come_bytes > max_bytes + framing) return too_long(max_bytes);
     LARDER_TRY(RedisReply reply, parse_come());
     if (reply) return judge(std::move(reply));
     const auto came = inbox_.wait(patience);

@@ -104,6 +104,7 @@ class RedisConnection {
   Result<RedisReply> judge(RedisReply reply);
   void note_answered() noexcept;
   std::unexpected<Error> broken(RedisInbox::Came came);
+  std::unexpected<Error> too_long(std::uint64_t max_bytes);
   std::unexpected<Error> broken(Errc code, std::string_view what);
 
   const std::string shown_;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "larder/cache.h"
+#include "store/remote/attempts.h"
 #include "store/remote/remote_store.h"
 #include "tests/contract/store_contract.h"
 #include "tests/remote/folder_transport.h"
@@ -333,6 +334,30 @@ TEST_F(Backed, WhatIsTooLargeForARequiredTierIsPutAllTheSame) {
   EXPECT_TRUE(near_.has(1));
   EXPECT_EQ(said(), 1u) << "and it is told";
   EXPECT_EQ(far_.store->remote_metrics().upload_failures, 1u);
+}
+
+// And of one that is required, the next tier is asked.
+TEST_F(Backed, WhatIsWrongWithOneEntryIsNoTroubleOfItsTier) {
+  required_ = Required::yes;
+  far_.put(1, "far");
+  for (const Errc code : {Errc::too_large, Errc::not_ours}) {
+    near_.trouble->add(code);
+    EXPECT_EQ(text_of(2), "absent") << errc_name(code);
+  }
+  near_.trouble->add(Errc::too_large);
+  EXPECT_EQ(text_of(1), "far");
+  EXPECT_EQ(said(), 1u) << "once a minute";
+  EXPECT_TRUE(store().flush());
+  near_.trouble->add(Errc::unreachable, Attempts::most);
+  EXPECT_EQ(text_of(3), "error: unreachable");
+  EXPECT_EQ(said(), 2u) << "it is not hidden by that";
+}
+
+TEST_F(Backed, ALaterTierMakesUpForARequiredOne) {
+  required_ = Required::yes;
+  far_.put(1, "far");
+  near_.trouble->add(Errc::unreachable, Attempts::most);
+  EXPECT_EQ(text_of(1), "far");
 }
 
 TEST_F(Backed, UpkeepIsOfTheLocalStoreAlone) {

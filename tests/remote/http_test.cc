@@ -347,7 +347,7 @@ INSTANTIATE_TEST_SUITE_P(
         Misbehaviour{"EndlessInterim",
                      says_and_goes_on("", "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"), Errc::io_error},
         Misbehaviour{"EndlessError",
-                     says_and_goes_on("HTTP/1.1 404 Not Found\r\n\r\n", std::string(1000, 'x')),
+                     says_and_goes_on("HTTP/1.1 500 No\r\n\r\n", std::string(1000, 'x')),
                      Errc::io_error},
         Misbehaviour{"Redis", says("-ERR unknown command\r\n"), Errc::io_error},
         Misbehaviour{"Part", says("HTTP/1.1 206 Partial\r\nContent-Length: 3\r\n\r\nabc"),

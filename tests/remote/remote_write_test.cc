@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <thread>
 
 #include "tests/remote/folder_store.h"
 
@@ -68,8 +69,36 @@ TEST_F(RemoteWriteTest, AServerThatTakesNoWritesIsStillRead) {
   }
   const int asked = trouble_->asked();
   EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
-  EXPECT_EQ(trouble_->asked(), asked) << "it said no a moment ago";
+  EXPECT_EQ(trouble_->asked(), asked + 1) << "a look, and no upload: it said no a moment ago";
   EXPECT_TRUE(store().get(numbered(1)));
+  put(1, "x");  // which is there
+  EXPECT_EQ(store().remote_metrics().uploads_unchanged, 1u);
+  EXPECT_EQ(store().remote_metrics().uploads_skipped, 1u);
+}
+
+// A few entries may be refused for what stands in their place, between many that are there.
+TEST_F(RemoteWriteTest, WhatIsThereEndsARowOfRefusals) {
+  put(1, "x");
+  for (int refused = 0; refused < 10; ++refused) {
+    trouble_->add_success();
+    trouble_->add(Errc::permission_denied);
+    EXPECT_EQ(store().put(numbered(2), bytes_of("y")).error().code, Errc::permission_denied);
+    put(1, "x");
+  }
+  put(3, "z");
+}
+
+TEST_F(RemoteWriteTest, TheAttemptAfterAPauseIsAnUpload) {
+  options_.breaker.pause = std::chrono::milliseconds(20);
+  put(1, "x");
+  for (int refused = 0; refused < 3; ++refused) {
+    trouble_->add_success();
+    trouble_->add(Errc::permission_denied);
+    EXPECT_FALSE(store().put(numbered(2), bytes_of("y")));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  put(1, "x");
+  put(2, "y");
 }
 
 TEST_F(RemoteWriteTest, WhatMayNotBeWrittenIsNot) {

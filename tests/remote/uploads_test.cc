@@ -79,7 +79,7 @@ TEST_F(UploadsTest, WhatIsWithdrawnIsNotSentAndTheOthersAre) {
   gate.wait_for_the_first();
   uploads.withdraw(numbered(2));
   gate.open();
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit).entries, 0u);
   EXPECT_EQ(gate.came(), (std::vector{numbered(1), numbered(3)}));
 }
 
@@ -89,7 +89,7 @@ TEST_F(UploadsTest, WhatIsBeingSentIsStoppedBeforeItCountsAsWithdrawn) {
   uploads.withdraw(numbered(1));
   EXPECT_EQ(gate.stopped(), 1) << "it was waited for";
   gate.open();
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit).entries, 0u);
   EXPECT_EQ(gate.came(), (std::vector{numbered(1), numbered(2)}));
 }
 
@@ -107,42 +107,44 @@ TEST_F(UploadsTest, WhatIsWithdrawnLeavesItsRoom) {
 
 TEST_F(UploadsTest, AWaitInVainIsNotRepeatedUntilSomethingWasSent) {
   ASSERT_TRUE(uploads.push(upload(1)));
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + milliseconds(10)), 1u);
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + std::chrono::hours(1)), 1u) << "it does not wait";
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + milliseconds(10)).entries, 1u);
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + std::chrono::hours(1)).entries, 0u) << "at once";
   gate.open();
   while (gate.came().size() < 2) {
     ASSERT_TRUE(uploads.push(upload(2)));
     std::this_thread::sleep_for(milliseconds(1));
   }
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit).entries, 0u);
 }
 
 // A count alone would not do: of as many that are late now, others were late before.
 TEST_F(UploadsTest, EachEntryThatIsLateOrLostIsToldOnce) {
   ASSERT_TRUE(uploads.push(upload(1)));
   ASSERT_TRUE(uploads.push(upload(2)));
-  Unsent told = uploads.take_untold();
+  Unsent told = uploads.drain(Uploads::Clock::now());
   EXPECT_EQ(told.entries, 2u);
   EXPECT_EQ(told.first[0], numbered(1));
   EXPECT_EQ(told.first[1], numbered(2));
-  EXPECT_EQ(uploads.take_untold().entries, 0u) << "they are known";
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now()).entries, 0u) << "they are known";
   gate.wait_for_the_first();
   uploads.withdraw(numbered(1));  // as if it had been sent
   ASSERT_TRUE(uploads.push(upload(3)));
-  told = uploads.take_untold();
+  told = uploads.drain(Uploads::Clock::now());
   EXPECT_EQ(told.entries, 1u);
   EXPECT_EQ(told.first[0], numbered(3));
   ASSERT_TRUE(uploads.push(upload(4)));
   gate.lose_all();
   gate.open();
-  EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit), 0u);
-  told = uploads.take_untold();
+  told = uploads.drain(Uploads::Clock::now() + no_limit);
   EXPECT_EQ(told.entries, 1u) << "2 and 3 were told when they were late";
   EXPECT_EQ(told.first[0], numbered(4));
   Upload large = upload(5);
   large.payload = Artifact::copy_of(std::string(capacity_bytes, 'x')).value();
-  for (int i = 0; i < 5; ++i) EXPECT_FALSE(uploads.push(large));
-  EXPECT_EQ(uploads.take_untold().entries, 5u) << "three of them named";
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    large.fingerprint = numbered(5 + i / 2 * 2);
+    EXPECT_FALSE(uploads.push(large));
+  }
+  EXPECT_EQ(uploads.drain(Uploads::Clock::now()).entries, 3u) << "each twice";
 }
 
 TEST_F(UploadsTest, TheEndStopsWhatIsBeingSent) {

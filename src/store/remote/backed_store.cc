@@ -23,15 +23,23 @@ BackedStore::BackedStore(const BackedStoreOptions& options)
                                        });
       }) {}
 
+// Else something is wrong with one entry, which costs a miss, of a required tier too.
+bool BackedStore::is_trouble(const Error& error) noexcept {
+  return error.code != Errc::too_large && error.code != Errc::corrupt &&
+         error.code != Errc::not_ours;
+}
+
 void BackedStore::say(std::string_view what) const noexcept {
   if (options_.log) options_.log(LogLevel::warning, what);
 }
 
 // How a tier did. Only the first failure is told, until it does better: a build makes thousands of
 // calls. And one of several servers that is down has the others answer in between: a minute apart.
+// What is wrong with one entry, its size say, is no trouble of the tier's, and hides none.
 void BackedStore::note(State& now, std::size_t tier, const Error* error) const noexcept {
   using Clock = std::chrono::steady_clock;
-  Trouble& trouble = now.troubles[tier];
+  const bool is_of_entry = error != nullptr && !is_trouble(*error);
+  Trouble& trouble = is_of_entry ? now.entry_troubles[tier] : now.troubles[tier];
   if (error == nullptr) return trouble.is_known.store(false, std::memory_order_relaxed);
   if (trouble.is_known.load(std::memory_order_relaxed)) return;
   const auto time = Clock::now();
@@ -39,7 +47,7 @@ void BackedStore::note(State& now, std::size_t tier, const Error* error) const n
   if (time.time_since_epoch().count() < quiet_until) return;
   const std::int64_t next = (time + std::chrono::minutes(1)).time_since_epoch().count();
   if (!trouble.quiet_until.compare_exchange_strong(quiet_until, next)) return;
-  trouble.is_known.store(true, std::memory_order_relaxed);
+  trouble.is_known.store(!is_of_entry, std::memory_order_relaxed);
   say(error->message);
 }
 
@@ -99,7 +107,9 @@ void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerp
   for (std::size_t k = 0; k < missing.size(); ++k) {
     const auto& answer = (*answers)[k];
     note(now, tier, answer ? nullptr : &answer.error());
-    if (!answer && required) found[missing[k]] = std::unexpected(answer.error());
+    if (!answer && required && is_trouble(answer.error())) {
+      found[missing[k]] = std::unexpected(answer.error());
+    }
     if (!answer || !*answer) continue;
     fill_back(now, asked[k], **answer, tier, removals_before);
     found[missing[k]] = (*answer)->payload;
@@ -131,17 +141,22 @@ Lookup BackedStore::look_behind(State& now, const Fingerprint& fingerprint, Look
   return (*found)->payload;
 }
 
+// Where a required tier fails, that is the answer, unless a later tier has the entry.
 BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprint) {
+  std::optional<Error> failure;
   const std::uint64_t removals_before = removals(now);
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     auto found = tier.store->fetch(fingerprint);
     note(now, i, found ? nullptr : &found.error());
-    if (!found && tier.required == Required::yes) return found;
+    if (!found && tier.required == Required::yes && is_trouble(found.error()) && !failure) {
+      failure = found.error();
+    }
     if (!found || !*found) continue;
     fill_back(now, fingerprint, **found, i, removals_before);
     return found;
   }
+  if (failure) return std::unexpected(*std::move(failure));
   return std::nullopt;
 }
 

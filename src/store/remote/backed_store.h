@@ -63,7 +63,7 @@ class BackedStore final : public Store {
 
   struct State {
     State(const BackedStoreOptions& options, const Uploads::Send& send)
-        : troubles(options.tiers.size()) {
+        : troubles(options.tiers.size()), entry_troubles(options.tiers.size()) {
       for (std::size_t i = 0; i < options.tiers.size(); ++i) {
         uploads.push_back(std::make_unique<Uploads>(options.upload_capacity_bytes, send));
       }
@@ -71,9 +71,10 @@ class BackedStore final : public Store {
 
     Counters counters;
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
-    std::vector<Trouble> troubles;  // of each tier
-    std::shared_mutex filling;      // held shared by who fills back
-    std::uint64_t removals = 0;     // under filling
+    std::vector<Trouble> troubles;        // of each tier
+    std::vector<Trouble> entry_troubles;  // of each tier, with single entries
+    std::shared_mutex filling;            // held shared by who fills back
+    std::uint64_t removals = 0;           // under filling
     // Of each tier, so that one that hangs holds up no other. The last ones: their threads use the
     // others.
     std::vector<std::unique_ptr<Uploads>> uploads;
@@ -91,10 +92,14 @@ class BackedStore final : public Store {
                  std::size_t from, std::uint64_t removals_before);
   void note(State& now, std::size_t tier, const Error* error) const noexcept;
   void say(std::string_view what) const noexcept;
+  static bool is_trouble(const Error& error) noexcept;
 
   static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options);
+  void queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
+             std::span<const std::byte> payload, const PutOptions& options,
+             std::optional<Artifact>& copy) const;
   Sending send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void drain(State& now) const noexcept;
   void tell_unsent(const Unsent& unsent, const std::string& tier) const;

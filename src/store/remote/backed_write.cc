@@ -29,6 +29,17 @@ Result<void> BackedStore::put(const Fingerprint& fingerprint, std::span<const st
   });
 }
 
+void BackedStore::queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
+                        std::span<const std::byte> payload, const PutOptions& options,
+                        std::optional<Artifact>& copy) const {
+  if (!copy) {
+    auto made = Artifact::copy_of(payload);
+    if (!made) return now.uploads[tier]->lose(fingerprint);  // for want of memory
+    copy = *std::move(made);
+  }
+  now.uploads[tier]->push({tier, fingerprint, *copy, std::string(options.recipe)});
+}
+
 // What is made faster than it would be fetched is not worth sending. A cost that nobody knows is
 // none that is too low.
 bool BackedStore::wants(const RemoteTier& tier, const PutOptions& options) noexcept {
@@ -43,11 +54,9 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     if (!wants(tier, options)) continue;
-    if (tier.write == RemoteWrite::async) {
-      if (!copy) {
-        LARDER_TRY(copy, Artifact::copy_of(payload));
-      }
-      now.uploads[i]->push({i, fingerprint, *copy, std::string(options.recipe)});
+    // What is too large is refused here and now, and needs neither a copy nor a place in the queue.
+    if (tier.write == RemoteWrite::async && payload.size() <= tier.store->max_entry_bytes()) {
+      queue(now, i, fingerprint, payload, options, copy);
       continue;
     }
     auto sent = tier.store->put(fingerprint, payload, options);
@@ -77,8 +86,7 @@ void BackedStore::drain(State& now) const noexcept {
   best_effort([&] {
     const auto deadline = Uploads::Clock::now() + options_.drain_limit;
     for (std::size_t i = 0; i < now.uploads.size(); ++i) {
-      now.uploads[i]->drain(deadline);
-      const Unsent unsent = now.uploads[i]->take_untold();
+      const Unsent unsent = now.uploads[i]->drain(deadline);
       best_effort([&] { tell_unsent(unsent, options_.tiers[i].store->describe()); });
     }
   });

@@ -37,6 +37,9 @@ class Breaker {
   // Whether it is open now because of this.
   bool failed(Clock::time_point now) noexcept;
 
+  // Something else went well: the next failure is the first of a row. An open one stays open.
+  void begin_row() noexcept { failures_.store(0, std::memory_order_relaxed); }
+
   // Another process knows that it is open, for so much longer.
   void open_for(Clock::duration time, Clock::time_point now) noexcept;
 

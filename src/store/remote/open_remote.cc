@@ -46,22 +46,21 @@ const Protocol* find_protocol(std::string_view scheme) noexcept {
   return at == std::end(protocols) ? nullptr : &*at;
 }
 
-std::unexpected<Error> unknown_protocol(const std::string& scheme) {
+// The scheme is not repeated: it may be a secret in a wrong place.
+std::unexpected<Error> unknown_protocol() {
   std::string known;
   for (const Protocol& protocol : protocols) known += " " + std::string(protocol.scheme) + "://";
-  return std::unexpected(Error{.code = Errc::invalid_argument,
-                               .message = scheme +
-                                          ":// is no protocol of a remote tier; use one "
-                                          "of" +
-                                          known});
+  return std::unexpected(
+      Error{.code = Errc::invalid_argument,
+            .message = "a URL with no protocol of a remote tier; use one of" + known});
 }
 #else
 const Protocol* find_protocol(std::string_view) noexcept { return nullptr; }
 
-std::unexpected<Error> unknown_protocol(const std::string& scheme) {
+std::unexpected<Error> unknown_protocol() {
   return std::unexpected(Error{.code = Errc::unsupported,
-                               .message = scheme + "://: this Larder was built without remote "
-                                                   "tiers; build it with LARDER_REMOTE=ON"});
+                               .message = "this Larder was built without remote tiers; build it "
+                                          "with LARDER_REMOTE=ON"});
 }
 #endif
 
@@ -182,7 +181,7 @@ Result<std::shared_ptr<RemoteStore>> open_remote_store(const RemoteStoreOptions&
     LARDER_CHECK_OK(check_shards(options, url));
     if (!options.shards.empty()) return open_shards(options, url);
     const Protocol* protocol = find_protocol(url.scheme);
-    if (protocol == nullptr) return unknown_protocol(url.scheme);
+    if (protocol == nullptr) return unknown_protocol();
     // Threads that look up names outlive the store. Not later, by one of them: whoever unloads a
     // library holds the loader's lock, while its last store waits for them.
     os::keep_loaded(reinterpret_cast<const void*>(&unknown_protocol));

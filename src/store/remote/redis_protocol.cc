@@ -20,7 +20,8 @@ Result<std::uint32_t> to_database(std::string_view text) {
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
-    return wrong("`" + std::string(text) + "` is no number of a Redis database");
+    // What stands there may be a secret in a wrong place.
+    return wrong("the database is no number; write redis://host[:port]/number or @database=number");
   }
   return number;
 }

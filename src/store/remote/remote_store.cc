@@ -57,8 +57,10 @@ void RemoteStoreImpl::count(State& now, const Found& found) noexcept {
     if (*found) now.counters.add(&Metrics::hit_bytes, (*found)->entry.payload_bytes);
     return;
   }
-  now.counters.count_lookup(lookup_outcome(found.error().code));
-  if (found.error().code == Errc::timed_out) add(now.tally.timeouts);
+  const auto outcome = lookup_outcome(found.error().code);
+  now.counters.count_lookup(outcome);
+  if (outcome != &Metrics::io_errors) return;
+  add(found.error().code == Errc::timed_out ? now.tally.timeouts : now.tally.errors);
 }
 
 // What became of a look-up. An entry of another key is counted as absent, and beside it.

@@ -64,6 +64,7 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
   bool has_keys() const override { return !options_.keys.empty(); }
+  std::uint64_t max_entry_bytes() const override { return options_.max_entry_bytes; }
   Result<std::optional<std::int64_t>> server_time_s() override;
   RemoteMetrics remote_metrics() const override;
   RemoteMetrics kept_metrics() const override;
@@ -78,10 +79,11 @@ class RemoteStoreImpl final : public RemoteStore {
   // What Metrics has no name for.
   struct Tally {
     std::atomic<std::uint64_t> lookups = 0;
+    std::atomic<std::uint64_t> errors = 0;
     std::atomic<std::uint64_t> timeouts = 0;
     std::atomic<std::uint64_t> retries = 0;
     std::atomic<std::uint64_t> uploads_skipped = 0;
-    std::atomic<std::uint64_t> uploads_too_large = 0;  // for the server, though not for us
+    std::atomic<std::uint64_t> upload_failures = 0;
     std::atomic<std::uint64_t> bytes_in = 0;
     std::atomic<std::uint64_t> bytes_out = 0;
     std::atomic<std::uint64_t> other_key = 0;
@@ -178,10 +180,13 @@ class RemoteStoreImpl final : public RemoteStore {
   Found conclude(State& now, const Fingerprint& fingerprint, Received received,
                  std::uint64_t moment) const;
 
-  bool admit_write(State& now) const noexcept;
   Result<void> check_put(std::size_t payload_bytes, std::size_t recipe_bytes) const;
-  Result<void> upload(State& now, const Attempts& attempts, const format::EncodedEntry& entry,
-                      const Fingerprint& fingerprint);
+  enum class Uploaded { yes, not_tried };
+  Result<Uploaded> upload(State& now, const Attempts& attempts, const format::EncodedEntry& entry,
+                          const Fingerprint& fingerprint);
+  Result<Uploaded> try_upload(State& now, const Fingerprint& fingerprint,
+                              std::span<const std::byte> payload, const PutOptions& options,
+                              const std::stop_token& stop);
   Result<bool> holds(State& now, const Attempts& attempts, const std::string& name,
                      const format::EncodedEntry& entry);
   Result<bool> may_remove(State& now, const Attempts& attempts, const Fingerprint& fingerprint);

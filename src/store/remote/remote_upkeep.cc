@@ -148,28 +148,22 @@ RemoteMetrics RemoteStoreImpl::remote_metrics() const {
     const State& now = state_.get();
     const Tally& tally = now.tally;
     const Metrics m = now.counters.snapshot();
-    RemoteMetrics told{
-        .lookups = tally.lookups,
-        .hits = m.hits,
-        .absent = m.absent,
-        .corrupt = m.corrupt,
-        .errors = 0,
-        .timeouts = tally.timeouts,
-        .skipped = m.skipped,
-        .uploads = m.puts,
-        .uploads_unchanged = m.puts_unchanged,
-        .upload_failures = without(m.rejected_no_space + m.rejected_io + m.rejected_not_ours,
-                                   tally.uploads_skipped) +
-                           tally.uploads_too_large,
-        .uploads_skipped =
-            tally.uploads_skipped + without(m.rejected_too_large, tally.uploads_too_large),
-        .retries = tally.retries,
-        .breaker_openings = now.breaker.openings(),
-        .bytes_in = tally.bytes_in,
-        .bytes_out = tally.bytes_out,
-        .other_key = tally.other_key};
-    told.errors = without(m.io_errors, told.timeouts);
-    return told;
+    return RemoteMetrics{.lookups = tally.lookups,
+                         .hits = m.hits,
+                         .absent = m.absent,
+                         .corrupt = m.corrupt,
+                         .errors = tally.errors,
+                         .timeouts = tally.timeouts,
+                         .skipped = m.skipped,
+                         .uploads = m.puts,
+                         .uploads_unchanged = m.puts_unchanged,
+                         .upload_failures = tally.upload_failures,
+                         .uploads_skipped = tally.uploads_skipped,
+                         .retries = tally.retries,
+                         .breaker_openings = now.breaker.openings(),
+                         .bytes_in = tally.bytes_in,
+                         .bytes_out = tally.bytes_out,
+                         .other_key = tally.other_key};
   });
 }
 

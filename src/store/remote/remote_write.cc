@@ -43,10 +43,6 @@ Result<void> RemoteStoreImpl::check_put(std::size_t payload_bytes, std::size_t r
   return {};
 }
 
-bool RemoteStoreImpl::admit_write(State& now) const noexcept {
-  return now.writes.admit(Breaker::Clock::now()) != Breaker::Admission::no && admit(now);
-}
-
 // What is there already is not sent again. Most puts come after a miss, and then the first question
 // costs one round trip and ends it. Whatever keeps us from looking, silence apart, need not keep us
 // from writing: the upload shows it.
@@ -68,15 +64,21 @@ Result<bool> RemoteStoreImpl::holds(State& now, const Attempts& attempts, const 
   return there && *there && is_equal((*there)->bytes(), entry);
 }
 
-Result<void> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
-                                     const format::EncodedEntry& entry,
-                                     const Fingerprint& fingerprint) {
+// What is there is found out though no uploads go out for a while: it needs none.
+Result<RemoteStoreImpl::Uploaded> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
+                                                          const format::EncodedEntry& entry,
+                                                          const Fingerprint& fingerprint) {
   const std::string name = name_of(fingerprint);
   LARDER_TRY(const bool is_there, holds(now, attempts, name, entry));
   if (is_there) {
     tell_alive(now);
+    now.writes.begin_row();
     now.counters.add(&Metrics::puts_unchanged);
-    return {};
+    return Uploaded::yes;
+  }
+  if (now.writes.admit(Breaker::Clock::now()) == Breaker::Admission::no) {
+    tell_alive(now);
+    return Uploaded::not_tried;
   }
   const auto pieces = entry.pieces();
   LARDER_CHECK_OK(ask<For::writing>(now, attempts, [&](auto& transport, const auto& patience) {
@@ -86,7 +88,7 @@ Result<void> RemoteStoreImpl::upload(State& now, const Attempts& attempts,
   now.counters.add(&Metrics::puts);
   now.counters.add(&Metrics::put_bytes, entry.payload.size());
   now.tally.bytes_out.fetch_add(entry.file_bytes(), std::memory_order_relaxed);
-  return {};
+  return Uploaded::yes;
 }
 
 Result<void> RemoteStoreImpl::put(const Fingerprint& fingerprint,
@@ -99,23 +101,38 @@ Result<void> RemoteStoreImpl::send(const Fingerprint& fingerprint,
                                    const std::stop_token& stop) {
   return guarded([&]() -> Result<void> {
     State& now = state_.get();
-    auto allowed = check_put(payload.size(), options.recipe.size());
-    if (allowed && !admit_write(now)) {
+    auto uploaded = try_upload(now, fingerprint, payload, options, stop);
+    if (uploaded && *uploaded == Uploaded::not_tried) {
       now.tally.uploads_skipped.fetch_add(1, std::memory_order_relaxed);
-      allowed = not_asked();
-    } else if (allowed) {
-      const auto entry = format::encode_entry(FileLayout::larder, fingerprint, payload,
-                                              options.recipe, keys_.front());
-      allowed = guarded(
-          [&] { return upload(now, Attempts(options_.timeouts, stop), entry, fingerprint); });
-      now.absences.forget(fingerprint);
-      if (!allowed && allowed.error().code == Errc::too_large) {
-        now.tally.uploads_too_large.fetch_add(1, std::memory_order_relaxed);
-      }
+      uploaded = not_asked();
     }
-    if (!allowed) now.counters.add(put_rejection(allowed.error().code));
-    return allowed;
+    if (uploaded) return {};
+    now.counters.add(put_rejection(uploaded.error().code));
+    return std::unexpected(std::move(uploaded).error());
   });
+}
+
+// Each failure in one counter. What may not be put at all has been no put.
+Result<RemoteStoreImpl::Uploaded> RemoteStoreImpl::try_upload(State& now,
+                                                              const Fingerprint& fingerprint,
+                                                              std::span<const std::byte> payload,
+                                                              const PutOptions& options,
+                                                              const std::stop_token& stop) {
+  const auto allowed = check_put(payload.size(), options.recipe.size());
+  if (!allowed) {
+    const Errc code = allowed.error().code;
+    auto& count = code == Errc::too_large ? now.tally.uploads_skipped : now.tally.upload_failures;
+    if (code != Errc::read_only) count.fetch_add(1, std::memory_order_relaxed);
+    return std::unexpected(allowed.error());
+  }
+  if (!admit(now)) return Uploaded::not_tried;
+  const auto entry =
+      format::encode_entry(FileLayout::larder, fingerprint, payload, options.recipe, keys_.front());
+  auto uploaded =
+      guarded([&] { return upload(now, Attempts(options_.timeouts, stop), entry, fingerprint); });
+  now.absences.forget(fingerprint);
+  if (!uploaded) now.tally.upload_failures.fetch_add(1, std::memory_order_relaxed);
+  return uploaded;
 }
 
 // For who has another key there is no such entry, and so nothing to remove. No server can be asked

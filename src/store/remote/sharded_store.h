@@ -37,6 +37,7 @@ class ShardedStore final : public RemoteStore {
   Result<PruneReport> clear() override;
   Metrics metrics() const override;
   bool has_keys() const override { return stores_.front()->has_keys(); }
+  std::uint64_t max_entry_bytes() const override { return stores_.front()->max_entry_bytes(); }
   Result<std::optional<std::int64_t>> server_time_s() override {
     return stores_.front()->server_time_s();
   }

@@ -32,6 +32,11 @@ bool Uploads::push(Upload upload) noexcept {
   return is_queued;
 }
 
+void Uploads::lose(const Fingerprint& fingerprint) noexcept {
+  const std::scoped_lock lock(mutex_);
+  lost_.add(fingerprint);
+}
+
 // What it throws leaves the queue as it was.
 bool Uploads::enqueue(Upload& upload) {
   const std::uint64_t cost = cost_of(upload);
@@ -45,15 +50,13 @@ bool Uploads::enqueue(Upload& upload) {
   return true;
 }
 
-std::size_t Uploads::drain(Clock::time_point deadline) {
+// What others push as soon as the queue is empty is not late, and so not told: one lock holds.
+Unsent Uploads::drain(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   const auto is_empty = [this] { return queue_.empty(); };
-  if (!in_vain_) in_vain_ = !changed_.wait_until(lock, deadline, is_empty);
-  return queue_.size();
-}
-
-Unsent Uploads::take_untold() noexcept {
-  const std::scoped_lock lock(mutex_);
+  if (!in_vain_ && Clock::now() < deadline) {
+    in_vain_ = !changed_.wait_until(lock, deadline, is_empty);
+  }
   Unsent untold = std::exchange(lost_, {});
   for (Queued& queued : queue_) {
     if (!queued.is_told) untold.add(queued.upload.fingerprint);

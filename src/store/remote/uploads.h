@@ -3,6 +3,7 @@
 #ifndef LARDER_STORE_REMOTE_UPLOADS_H_
 #define LARDER_STORE_REMOTE_UPLOADS_H_
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <condition_variable>
@@ -11,6 +12,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -39,7 +41,10 @@ struct Unsent {
   std::uint64_t entries = 0;
   std::array<Fingerprint, most_named> first = {};  // as many as there are
 
+  // One that is named already was lost twice, and is one entry.
   void add(const Fingerprint& fingerprint) noexcept {
+    const auto named = std::span(first).first(std::min<std::size_t>(entries, most_named));
+    if (std::ranges::find(named, fingerprint) != named.end()) return;
     if (entries < most_named) first[entries] = fingerprint;
     ++entries;
   }
@@ -60,13 +65,14 @@ class Uploads {
   // False: there is no room, no memory or no thread, and the entry is lost.
   bool push(Upload upload) noexcept;
 
-  // Waits until everything that was pushed is sent, or until `deadline`. How many are left. It does
-  // not wait again where the last wait was in vain, and nothing could be sent since.
-  std::size_t drain(Clock::time_point deadline);
+  // One that nobody could push, for want of memory.
+  void lose(const Fingerprint& fingerprint) noexcept;
 
-  // What was lost, and what is still to be sent. Each entry is in one answer alone: what was in one
-  // already may have been sent since, or not.
-  Unsent take_untold() noexcept;
+  // Waits until everything that was pushed is sent, or until `deadline`. It does not wait again
+  // where the last wait was in vain, and nothing could be sent since. What was lost by then, and
+  // what is still to be sent: each entry in one answer alone, so that what was in one already may
+  // have been sent since, or not.
+  Unsent drain(Clock::time_point deadline);
 
   // Nothing more is sent, and what is being sent is to end soon. May be called again.
   void stop() noexcept { thread_.request_stop(); }

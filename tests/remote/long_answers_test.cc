@@ -1,0 +1,68 @@
+// Answers that are longer than anybody needs: what they say counts all the same.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "tests/remote/hostile_server.h"
+#include "tests/remote/remote_calls.h"
+
+namespace larder {
+namespace {
+
+const std::string page(100'000, 'x');
+
+std::string http(const std::string& status, const std::string& body) {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+std::string url_of(const HostileServer& server, const std::string& scheme) {
+  return scheme + "://127.0.0.1:" + std::to_string(server.port());
+}
+
+// A page for people that says there is nothing is an answer like a short one.
+TEST(LongAnswers, APageThatSaysThereIsNothingIsAMiss) {
+  const HostileServer server([](Peer& peer) {
+    peer.read();
+    peer.say(http("404 Not Found", page));
+  });
+  const auto store = opened(options_of(url_of(server, "http")));
+  const auto found = store->get(numbered(1));
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_FALSE(*found);
+  EXPECT_EQ(store->remote_metrics().absent, 1u);
+}
+
+TEST(LongAnswers, APageThatThanksForAnUploadIsThanks) {
+  const HostileServer server([](Peer& peer) {
+    const bool is_put = peer.read().starts_with("PUT");
+    peer.say(is_put ? http("201 Created", page) : http("404 Not Found", ""));
+  });
+  const auto store = opened(options_of(url_of(server, "http")));
+  const auto stored = store->put(numbered(1), bytes_of("x"));
+  EXPECT_TRUE(stored) << stored.error().message;
+  EXPECT_EQ(store->remote_metrics().uploads, 1u);
+}
+
+// Else it would be taken for the entry's size, which fails no put.
+TEST(LongAnswers, AWordOfRedisIsShort) {
+  for (const std::string& answer :
+       {"$100000\r\n" + page + "\r\n", "+" + page + "\r\n", "-ERR " + page + "\r\n"}) {
+    const HostileServer server([&](Peer& peer) {
+      for (int i = 0; i < 4; ++i) {
+        const std::string asked = peer.read();
+        if (asked.empty()) return;
+        peer.say(asked.contains("SET") ? answer : asked.contains("GET") ? "$-1\r\n" : ":0\r\n");
+      }
+    });
+    const auto store = opened(options_of(url_of(server, "redis")));
+    const auto stored = store->put(numbered(1), bytes_of("x"));
+    ASSERT_FALSE(stored);
+    EXPECT_EQ(stored.error().code, Errc::io_error) << stored.error().message;
+    EXPECT_EQ(store->remote_metrics().upload_failures, 1u);
+  }
+}
+
+}  // namespace
+}  // namespace larder
