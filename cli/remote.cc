@@ -13,7 +13,8 @@ std::string state_directory(const Context& context) {
   return location.kind == StoreKind::vyre ? std::string() : location.directory;
 }
 
-Result<Tiered> with_remotes(const Context& context, std::shared_ptr<Store> local) {
+Result<Tiered> with_remotes(const Context& context, std::shared_ptr<Store> local,
+                            Unopened unopened) {
   Tiered tiered{.store = std::move(local), .tiers = {}, .left_out = {}};
   const bool writes_nothing = context.config.read_only || context.config.must_hit;
   const OpenRemotesOptions options{
@@ -21,7 +22,9 @@ Result<Tiered> with_remotes(const Context& context, std::shared_ptr<Store> local
   std::vector<RemoteTier> tiers;
   for (const RemoteSetting& setting : context.config.remotes) {
     auto opened = open_remotes({setting}, options);
-    if (!opened && setting.required == Required::yes) return std::unexpected(opened.error());
+    const bool fails =
+        setting.required == Required::yes && unopened == Unopened::fails_where_required;
+    if (!opened && fails) return std::unexpected(opened.error());
     if (!opened) {
       tiered.left_out.push_back(std::move(opened).error());
       continue;

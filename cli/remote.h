@@ -19,9 +19,11 @@ struct Tiered {
 };
 
 // For verbs that look for entries or put them. A tier that cannot be opened costs what it has, and
-// nothing else, unless it is required: its error. Where the settings say that nothing is written,
-// no tier is either.
-Result<Tiered> with_remotes(const Context& context, std::shared_ptr<Store> local);
+// nothing else; one that is required is an error, but for who has something else to do than to
+// fail. Where the settings say that nothing is written, no tier is either.
+enum class Unopened { fails_where_required, is_left_out };
+Result<Tiered> with_remotes(const Context& context, std::shared_ptr<Store> local,
+                            Unopened unopened = Unopened::fails_where_required);
 
 // Where processes tell each other about the tiers; empty for a directory of the reference layout,
 // into which no file of ours is put.

@@ -107,13 +107,11 @@ int store_durably(Cache& cache, Store& store, Warnings& warnings) {
   return exit_ok;
 }
 
-// Whatever is wrong with the tiers costs what they have, not the local store; but who must hit is
-// told of one that is required.
-Result<Tiered> with_or_without_remotes(const Context& context, std::shared_ptr<Store> local) {
-  auto tiered = with_remotes(context, local);
-  if (!tiered && !context.config.must_hit) {
-    tiered = Tiered{.store = std::move(local), .tiers = {}, .left_out = {tiered.error()}};
-  }
+// A tier that cannot be opened costs what it has; but who must hit is told of one that is required.
+Result<Tiered> with_remotes_or_warning(const Context& context, std::shared_ptr<Store> local) {
+  auto tiered = with_remotes(
+      context, std::move(local),
+      context.config.must_hit ? Unopened::fails_where_required : Unopened::is_left_out);
   if (tiered) warn_of_left_out(tiered->left_out);
   return tiered;
 }
@@ -135,7 +133,7 @@ int run_once(const Context& context) {
   CompileOnce compile(context);
   if (context.config.disabled) return run_without_cache(compile);
   auto local = open_for_reading(context);
-  auto tiered = local ? with_or_without_remotes(context, *std::move(local))
+  auto tiered = local ? with_remotes_or_warning(context, *std::move(local))
                       : Result<Tiered>(std::unexpected(std::move(local).error()));
   if (!tiered) {
     // Who must hit would rather stop than compile.

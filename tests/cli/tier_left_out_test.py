@@ -35,6 +35,15 @@ class LeftOutTest(RemoteTest):
             self.refused(USAGE, *words, says="write the secret into it", LARDER_REMOTE=remote)
         self.larder("get", B, code=NOT_FOUND)
 
+    def test_once_goes_on_without_a_required_one_and_asks_the_others(self) -> None:
+        good = self.redis()
+        self.larder("put", A, "-", given=b"x", store=f"{self.layout}:{self.path('elsewhere')}",
+                    LARDER_REMOTE=good)
+        result = self.run_words(self.command("once", A, "-o", "out", "--", "false"),
+                                LARDER_REMOTE=f"{self.unopenable()} required {good}")
+        self.expect_line(result, OK, "warning: going on without a remote tier: ")
+        self.assertEqual(self.read(self.path("out")), b"x")
+
     def test_transfers_move_what_the_others_have_and_fail(self) -> None:
         good = self.redis()
         both = f"{self.unopenable()} {good}"
