@@ -1,6 +1,7 @@
 """Every mutant finds its defence in the sources, exactly once, and takes something away."""
 
 import dataclasses
+import pathlib
 import unittest
 
 from mutants import MUTANTS
@@ -13,6 +14,14 @@ class Applies(unittest.TestCase):
             with self.subTest(mutant.name):
                 self.assertIn(mutant.instead, mutated(mutant))
                 self.assertNotEqual(mutant.text, mutant.instead)
+
+    def test_each_rig_is_there(self):
+        tests = pathlib.Path(__file__).resolve().parents[1]
+        for mutant in MUTANTS:
+            for rig in mutant.rigs:
+                with self.subTest(mutant.name):
+                    found = [*tests.glob(rig + ".cc"), *tests.glob(rig + ".py")]
+                    self.assertTrue(found, rig)
 
     def test_names_are_unique(self):
         names = [mutant.name for mutant in MUTANTS]

@@ -376,7 +376,7 @@ MUTANTS = [
       "unit/pack_turns"),
     _("pack-far-ahead", "little of a small segment is allocated ahead", PACK + "segment_writer.cc",
       "options_.capacity_bytes / reserve_parts,", "options_.capacity_bytes,",
-      "unit/pack_evict_test"),
+      "unit/pack_evict"),
     _("pack-credit-for-nothing", "what cannot leave lets nothing be carried", PACK
       + "evictor_pick.cc",
       "if (!begun) return false;\n  give_credit(",

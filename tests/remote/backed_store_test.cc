@@ -280,6 +280,24 @@ TEST_F(Backed, WhatCouldNotBeSentIsSaid) {
 }
 
 // One that is late is told, and sent after all; as many that are lost then are told too.
+// Another thread's flush ends while the queue is empty; what this one pushes then is not late.
+TEST_F(Backed, WhatArrivesIsNeverSaidToBeMissing) {
+  write_ = RemoteWrite::async;
+  store();
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t thread = 0; thread < 3; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (std::uint32_t i = 0; i < 300; ++i) {
+          EXPECT_TRUE(store().put(numbered(thread * 1000 + i), bytes_of("x")));
+          EXPECT_TRUE(store().flush());
+        }
+      });
+    }
+  }
+  EXPECT_EQ(said(), 0u);
+}
+
 TEST_F(Backed, ALateSuccessHidesNoLaterLoss) {
   const HeldTier held(far_);
   std::mutex mutex;
