@@ -132,7 +132,7 @@ REMOTE_MUTANTS = [
       "is_of_entry ? now.entry_troubles[tier] : now.troubles[tier]", "now.troubles[tier]",
       "remote/backed_store"),
     _("tier-costs-all", "a tier that cannot be opened costs no other one", "cli/remote.cc",
-      "if (!opened && fails)", "if (!opened)",
+      "setting.required == Required::yes && unopened ==", "unopened ==",
       "cli/tier_left_out"),
     _("shards-in-turn", "servers that hang cost the time of one", REMOTE + "sharded_store.cc",
       "i + 1 < asked.size() && guarded_or", "false && guarded_or",

@@ -208,6 +208,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
     refused_.insert(destinations.begin(), destinations.end());
   }
   if (done && !*done) current_ = std::move(leaving);
+  leaving.reset();  // it has the segment's file open, whose blocks are waited for
   if (is_for_room && done && *done) {
     if (is_in_vain(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
   }
