@@ -377,6 +377,13 @@ MUTANTS = [
     _("pack-far-ahead", "little of a small segment is allocated ahead", PACK + "segment_writer.cc",
       "options_.capacity_bytes / reserve_parts,", "options_.capacity_bytes,",
       "unit/pack_evict"),
+    _("pack-wait-holds", "who waits for his turn closes what others evicted", PACK + "evict.cc",
+      "held->drop_gone_segments();", "",
+      "endurance/pack_free_space"),
+    _("pack-free-unwaited", "a put waits by what is missing on the disk", PACK
+      + "evictor_turn.cc",
+      "bytes_to_free() / parts_.segment_bytes", "bytes_over() / parts_.segment_bytes",
+      "endurance/pack_free_space"),
     _("pack-credit-for-nothing", "what cannot leave lets nothing be carried", PACK
       + "evictor_pick.cc",
       "if (!begun) return false;\n  give_credit(",

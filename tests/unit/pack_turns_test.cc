@@ -41,6 +41,22 @@ class PackTurns : public PackStoreFixture {
     ASSERT_TRUE(store->flush());
   }
 
+  // Somebody holds the turn of a store of 30 segments until `act` has ended.
+  void while_somebody_evicts(const std::function<void()>& act) {
+    fill_segments(30);
+    std::atomic<bool> has_begun = false, may_go_on = false;
+    const auto pruning = open_observed([&] {
+      has_begun = true;
+      has_begun.notify_all();
+      may_go_on.wait(false);
+    });
+    std::jthread pruner([&] { EXPECT_TRUE(pruning->prune({.max_bytes = 1})); });
+    has_begun.wait(false);
+    act();
+    may_go_on = true;
+    may_go_on.notify_all();
+  }
+
   std::atomic<std::uint64_t> writes_ = 0;  // to segments, by who is observed
 
  private:
@@ -90,41 +106,23 @@ TEST_F(PackTurns, ManyThreadsKeepANumberOfEntries) {
 }
 
 TEST_F(PackTurns, APutEndsThoughAnEvictionDoesNot) {
-  fill_segments(30);
-  std::atomic<bool> has_begun = false, may_go_on = false;
-  const auto pruning = open_observed([&] {
-    has_begun = true;
-    has_begun.notify_all();
-    may_go_on.wait(false);
+  while_somebody_evicts([this] {
+    options_.budget = {.max_bytes = 4 * mib};
+    EXPECT_EQ(put(*open(), numbered(100'000), "y"), "ok");
   });
-  std::jthread pruner([&] { EXPECT_TRUE(pruning->prune({.max_bytes = 1})); });
-  has_begun.wait(false);
-  options_.budget = {.max_bytes = 4 * mib};
-  EXPECT_EQ(put(*open(), numbered(100'000), "y"), "ok");
-  may_go_on = true;
-  may_go_on.notify_all();
 }
 
 // Else each of many processes waits for what it put itself, and none for what all of them did.
 TEST_F(PackTurns, WhoGetsNoTurnTellsWhatItPut) {
-  fill_segments(30);
-  std::atomic<bool> has_begun = false, may_go_on = false;
-  const auto pruning = open_observed([&] {
-    has_begun = true;
-    has_begun.notify_all();
-    may_go_on.wait(false);
+  while_somebody_evicts([this] {
+    options_.budget = {.max_bytes = 64 * mib};
+    const auto putting = open(), other = open();
+    const std::uint64_t before = other->metrics().bytes;
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      EXPECT_EQ(put(*putting, numbered(100'000 + i), payload_of(200'000, i)), "ok");
+    }
+    EXPECT_GE(other->metrics().bytes, before + 3 * mib);
   });
-  std::jthread pruner([&] { EXPECT_TRUE(pruning->prune({.max_bytes = 1})); });
-  has_begun.wait(false);
-  options_.budget = {.max_bytes = 64 * mib};
-  const auto putting = open(), other = open();
-  const std::uint64_t before = other->metrics().bytes;
-  for (std::uint32_t i = 0; i < 20; ++i) {
-    EXPECT_EQ(put(*putting, numbered(100'000 + i), payload_of(200'000, i)), "ok");
-  }
-  EXPECT_GE(other->metrics().bytes, before + 3 * mib);
-  may_go_on = true;
-  may_go_on.notify_all();
 }
 
 // Where others hold segments, and all is read: else each segment that leaves would be written anew

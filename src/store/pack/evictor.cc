@@ -210,7 +210,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   if (done && !*done) current_ = std::move(leaving);
   leaving.reset();  // it has the segment's file open, whose blocks are waited for
   if (is_for_room && done && *done) {
-    if (is_in_vain(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
+    if (gave_nothing_back(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
   }
   return done;
 }
@@ -310,7 +310,7 @@ std::uint64_t Evictor::gain_of(const Leave& leave) const {
   return room - std::min(room, leave.room_before);
 }
 
-bool Evictor::is_in_vain(const Leave& leave, std::uint64_t gained) noexcept {
+bool Evictor::gave_nothing_back(const Leave& leave, std::uint64_t gained) noexcept {
   return gained < std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
 }
 
@@ -318,7 +318,7 @@ bool Evictor::is_in_vain(const Leave& leave, std::uint64_t gained) noexcept {
 std::uint64_t Evictor::wait_for_gain(const Leave& leave, Caller& caller) {
   caller.rest();
   std::uint64_t gained = gain_of(leave);
-  for (int look = 1; look < looks_for_room && is_in_vain(leave, gained); ++look) {
+  for (int look = 1; look < looks_for_room && gave_nothing_back(leave, gained); ++look) {
     std::this_thread::sleep_for(pause_for_room);
     caller.rest();
     gained = gain_of(leave);
@@ -359,7 +359,7 @@ Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Calle
     const std::uint64_t gained = wait_for_gain(leave, caller);
     freed.segments += 1;
     freed.bytes += gained;
-    freed.is_in_vain = is_in_vain(leave, gained);
+    freed.is_in_vain = gave_nothing_back(leave, gained);
     if (freed.is_in_vain && calls_to_refuse_ == 0) note_in_vain(leave);
   }
   if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;

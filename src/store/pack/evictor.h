@@ -214,7 +214,7 @@ class Evictor {
   std::uint64_t room_bytes() const;
   Leave leave_of(const SegmentEviction& segment) const;
   std::uint64_t gain_of(const Leave& leave) const;
-  static bool is_in_vain(const Leave& leave, std::uint64_t gained) noexcept;
+  static bool gave_nothing_back(const Leave& leave, std::uint64_t gained) noexcept;
   std::uint64_t wait_for_gain(const Leave& leave, Caller& caller);
   void note_in_vain(const Leave& leave);
   bool is_worth_it_again() const;
