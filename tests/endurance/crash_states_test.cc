@@ -25,7 +25,7 @@ namespace {
 using testing::Between;
 using testing::ExploreOptions;
 
-constexpr std::uint64_t most_states = 4000;
+constexpr std::uint64_t most_states = 40000;
 constexpr std::size_t longest_random = 8;
 constexpr std::uint64_t most_states_of_random = 500;
 constexpr int random_histories = 20;

@@ -119,6 +119,12 @@ const std::vector<Harmless> of_packs = {
 
     {Op::read_at, 0, "GetMany", "/segments/", "what many do not find is asked for alone"},
     {Op::map, 0, "", "/segments/", "what cannot be mapped is read"},
+    {Op::try_lock, 0, "View", "/segments/", "what cannot be mapped is read"},
+    {Op::try_lock, 0, "GetOwnFile", "/segments/", "what cannot be mapped is read"},
+    {Op::file_info, 0, "GetDamaged", "/segments/", "it is told as damaged, and is"},
+    {Op::file_info, 0, "GetManyDamaged", "/segments/", "it is told as damaged, and is"},
+    {Op::file_info, 0, "ViewDamaged", "/segments/", "it is told as damaged, and is"},
+    {Op::file_info, 0, "Repair", "/segments/", "it is told as damaged, and is"},
     {Op::check, 0, "", "/segments/", "what cannot be mapped is read"},
     {Op::check, 0, "", "/large/", "what cannot be mapped is read"},
     {Op::map, 0, "", "/large/", "what cannot be mapped is read"},
@@ -133,6 +139,15 @@ const std::vector<Harmless> of_packs = {
     {Op::write_at, ENOSPC, "SealAdopted", "/segments/", "without a summary the records are read"},
     {Op::read_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
     {Op::write_at, 0, "FlushSealed", "/segments/", "without the proof others do not rely on it"},
+
+    // Of the file whose name is gone; that of who takes it to evict it ends as an error.
+    {Op::try_lock, 0, "Clear", "/segments/", "its blocks come back when all have closed it"},
+    {Op::try_lock, 0, "Prune", "/segments/", "its blocks come back when all have closed it"},
+    {Op::file_info, 0, "EvictByPrune", "/segments/",
+     "its blocks come back when all have closed it"},
+    {Op::try_lock, 0, "EvictByPrune", "/segments/", "its blocks come back when all have closed it"},
+    {Op::file_info, 0, "PutEvictsSegment", "/segments/", "its blocks come back, but later"},
+    {Op::try_lock, 0, "PutEvictsSegment", "/segments/", "its blocks come back, but later"},
 
     {Op::write_at, 0, "Clear", "/00000000.seg", "a segment on its way out needs no summary"},
     {Op::sync_data, 0, "Clear", "/00000000.seg", "its records were durable, copies will be"},

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -69,6 +70,78 @@ std::string keep_free(const std::string& path, const Crowd& crowd, std::uint64_t
   }
   if (least < free_wanted) return "free were " + std::to_string(least / mib) + " MiB";
   return least < min_free_bytes + 8 * mib ? "" : "never near it";
+}
+
+// Fills the store, and keeps some way open whatever it has read. Stops then; and when it goes on,
+// what it kept is as it was. 0 when all is well.
+class Idler {
+ public:
+  enum class Keeps { files, views };
+
+  explicit Idler(const std::string& path)
+      : path_(path),
+        store_(open_pack_store(
+                   {.directory = path + "/store", .budget = {.min_free_bytes = min_free_bytes}})
+                   .value_or(nullptr)) {}
+
+  int run(Keeps keeps, std::uint32_t entries) {
+    if (!store_) return 1;
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      if (!store_->put(numbered(i), bytes_of(payload_of(6000, i)))) return 2;
+    }
+    store_ = open_pack_store({.directory = path_ + "/store"}).value_or(nullptr);
+    if (!store_) return 3;
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      if (keeps == Keeps::files && text_of(*store_, numbered(i)) != payload_of(6000, i)) return 4;
+      if (keeps == Keeps::views) views_.push_back(store_->view(numbered(i)).value_or(std::nullopt));
+    }
+    ::raise(SIGSTOP);
+    return are_as_they_were() ? 0 : 5;
+  }
+
+ private:
+  bool are_as_they_were() const {
+    for (std::uint32_t i = 0; i < views_.size(); ++i) {
+      const std::string payload = payload_of(6000, i);
+      if (!views_[i] || !std::ranges::equal(views_[i]->bytes(), bytes_of(payload))) return false;
+    }
+    return true;
+  }
+
+  const std::string path_;
+  std::shared_ptr<PackStore> store_;
+  std::vector<std::optional<MappedView>> views_;
+};
+
+std::string keep_free_beside(Idler::Keeps keeps, const std::string& path,
+                             std::uint64_t free_wanted) {
+  // Of the 64 MiB that there are.
+  const std::uint32_t entries = keeps == Idler::Keeps::views ? 5'000 : 10'000;
+  const pid_t idle = start_child([&] { return Idler(path).run(keeps, entries); });
+  int status = 0;
+  if (::waitpid(idle, &status, WUNTRACED) != idle || !WIFSTOPPED(status)) {
+    return "the idle one ended with " + std::to_string(status);
+  }
+  const std::string wrong = keep_free(path, {}, free_wanted);
+  ::kill(idle, SIGCONT);
+  const int ended = wait_for(idle);
+  return wrong.empty() && ended != 0 ? "what was kept was not: " + std::to_string(ended) : wrong;
+}
+
+// What one has open that is idle, or was stopped, gives its room back all the same.
+TEST(PackFreeSpace, StaysBesideOneWhoIsIdle) {
+  const auto keep = [](const std::string& path) {
+    return keep_free_beside(Idler::Keeps::files, path, min_free_bytes - 2 * of_a_writer);
+  };
+  EXPECT_EQ(on_small_disk(disk_bytes, keep), "");
+}
+
+// What he has mapped does not: then others leave.
+TEST(PackFreeSpace, StaysBesideOneWhoKeepsViews) {
+  const auto keep = [](const std::string& path) {
+    return keep_free_beside(Idler::Keeps::views, path, min_free_bytes - 2 * of_a_writer);
+  };
+  EXPECT_EQ(on_small_disk(disk_bytes, keep), "");
 }
 
 TEST(PackFreeSpace, ManyWhoPutWithoutEndDoNotFillTheDisk) {

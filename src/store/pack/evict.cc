@@ -20,9 +20,7 @@ Evictor::Caller PackStoreImpl::caller(Shelf& shelf, ReadEpochs::Guard& guard) {
               },
           .rest =
               [this, &guard, held] {
-                if (!held) return;
-                held->drop_gone_segments();
-                state().epochs.renew(guard);
+                if (held) state().epochs.renew(guard);
               }};
 }
 

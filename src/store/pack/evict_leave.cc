@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/evict_segment.h"
 #include "store/pack/large_files.h"
@@ -41,7 +42,21 @@ Result<void> SegmentEviction::leave(const Step& step) {
   shelf.segments().remove(number());
   shelf.marks().forget(number());
   drop_large_files();
+  best_effort([this] { give_back_blocks(); });
   return {};
+}
+
+// Else they come back when the last process that has it open comes by and closes it: one that is
+// idle, or was stopped, never does. Who reads it meanwhile finds less than there was, sees that it
+// is gone, and looks the entry up once more; who has mapped it would be killed, and keeps it. Its
+// headers stay: should a power cut bring the name back, it is a segment without records. What has
+// another name, a backup's, is not ours to cut.
+void SegmentEviction::give_back_blocks() {
+  File& file = *segment_->file();
+  if (!segment_->is_gone()) return;
+  const auto locked = file.try_lock(LockMode::exclusive, view_lock_at, 1);
+  is_viewed_ = locked && !*locked;
+  if (locked && *locked) (void)file.trim(format::records_at);
 }
 
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older

@@ -77,6 +77,10 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   File& file = *(*opened)->file();
   LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
   if (!locked) return nullptr;
+  if (rules.when_viewed == WhenViewed::stay) {
+    LARDER_TRY(const bool viewed, file.is_locked(view_lock_at, 1));
+    if (viewed) return nullptr;
+  }
   LARDER_TRY(const FileInfo info, file.info());
   std::unique_ptr<SegmentEviction> eviction(
       new SegmentEviction(parts, on_disk_of(name, info), std::move(rules), *std::move(opened)));

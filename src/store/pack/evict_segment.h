@@ -78,12 +78,16 @@ class SegmentEviction {
     stay,  // with their segment, where it holds little else
   };
 
+  // What somebody has mapped, and so keeps the disk from getting back.
+  enum class WhenViewed { leave, stay };
+
   struct Rules {
     std::function<Verdict(const Asked&)> judge;
     WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
     bool needs_age = false;
     LostSectors lost_sectors = LostSectors::keep;
     Removals removals = Removals::move;
+    WhenViewed when_viewed = WhenViewed::leave;
   };
 
   static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
@@ -95,7 +99,7 @@ class SegmentEviction {
     std::vector<Gone>& gone;         // appended to
   };
 
-  // Null when the segment is gone, or locked by whoever writes or evicts it.
+  // Null when the segment is gone, locked by whoever writes or evicts it, or to stay.
   static Result<std::unique_ptr<SegmentEviction>> begin(const Parts& parts,
                                                         const format::SegmentName& name,
                                                         Rules rules);
@@ -132,6 +136,9 @@ class SegmentEviction {
     return rules_.removals == Removals::stay &&
            carried_bytes_ - spared_bytes_ > on_disk_.used_bytes / 2;
   }
+  // Afterwards: whether its blocks come back only when somebody's view, or the mapping that it was
+  // one of, goes.
+  bool is_viewed() const noexcept { return is_viewed_; }
   // Where what stays of it is.
   const std::set<std::uint32_t>& destinations() const noexcept { return destinations_; }
 
@@ -176,6 +183,7 @@ class SegmentEviction {
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
   void drop_large_files();
+  void give_back_blocks();
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;
@@ -192,6 +200,7 @@ class SegmentEviction {
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now
   bool is_unreadable_ = false;
+  bool is_viewed_ = false;
   std::vector<std::byte> buffer_;
 };
 

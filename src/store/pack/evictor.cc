@@ -117,6 +117,7 @@ void Evictor::forgive_refusals() {
   if (put_since_refusals_ <= enough) return;
   put_since_refusals_ = 0;
   refused_.clear();
+  spares_viewed_ = false;
 }
 
 Result<OnDisk> Evictor::measure(LargeFiles large) {
@@ -203,12 +204,12 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   if (!done) refused_.insert(leaving->number());
   is_own_failure_ = !done && leaving->is_own_failure(done.error());
   if (done && *done) lower(word, leaving->used_bytes());
+  left_viewed_ = leaving->is_viewed();
   if (done && *done && leaving->had_to_stay()) {
     const auto& destinations = leaving->destinations();
     refused_.insert(destinations.begin(), destinations.end());
   }
   if (done && !*done) current_ = std::move(leaving);
-  leaving.reset();  // it has the segment's file open, whose blocks are waited for
   if (is_for_room && done && *done) {
     if (gave_nothing_back(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
   }
@@ -326,9 +327,12 @@ std::uint64_t Evictor::wait_for_gain(const Leave& leave, Caller& caller) {
   return gained;
 }
 
-// A reader may close it yet, and who is no store may have taken it: so it is tried again, but ever
+// Other segments than those that somebody has mapped may give something back. Where that was not
+// why, who is no store may have taken it, or a snapshot keeps it: so it is tried again, but ever
 // more rarely.
 void Evictor::note_in_vain(const Leave& leave) {
+  spares_viewed_ = spares_viewed_ || left_viewed_;
+  if (left_viewed_) return;
   calls_to_refuse_ = std::clamp(2 * next_calls_to_refuse_, least_refused, most_refused);
   next_calls_to_refuse_ = calls_to_refuse_;
   room_when_worth_it_ = room_bytes() + std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
@@ -352,15 +356,16 @@ Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Calle
   Freed freed;
   for (const SegmentOnDisk& segment : in_order(disk)) {
     if (freed.bytes >= bytes || freed.is_in_vain) break;
-    const auto begun = begin_for_budget(EvictionReason::bytes, segment);
+    const auto begun = begin_for_budget(EvictionReason::free_space, segment);
     if (!begun || !*begun) continue;
     const Leave leave = leave_of(*current_);
     if (!finish_current(caller)) continue;
     const std::uint64_t gained = wait_for_gain(leave, caller);
     freed.segments += 1;
     freed.bytes += gained;
-    freed.is_in_vain = gave_nothing_back(leave, gained);
-    if (freed.is_in_vain && calls_to_refuse_ == 0) note_in_vain(leave);
+    if (!gave_nothing_back(leave, gained)) continue;
+    if (calls_to_refuse_ == 0) note_in_vain(leave);
+    freed.is_in_vain = calls_to_refuse_ > 0;
   }
   if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;
   return freed;

@@ -102,8 +102,9 @@ class Evictor {
   Result<void> maintain(Caller& caller);
 
   // Evicts whole segments until about `bytes` more are free; whether any left. What leaves and
-  // gives nothing back, because somebody reads it, ends that: then nothing leaves for room until
-  // there is more of it, or many a call was refused. timed_out when others evict for too long.
+  // gives nothing back, because somebody has it mapped, lets others leave instead. Where nobody
+  // has, a snapshot keeps it, say, that ends it: then nothing leaves for room until there is more
+  // of it, or many a call was refused. timed_out when others evict for too long.
   Result<bool> make_room(std::uint64_t bytes, Caller& caller);
 
   // Evicts until `budget` holds; what stays in a segment is written anew.
@@ -279,6 +280,8 @@ class Evictor {
   std::uint64_t next_calls_to_refuse_ = 0;          // 0 when the last one was not in vain
   std::atomic<std::uint64_t> room_when_worth_it_ = 0;
   std::uint64_t put_since_in_vain_ = 0;
+  bool left_viewed_ = false;    // of what left last: somebody has it mapped
+  bool spares_viewed_ = false;  // for a while, when room is wanted: one gave nothing back
   std::map<std::uint32_t, Content> contents_;
 };
 

@@ -39,6 +39,8 @@ Result<bool> Evictor::begin_for_budget(EvictionReason reason, const SegmentOnDis
 // which less was read leaves some of its share to the next ones. Files of their own leave with the
 // segment, and count for both.
 SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
+  using WhenViewed = SegmentEviction::WhenViewed;
+  const bool spares = spares_viewed_ && reason == EvictionReason::free_space;
   return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> Verdict {
             if (asked.large_bytes > 0) give_credit(asked.large_bytes, asked.large_bytes);
             if (!asked.visited || asked.bytes > carry_credit_) {
@@ -48,7 +50,8 @@ SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
             return {.fate = Verdict::Fate::carry};
           },
           .when_full = SegmentEviction::WhenFull::drop,
-          .removals = Removals::stay};
+          .removals = Removals::stay,
+          .when_viewed = spares ? WhenViewed::stay : WhenViewed::leave};
 }
 
 SegmentEviction::Rules Evictor::rules_of_age() const {
@@ -63,6 +66,7 @@ SegmentEviction::Rules Evictor::rules_of_age() const {
 Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Rules rules) {
   is_own_failure_ = false;
   LARDER_CHECK_OK(parts_.shelf.prepare_to_change());
+  const bool may_stay = rules.when_viewed == SegmentEviction::WhenViewed::stay;
   auto begun = SegmentEviction::begin(parts_for_segment(), name, std::move(rules));
   is_own_failure_ = !begun && SegmentEviction::is_unreadable(begun.error());
   if (!begun) {
@@ -70,7 +74,10 @@ Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Ru
     return std::unexpected(std::move(begun).error());
   }
   std::unique_ptr<SegmentEviction> leaving = *std::move(begun);
-  if (!leaving) return false;
+  if (!leaving) {
+    if (may_stay && !writes(name)) refused_.insert(name.number);
+    return false;
+  }
   const auto staying = leaving->staying_removals();
   if (staying && may_move(*staying)) {
     current_ = std::move(leaving);

@@ -56,14 +56,18 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
 
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect_named(Shelf& shelf,
                                                                  const EntryName& name) {
-  Found found;
-  std::optional<Artifact> artifact;
-  LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
-               return read_artifact(shelf, name, there, artifact);
-             }));
-  if (outcome == Outcome::absent) return std::nullopt;
-  if (outcome == Outcome::damaged) return damaged(found);
-  return inspect_found(shelf, found, *artifact);
+  // Its segment may leave between the payload and the recipe, which stand elsewhere then.
+  for (bool is_first = true;; is_first = false) {
+    Found found;
+    std::optional<Artifact> artifact;
+    LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
+                 return read_artifact(shelf, name, there, artifact);
+               }));
+    if (outcome == Outcome::absent) return std::nullopt;
+    if (outcome == Outcome::damaged) return damaged(found);
+    auto details = inspect_found(shelf, found, *artifact);
+    if (details || !is_first || !found.segment->is_gone()) return details;
+  }
 }
 
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect_in(Shelf& shelf,

@@ -102,6 +102,11 @@ Result<Outcome> look_up(Shelf& shelf, const EntryName& name, Found& found, const
           continue;
         }
         LARDER_TRY(candidate, reader(found));
+        if (candidate == Candidate::damaged && found.segment->is_gone()) {
+          has_left = true;
+          nowhere = found.word;
+          continue;
+        }
       }
       if (candidate == Candidate::wanted) return Outcome::wanted;
       if (candidate == Candidate::damaged) damaged = found;

@@ -75,10 +75,18 @@ bool Segment::is_known_durable() {
   return true;
 }
 
+bool Segment::is_gone() const {
+  const auto info = file_->info();
+  return info && info->link_count == 0;
+}
+
+// The lock stays with the file: the last view and the last reader close it.
 Result<Mapping*> Segment::mapping() {
   if (Mapping* mapped = mapping_.load(std::memory_order_acquire)) return mapped;
   const std::lock_guard lock(mapping_mutex_);
   if (!owned_mapping_) {
+    LARDER_TRY(const bool locked, file_->try_lock(LockMode::shared, view_lock_at, 1));
+    if (!locked) return std::unexpected(Error{.code = Errc::absent, .message = "has left"});
     LARDER_TRY(owned_mapping_, file_->map(OpenMode::read, longest_segment_bytes));
     mapping_.store(owned_mapping_.get(), std::memory_order_release);
   }

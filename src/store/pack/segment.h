@@ -16,6 +16,9 @@
 
 namespace larder::pack_store {
 
+// On every segment file: held, shared, by whoever has mapped it.
+inline constexpr std::uint64_t view_lock_at = (1ull << 40) + 1;
+
 // Room for the records of a full segment and for its summary.
 inline constexpr std::uint64_t longest_segment_bytes = 96ull << 20;
 
@@ -45,8 +48,11 @@ class Segment : public std::enable_shared_from_this<Segment> {
     return offset >= format::records_at && offset + bytes <= good_until();
   }
 
-  // The bytes where they lie, mapped; io_error when the file does not have them. They may change or
-  // go at any time: see MappedView.
+  // Whether its file was removed: then nobody's index leads to it, and what it held may be cut off.
+  bool is_gone() const;
+
+  // The bytes where they lie, mapped; io_error when the file does not have them, absent when it is
+  // about to be cut. They may change at any time: see MappedView.
   Result<std::span<const std::byte>> mapped(std::uint64_t offset, std::uint64_t bytes);
 
   // A record that ends there was verified: its owner will not cut the file before it.

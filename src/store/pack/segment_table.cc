@@ -102,8 +102,7 @@ void SegmentTable::drop_unlinked() {
   for (Set& set : sets_) {
     for (Way& way : set) {
       if (!way.owned || way.is_kept) continue;
-      const auto info = way.owned->file()->info();
-      if (info && info->link_count == 0) empty(way);
+      if (way.owned->is_gone()) empty(way);
     }
   }
 }

@@ -57,7 +57,9 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
   if (!count) return std::unexpected(NoEntry::unreadable);
   const auto verdict = format::decode_record(std::span(header).first(*count), (*segment)->key(),
                                              found.location.place, found.record);
-  if (verdict == format::RecordVerdict::damaged) return std::unexpected(NoEntry::damaged);
+  if (verdict == format::RecordVerdict::damaged) {
+    return std::unexpected((*segment)->is_gone() ? NoEntry::missing : NoEntry::damaged);
+  }
   if (verdict != format::RecordVerdict::good || !is_entry(shelf, found, tag)) {
     return std::unexpected(NoEntry::gone);
   }
@@ -88,10 +90,14 @@ Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
       const std::uint64_t word = table->word_at(slot) & format::place_mask;
       if (word == 0) continue;
       const std::uint64_t tag = table->tag_at(slot);
-      const auto entry = describe_entry(shelf, tag, word, keep);
+      auto entry = describe_entry(shelf, tag, word, keep);
+      const std::uint64_t word_now = table->word_at(slot) & format::place_mask;
+      // Carried meanwhile.
+      if (!entry && word_now != word && word_now != 0) {
+        entry = describe_entry(shelf, table->tag_at(slot), word_now, keep);
+      }
       if (entry && visitor(*entry) == Visit::stop) return std::nullopt;
-      const bool is_still_there = (table->word_at(slot) & format::place_mask) == word;
-      if (entry || entry.error() == NoEntry::gone || !is_still_there) continue;
+      if (entry || entry.error() == NoEntry::gone || word_now != word) continue;
       odd[format::Location::of(word).segment].push_back(
           {.tag = tag, .place_word = word, .why = entry.error()});
     }
