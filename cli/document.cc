@@ -9,12 +9,16 @@
 namespace larder::cli {
 namespace {
 
-// U+0080 to U+009F, which a terminal may act upon: the library escapes those below U+0020 alone.
+// U+007F to U+009F, which a terminal may act upon: the library escapes those below U+0020 alone.
 // The text is good UTF-8.
-std::string without_c1_controls(std::string_view text) {
+std::string without_controls(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string safe;
   for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x7f') {
+      safe += "\\u007f";
+      continue;
+    }
     const auto second = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
     if (text[i] != '\xc2' || second >= 0xa0) {
       safe += text[i];
@@ -87,9 +91,9 @@ Document& Document::append(std::string_view value) {
 }
 
 void Document::print() const {
-  const std::string text = without_c1_controls(json_->value.dump(
-                               2, ' ', false, nlohmann::json::error_handler_t::replace)) +
-                           "\n";
+  const std::string text =
+      without_controls(json_->value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) +
+      "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 

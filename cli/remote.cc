@@ -68,7 +68,8 @@ std::string part_of_tiers(const std::vector<std::shared_ptr<RemoteStore>>& tiers
     } else if (did.errors + did.timeouts != 0) {
       add(*tier, " could not tell; `larder doctor` says why");
     } else if (did.skipped != 0) {
-      add(*tier, " was not asked, since it failed a moment ago or the entry is too large");
+      add(*tier,
+          " was left out: it failed a moment ago, or what it has is too large, or is no entry");
     }
   }
   return part;

@@ -272,6 +272,9 @@ class TerminalTest(ProgramTest):
             self.assertNotIn(b"\xc2\x9b", told)
             self.assertNotIn(b"\x1b", told)
         self.assertIn("a??2Jb\xe4".encode(), self.larder("explain", name))
+        told = self.run_words([PROGRAM, "config", "--format", "json"],
+                              LARDER_DIR="file:/tmp/a\x7f\x9bb").stdout
+        self.assertIn(b"a\\u007f\\u009bb", told)
 
 
 if __name__ == "__main__":

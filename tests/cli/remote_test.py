@@ -452,7 +452,7 @@ class TroubleTest(RemoteTest):
         http = self.nginx()
         settings = [f"{remote} @password-file={name}" for name in (file, wrong, self.path("none"))]
         token = remote.replace("://", f"://{SECRET}@")  # where the user stands
-        settings += [f"{token} {token} @password-file={file}",
+        settings += [f"{token} {token} @password-file={file}", f"redis://127.0.0.1:1/{SECRET}",
                      f"{http.replace('://', f'://{SECRET}@')} @netrc-file={netrc}"]
         for setting in (*settings, f"{http} @netrc-file={netrc}"):
             for words in (("put", A, artifact), ("get", A), ("get", B), ("config",), ("doctor",),

@@ -67,7 +67,7 @@ class LeftOutTest(RemoteTest):
         self.larder("put", B, "-", given=b"x", LARDER_REMOTE=silent)  # makes the store
         self.larder("get", A, code=NOT_FOUND, LARDER_REMOTE=silent)
         # Where a process finds that, no file is put into a store of the reference layout.
-        known = "could not tell" if self.layout == "vyre" else "was not asked, since it failed"
+        known = "could not tell" if self.layout == "vyre" else "was left out: it failed"
         self.refused(NOT_FOUND, "get", A, says=f"{silent} {known}", LARDER_REMOTE=silent)
         self.refused(NOT_FOUND, "get", C, says="put it first", LARDER_REMOTE=self.redis())
 

@@ -10,33 +10,11 @@
 #include "store/remote/attempts.h"
 #include "store/remote/remote_store.h"
 #include "tests/contract/store_contract.h"
-#include "tests/remote/folder_transport.h"
+#include "tests/remote/folder_tier.h"
 #include "tests/remote/server.h"
 
 namespace larder {
 namespace {
-
-using remote::FolderTransport;
-using remote::Trouble;
-
-// A tier over a folder, and the trouble that it is told to have.
-struct FolderTier {
-  ServerDirectory directory;
-  std::shared_ptr<Trouble> trouble = std::make_shared<Trouble>();
-  std::shared_ptr<RemoteStore> store;
-
-  explicit FolderTier(RemoteBreaker breaker = {.failures = 1000}) {
-    RemoteStoreOptions options;
-    options.url = "test://" + directory.path().string();
-    options.breaker = breaker;
-    store = std::make_shared<RemoteStoreImpl>(
-        options, [this] { return std::make_unique<FolderTransport>(directory.path(), trouble); });
-  }
-  void put(std::uint32_t number, std::string_view payload, std::string_view recipe = {}) {
-    ASSERT_TRUE(store->put(numbered(number), bytes_of(payload), {.recipe = recipe}));
-  }
-  bool has(std::uint32_t number) { return store->inspect(numbered(number)).value().has_value(); }
-};
 
 class Backed : public testing::Test {
  protected:
@@ -172,64 +150,6 @@ TEST_F(Backed, ATierThatFailsByTurnsIsSaidOnce) {
   EXPECT_EQ(said(), 1u);
 }
 
-// Answers the first question once it is let, and every other one at once.
-class HeldTransport final : public remote::Transport {
- public:
-  explicit HeldTransport(std::filesystem::path root) : folder_(std::move(root)) {}
-
-  void let_go() { may_go_.count_down(); }
-  void wait_for_a_question() { asked_.wait(); }
-
-  Result<std::optional<ArtifactBuffer>> get(std::string_view name, std::uint64_t max_bytes,
-                                            const remote::Patience& patience) override {
-    hold();
-    return folder_.get(name, max_bytes, patience);
-  }
-  Result<void> put(std::string_view name, remote::Pieces pieces,
-                   const remote::Patience& patience) override {
-    hold();
-    return folder_.put(name, pieces, patience);
-  }
-  Result<std::optional<std::uint64_t>> size(std::string_view name,
-                                            const remote::Patience& patience) override {
-    hold();
-    return folder_.size(name, patience);
-  }
-  Result<bool> remove(std::string_view name, const remote::Patience& patience) override {
-    return folder_.remove(name, patience);
-  }
-  Result<void> list(std::string_view prefix, const remote::ObjectVisitor& visitor,
-                    const remote::Patience& patience) override {
-    return folder_.list(prefix, visitor, patience);
-  }
-
- private:
-  void hold() {
-    if (is_asked_.exchange(true)) return;
-    asked_.count_down();
-    may_go_.wait();
-  }
-  FolderTransport folder_;
-  std::atomic<bool> is_asked_ = false;
-  std::latch asked_{1};
-  std::latch may_go_{1};
-};
-
-// A tier over it, with the folder of another one.
-struct HeldTier {
-  HeldTransport* transport = nullptr;
-  std::shared_ptr<RemoteStore> store;
-
-  explicit HeldTier(const FolderTier& folder) {
-    auto made = std::make_unique<HeldTransport>(folder.directory.path());
-    transport = made.get();
-    RemoteStoreOptions options;
-    options.url = "test://held";
-    store = std::make_shared<RemoteStoreImpl>(options, [&] { return std::move(made); });
-    (void)store->remote_metrics();  // takes the transport
-  }
-};
-
 TEST_F(Backed, ATierThatHangsHoldsUpNoOther) {
   const HeldTier held(near_);
   auto store = make_backed_store({.local = local_, .tiers = {{held.store}, {far_.store}}}).value();
@@ -240,26 +160,6 @@ TEST_F(Backed, ATierThatHangsHoldsUpNoOther) {
   }
   EXPECT_TRUE(far_.has(1));
   held.transport->let_go();
-}
-
-// A look-up finds the entry, somebody removes it, and then what was found is kept.
-TEST_F(Backed, WhatIsRemovedDoesNotComeBackFromALookUp) {
-  far_.put(1, "x");
-  const HeldTier held(far_);
-  const auto store =
-      make_backed_store({.local = local_, .tiers = {{near_.store}, {held.store}}}).value();
-  std::jthread looks([&] { EXPECT_EQ(store->get(numbered(1)).value()->text(), "x"); });
-  held.transport->wait_for_a_question();
-  std::jthread removes([&] {
-    EXPECT_TRUE(store->remove(numbered(1)));
-    far_.put(1, "x");  // what the look-up is about to read all the same
-    held.transport->let_go();
-  });
-  removes.join();
-  looks.join();
-  EXPECT_TRUE(store->flush());
-  EXPECT_FALSE(*local_->get(numbered(1)));
-  EXPECT_FALSE(near_.has(1));
 }
 
 TEST_F(Backed, WhatCouldNotBeSentIsSaid) {
@@ -365,6 +265,8 @@ TEST_F(Backed, WhatIsWrongWithOneEntryIsNoTroubleOfItsTier) {
   near_.trouble->add(Errc::too_large);
   EXPECT_EQ(text_of(1), "far");
   EXPECT_EQ(said(), 1u) << "once a minute";
+  near_.trouble->add(Errc::too_large);
+  EXPECT_EQ(store().remove(numbered(2)), false);
   EXPECT_TRUE(store().flush());
   near_.trouble->add(Errc::unreachable, Attempts::most);
   EXPECT_EQ(text_of(3), "error: unreachable");
@@ -401,6 +303,22 @@ TEST_F(Backed, ManyAreAskedForAsOneWouldBe) {
   EXPECT_EQ(told.lookups, 5u);
   EXPECT_EQ(told.hits, 3u);
   EXPECT_TRUE(told.balanced());
+}
+
+// It may use the store, for the same entry too.
+TEST_F(Backed, ALoggerMayLookUpWhatIsBeingLookedFor) {
+  far_.trouble->add(Errc::unreachable, 1000);
+  std::weak_ptr<Store> used;
+  int said = 0;
+  BackedStoreOptions options{.local = local_, .tiers = {{far_.store}}};
+  options.log = [&](LogLevel, std::string_view) {
+    ++said;
+    EXPECT_FALSE(used.lock()->get(numbered(1)).value());
+  };
+  const auto store = make_backed_store(options).value();
+  used = store;
+  EXPECT_FALSE(store->get(numbered(1)).value());
+  EXPECT_EQ(said, 1);
 }
 
 TEST_F(Backed, ThreadsThatLookForTheSameAskOnce) {

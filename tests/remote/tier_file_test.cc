@@ -147,6 +147,7 @@ TEST_F(TierFileTest, CountersOfAllProcessesAddUp) {
   EXPECT_EQ(told.absent, 2u);
   EXPECT_EQ(told.uploads, 1u);
   EXPECT_TRUE(store->reset_statistics());
+  EXPECT_EQ(store->kept_metrics().lookups, 0u) << "those that it had not told yet, too";
   EXPECT_EQ(process()->kept_metrics().hits, 0u);
 }
 

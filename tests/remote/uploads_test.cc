@@ -86,7 +86,7 @@ TEST_F(UploadsTest, WhatIsWithdrawnIsNotSentAndTheOthersAre) {
 TEST_F(UploadsTest, WhatIsBeingSentIsStoppedBeforeItCountsAsWithdrawn) {
   for (const std::uint32_t number : {1u, 2u}) ASSERT_TRUE(uploads.push(upload(number)));
   gate.wait_for_the_first();
-  uploads.withdraw(numbered(1));
+  uploads.wait_for(uploads.withdraw(numbered(1)));
   EXPECT_EQ(gate.stopped(), 1) << "it was waited for";
   gate.open();
   EXPECT_EQ(uploads.drain(Uploads::Clock::now() + no_limit).entries, 0u);
@@ -145,6 +145,24 @@ TEST_F(UploadsTest, EachEntryThatIsLateOrLostIsToldOnce) {
     EXPECT_FALSE(uploads.push(large));
   }
   EXPECT_EQ(uploads.drain(Uploads::Clock::now()).entries, 3u) << "each twice";
+}
+
+// None that arrived since, was taken back, or is lost once more.
+TEST_F(UploadsTest, OnlyWhatIsStillLostIsToldToBe) {
+  Upload large = upload(0);
+  large.payload = Artifact::copy_of(std::string(capacity_bytes, 'x')).value();
+  for (int round = 0; round < 2; ++round) {
+    for (const std::uint32_t number : {1u, 2u, 3u, 4u, 5u, 6u}) {
+      large.fingerprint = numbered(number);
+      EXPECT_FALSE(uploads.push(large));
+    }
+  }
+  uploads.withdraw(numbered(1));
+  ASSERT_TRUE(uploads.push(upload(2)));
+  gate.open();
+  const Unsent told = uploads.drain(Uploads::Clock::now() + no_limit);
+  EXPECT_EQ(told.entries, 4u);
+  EXPECT_EQ(told.first[0], numbered(3));
 }
 
 TEST_F(UploadsTest, TheEndStopsWhatIsBeingSent) {

@@ -23,6 +23,10 @@ Candidate check_record(const EntryName& name, format::RecordVerdict verdict,
   return is_wanted ? Candidate::wanted : Candidate::other;
 }
 
+bool was_cut(Candidate candidate, const Segment& segment) {
+  return candidate == Candidate::damaged && segment.is_gone();
+}
+
 Result<Candidate> read_header(const EntryName& name, Found& found) {
   std::array<std::byte, format::record_header_bytes> header;
   LARDER_TRY(const std::size_t count,

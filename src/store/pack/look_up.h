@@ -58,6 +58,9 @@ Candidate check_header(const EntryName& name, std::span<const std::byte> header,
 Candidate check_record(const EntryName& name, format::RecordVerdict verdict,
                        const format::Record& record);
 
+// Whether the damage is that its segment has left, and was cut under the reader.
+bool was_cut(Candidate candidate, const Segment& segment);
+
 // Reads the header alone.
 Result<Candidate> read_header(const EntryName& name, Found& found);
 
@@ -102,7 +105,7 @@ Result<Outcome> look_up(Shelf& shelf, const EntryName& name, Found& found, const
           continue;
         }
         LARDER_TRY(candidate, reader(found));
-        if (candidate == Candidate::damaged && found.segment->is_gone()) {
+        if (was_cut(candidate, *found.segment)) {
           has_left = true;
           nowhere = found.word;
           continue;

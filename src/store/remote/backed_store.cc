@@ -95,7 +95,7 @@ void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerp
     missing.push_back(i);
     asked.push_back(all[i]);
   }
-  const std::uint64_t removals_before = removals(now);
+  const std::uint64_t removals_before = now.removals;
   const auto answers = options_.tiers[tier].store->fetch_many(asked);
   if (!answers) {
     note(now, tier, &answers.error());
@@ -144,7 +144,7 @@ Lookup BackedStore::look_behind(State& now, const Fingerprint& fingerprint, Look
 // Where a required tier fails, that is the answer, unless a later tier has the entry.
 BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprint) {
   std::optional<Error> failure;
-  const std::uint64_t removals_before = removals(now);
+  const std::uint64_t removals_before = now.removals;
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     auto found = tier.store->fetch(fingerprint);
@@ -160,17 +160,15 @@ BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprin
   return std::nullopt;
 }
 
-std::uint64_t BackedStore::removals(State& now) {
-  const std::shared_lock lock(now.filling);
-  return now.removals;
-}
-
 // What cannot be kept is served all the same, and so is what somebody may have removed since it was
-// asked for. A tier gets it unless that would keep the caller waiting.
+// asked for, or has put, in this process or another: what is there is newer. A tier gets it unless
+// that would keep the caller waiting.
 void BackedStore::fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
                             std::size_t from, std::uint64_t removals_before) {
-  const std::shared_lock lock(now.filling);
+  const StripeWrite writing(now.stripes, fingerprint);
   if (now.removals != removals_before) return;
+  const auto there = options_.local->inspect(fingerprint);
+  if (there && *there) return;
   const auto kept =
       options_.local->put(fingerprint, entry.payload.bytes(), {.recipe = entry.recipe});
   if (kept) now.counters.add(&Metrics::promotions);

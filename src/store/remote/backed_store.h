@@ -6,7 +6,8 @@
 // durability, statistics, leases) is of the local store alone: a tier is other machines' as well.
 //
 // A hit in a tier is fetched once and goes to the caller, to the local store, and to the tiers
-// before it, in that order. Several threads that look for the same fingerprint ask once.
+// before it, in that order, unless somebody has put or removed the entry meanwhile. Several threads
+// that look for the same fingerprint ask once.
 //
 // Crash: what is not uploaded yet is lost with the process, which loses nothing locally.
 // Fork: a child has nothing queued; what the parent has queued the parent sends.
@@ -17,7 +18,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -26,6 +26,7 @@
 #include "store/counters.h"
 #include "store/remote/in_flight.h"
 #include "store/remote/uploads.h"
+#include "store/stripes.h"
 
 namespace larder {
 
@@ -73,8 +74,9 @@ class BackedStore final : public Store {
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
     std::vector<Trouble> troubles;        // of each tier
     std::vector<Trouble> entry_troubles;  // of each tier, with single entries
-    std::shared_mutex filling;            // held shared by who fills back
-    std::uint64_t removals = 0;           // under filling
+    // Who changes an entry of the local store, or what is queued for it, does both at once.
+    Stripes stripes;
+    std::atomic<std::uint64_t> removals = 0;
     // Of each tier, so that one that hangs holds up no other. The last ones: their threads use the
     // others.
     std::vector<std::unique_ptr<Uploads>> uploads;
@@ -87,7 +89,6 @@ class BackedStore final : public Store {
   Found search(State& now, const Fingerprint& fingerprint);
   void ask_tier(State& now, std::size_t tier, std::span<const Fingerprint> all,
                 std::vector<Lookup>& found);
-  static std::uint64_t removals(State& now);
   void fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
                  std::size_t from, std::uint64_t removals_before);
   void note(State& now, std::size_t tier, const Error* error) const noexcept;
@@ -95,6 +96,13 @@ class BackedStore final : public Store {
   static bool is_trouble(const Error& error) noexcept;
 
   static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
+  static bool is_queued(const RemoteTier& tier, std::span<const std::byte> payload) noexcept;
+  // Of each tier, which upload has to end first: Uploads::wait_for.
+  using Outdated = std::vector<std::uint64_t>;
+  static void wait_for(State& now, const Outdated& outdated);
+  Result<void> put_and_queue(State& now, const Fingerprint& fingerprint,
+                             std::span<const std::byte> payload, const PutOptions& options,
+                             Outdated& outdated);
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options);
   void queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
@@ -103,7 +111,7 @@ class BackedStore final : public Store {
   Sending send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void drain(State& now) const noexcept;
   void tell_unsent(const Unsent& unsent, const std::string& tier) const;
-  static void forget(State& now, const Fingerprint& fingerprint);
+  Result<bool> remove_and_forget(State& now, const Fingerprint& fingerprint, Outdated& outdated);
 
   const BackedStoreOptions options_;
   const os::ForkAware<State> state_;

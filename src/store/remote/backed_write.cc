@@ -1,6 +1,5 @@
 // Writing to a local store and to the remote tiers behind it, and what is the local store's alone.
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "base/guarded.h"
@@ -22,11 +21,45 @@ Result<void> BackedStore::put(const Fingerprint& fingerprint, std::span<const st
                               const PutOptions& options) {
   return guarded([&]() -> Result<void> {
     State& now = state_.get();
-    auto stored = options_.local->put(fingerprint, payload, options);
+    Outdated outdated(options_.tiers.size());
+    auto stored = put_and_queue(now, fingerprint, payload, options, outdated);
     if (!stored && stored.error().code == Errc::invalid_argument) return stored;
+    wait_for(now, outdated);
     auto sent = send(now, fingerprint, payload, options);
     return stored ? std::move(sent) : std::move(stored);
   });
+}
+
+// At once, so that a tier gets what two threads put in the order in which the store has got it.
+// What somebody found before, and would still send to a tier that is written here and now, is
+// outdated.
+Result<void> BackedStore::put_and_queue(State& now, const Fingerprint& fingerprint,
+                                        std::span<const std::byte> payload,
+                                        const PutOptions& options, Outdated& outdated) {
+  const StripeWrite writing(now.stripes, fingerprint);
+  auto stored = options_.local->put(fingerprint, payload, options);
+  if (!stored && stored.error().code == Errc::invalid_argument) return stored;
+  if (!stored) ++now.removals;   // nothing here shows who has found another one that it is outdated
+  std::optional<Artifact> copy;  // one for all that are sent later
+  for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
+    const RemoteTier& tier = options_.tiers[i];
+    if (!wants(tier, options)) continue;
+    if (is_queued(tier, payload)) {
+      queue(now, i, fingerprint, payload, options, copy);
+    } else {
+      outdated[i] = now.uploads[i]->withdraw(fingerprint);
+    }
+  }
+  return stored;
+}
+
+void BackedStore::wait_for(State& now, const Outdated& outdated) {
+  for (std::size_t i = 0; i < outdated.size(); ++i) now.uploads[i]->wait_for(outdated[i]);
+}
+
+// What is too large is refused here and now, and needs neither a copy nor a place in the queue.
+bool BackedStore::is_queued(const RemoteTier& tier, std::span<const std::byte> payload) noexcept {
+  return tier.write == RemoteWrite::async && payload.size() <= tier.store->max_entry_bytes();
 }
 
 void BackedStore::queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
@@ -49,16 +82,10 @@ bool BackedStore::wants(const RemoteTier& tier, const PutOptions& options) noexc
 
 Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
                                std::span<const std::byte> payload, const PutOptions& options) {
-  std::optional<Artifact> copy;  // one for all that are sent later
   std::optional<Error> failure;
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
-    if (!wants(tier, options)) continue;
-    // What is too large is refused here and now, and needs neither a copy nor a place in the queue.
-    if (tier.write == RemoteWrite::async && payload.size() <= tier.store->max_entry_bytes()) {
-      queue(now, i, fingerprint, payload, options, copy);
-      continue;
-    }
+    if (!wants(tier, options) || is_queued(tier, payload)) continue;
     auto sent = tier.store->put(fingerprint, payload, options);
     note(now, i, sent ? nullptr : &sent.error());
     const bool is_trouble = !sent && sent.error().code != Errc::too_large;  // that is the entry's
@@ -103,27 +130,31 @@ void BackedStore::tell_unsent(const Unsent& unsent, const std::string& tier) con
   say(line + "; `larder push` sends " + (is_one ? "it" : "them"));
 }
 
-// Who looked for it before keeps nothing of what he finds, and what is queued is not sent.
-void BackedStore::forget(State& now, const Fingerprint& fingerprint) {
-  {
-    const std::unique_lock lock(now.filling);
-    ++now.removals;
-  }
+// Who looked for it before keeps nothing of what he finds, and what is queued is not sent: else it
+// would come back.
+Result<bool> BackedStore::remove_and_forget(State& now, const Fingerprint& fingerprint,
+                                            Outdated& outdated) {
+  const StripeWrite writing(now.stripes, fingerprint);
+  ++now.removals;
   now.in_flight.forget(fingerprint);
-  for (const auto& uploads : now.uploads) uploads->withdraw(fingerprint);
+  for (std::size_t i = 0; i < outdated.size(); ++i) {
+    outdated[i] = now.uploads[i]->withdraw(fingerprint);
+  }
+  return options_.local->remove(fingerprint);
 }
 
 Result<bool> BackedStore::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     State& now = state_.get();
-    forget(now, fingerprint);  // else it would come back
-    LARDER_TRY(bool removed, options_.local->remove(fingerprint));
+    Outdated outdated(options_.tiers.size());
+    LARDER_TRY(bool removed, remove_and_forget(now, fingerprint, outdated));
+    wait_for(now, outdated);
     for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
       const RemoteTier& tier = options_.tiers[i];
       if (tier.write == RemoteWrite::off) continue;
       auto done = tier.store->remove(fingerprint);
       note(now, i, done ? nullptr : &done.error());
-      if (!done && tier.required == Required::yes) return done;
+      if (!done && tier.required == Required::yes && is_trouble(done.error())) return done;
       removed = removed || (done && *done);
     }
     return removed;

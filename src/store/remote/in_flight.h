@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "larder/fingerprint.h"
@@ -28,8 +29,8 @@ class InFlight {
       const auto [place, is_first] = flights_.try_emplace(fingerprint);
       if (is_first) {
         number = ++last_number_;
-        place->second = {promise.get_future().share(), number};
-      } else {
+        place->second = {promise.get_future().share(), number, std::this_thread::get_id()};
+      } else if (place->second.asker != std::this_thread::get_id()) {
         other = place->second.answer;
       }
     }
@@ -54,6 +55,7 @@ class InFlight {
   struct Flight {
     std::shared_future<Answer> answer;
     std::uint64_t number = 0;
+    std::thread::id asker = {};  // may come again, by what it calls to ask: a logger, say
   };
 
   std::mutex mutex_;

@@ -186,7 +186,10 @@ Result<Metrics> RemoteStoreImpl::statistics() {
 
 Result<void> RemoteStoreImpl::reset_statistics() {
   return guarded([&]() -> Result<void> {
-    state_.get().statistics.reset();
+    State& now = state_.get();
+    now.statistics.reset();
+    const std::scoped_lock lock(now.kept_mutex);
+    now.kept = remote_metrics();
     file_.reset_counters();
     return {};
   });

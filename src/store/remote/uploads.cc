@@ -17,6 +17,25 @@ std::uint64_t cost_of(const Upload& upload) noexcept {
 
 }  // namespace
 
+void LostUploads::add(const Fingerprint& fingerprint) noexcept {
+  if (known_.contains(fingerprint)) return;
+  const bool is_kept = known_.size() < most_known && guarded_or(
+                                                         false,
+                                                         [&] {
+                                                           known_.insert(fingerprint);
+                                                           return true;
+                                                         });
+  if (!is_kept) ++others_;
+}
+
+Unsent LostUploads::take() noexcept {
+  Unsent all;
+  for (const Fingerprint& fingerprint : known_) all.add(fingerprint);
+  all.entries += std::exchange(others_, 0);
+  known_.clear();
+  return all;
+}
+
 Uploads::Uploads(std::uint64_t capacity_bytes, Send send)
     : capacity_bytes_(capacity_bytes), send_(std::move(send)) {}
 
@@ -45,6 +64,7 @@ bool Uploads::enqueue(Upload& upload) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   queue_.push_back({std::move(upload)});
+  lost_.erase(queue_.back().upload.fingerprint);  // what becomes of this one decides
   queued_bytes_ += cost;
   changed_.notify_all();
   return true;
@@ -57,7 +77,7 @@ Unsent Uploads::drain(Clock::time_point deadline) {
   if (!in_vain_ && Clock::now() < deadline) {
     in_vain_ = !changed_.wait_until(lock, deadline, is_empty);
   }
-  Unsent untold = std::exchange(lost_, {});
+  Unsent untold = lost_.take();
   for (Queued& queued : queue_) {
     if (!queued.is_told) untold.add(queued.upload.fingerprint);
     queued.is_told = true;
@@ -65,8 +85,9 @@ Unsent Uploads::drain(Clock::time_point deadline) {
   return untold;
 }
 
-void Uploads::withdraw(const Fingerprint& fingerprint) {
-  std::unique_lock lock(mutex_);
+std::uint64_t Uploads::withdraw(const Fingerprint& fingerprint) {
+  const std::scoped_lock lock(mutex_);
+  lost_.erase(fingerprint);
   const auto is_it = [&](const Queued& each) { return each.upload.fingerprint == fingerprint; };
   auto each = queue_.begin();
   const bool is_under_way = is_sending_ && is_it(*each);
@@ -75,11 +96,16 @@ void Uploads::withdraw(const Fingerprint& fingerprint) {
     if (is_it(*each)) queued_bytes_ -= cost_of(each->upload);
     each = is_it(*each) ? queue_.erase(each) : std::next(each);
   }
-  // A logger that is called while it is sent may come here.
-  if (!is_under_way || thread_.get_id() == std::this_thread::get_id()) return;
+  if (!is_under_way) return finished_;
   sending_.request_stop();
-  const std::uint64_t finished = finished_;
-  changed_.wait(lock, [&] { return finished_ != finished; });
+  return finished_ + 1;
+}
+
+// A logger that is called while one is sent may come here.
+void Uploads::wait_for(std::uint64_t finished) {
+  std::unique_lock lock(mutex_);
+  if (thread_.get_id() == std::this_thread::get_id()) return;
+  changed_.wait(lock, [&] { return finished_ >= finished; });
 }
 
 void Uploads::run(const std::stop_token& stop) {

@@ -3,7 +3,6 @@
 #ifndef LARDER_STORE_REMOTE_UPLOADS_H_
 #define LARDER_STORE_REMOTE_UPLOADS_H_
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <condition_variable>
@@ -12,7 +11,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
-#include <span>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -41,13 +40,27 @@ struct Unsent {
   std::uint64_t entries = 0;
   std::array<Fingerprint, most_named> first = {};  // as many as there are
 
-  // One that is named already was lost twice, and is one entry.
   void add(const Fingerprint& fingerprint) noexcept {
-    const auto named = std::span(first).first(std::min<std::size_t>(entries, most_named));
-    if (std::ranges::find(named, fingerprint) != named.end()) return;
     if (entries < most_named) first[entries] = fingerprint;
     ++entries;
   }
+};
+
+// Those that could not be sent, and are in no answer yet: each once, however often it was lost, and
+// none that was sent, or taken back, since.
+class LostUploads {
+ public:
+  void add(const Fingerprint& fingerprint) noexcept;
+  void erase(const Fingerprint& fingerprint) noexcept { known_.erase(fingerprint); }
+
+  // In their order; and none are left.
+  Unsent take() noexcept;
+
+ private:
+  static constexpr std::size_t most_known = 1u << 16;  // some 6 MB
+
+  std::set<Fingerprint> known_;
+  std::uint64_t others_ = 0;  // beyond that, or for want of memory: by their number alone
 };
 
 // Any number of threads may push and drain.
@@ -70,16 +83,18 @@ class Uploads {
 
   // Waits until everything that was pushed is sent, or until `deadline`. It does not wait again
   // where the last wait was in vain, and nothing could be sent since. What was lost by then, and
-  // what is still to be sent: each entry in one answer alone, so that what was in one already may
+  // what is still to be sent, each entry in one answer alone, so that what was in one already may
   // have been sent since, or not.
   Unsent drain(Clock::time_point deadline);
 
   // Nothing more is sent, and what is being sent is to end soon. May be called again.
   void stop() noexcept { thread_.request_stop(); }
 
-  // From now on nothing is sent that was pushed for it before. The one that is being sent is
-  // stopped and waited for: the server may have it or not.
-  void withdraw(const Fingerprint& fingerprint);
+  // From now on nothing is sent that was pushed for it before, nor told to be lost. The one that is
+  // being sent is stopped, and not waited for: the server may have it or not, once wait_for() has
+  // returned with what this returns. Does not block.
+  std::uint64_t withdraw(const Fingerprint& fingerprint);
+  void wait_for(std::uint64_t finished);
 
  private:
   struct Queued {
@@ -95,7 +110,7 @@ class Uploads {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::list<Queued> queue_;
-  Unsent lost_;  // and in no answer yet
+  LostUploads lost_;
   std::uint64_t queued_bytes_ = 0;
   std::uint64_t finished_ = 0;  // how often one was sent, or could not be
   bool is_sending_ = false;     // the first one
