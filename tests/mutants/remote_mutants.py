@@ -90,7 +90,7 @@ REMOTE_MUTANTS = [
       REMOTE + "backed_write.cc",
       "outdated[i] = now.uploads[i]->withdraw(fingerprint);\n  }\n  return options_",
       "outdated[i] = 0;\n  }\n  return options_",
-      "remote/backed_store"),
+      "remote/backed_order"),
     _("lookup-comes-back", "nor from a look-up that was under way", REMOTE + "backed_store.cc",
       "if (now.removals != removals_before) return;", "(void)removals_before;",
       "remote/backed_order"),

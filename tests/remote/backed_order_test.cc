@@ -2,6 +2,7 @@
 // what he has found.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -68,6 +69,28 @@ TEST_F(BackedOrder, WhatIsPutIsNotReplacedByALookUp) {
   EXPECT_TRUE(store->flush());
   EXPECT_EQ(here(), "new");
   EXPECT_EQ(there(near_), "new");
+}
+
+// It is still being sent: whoever removes it waits for that.
+TEST_F(BackedOrder, WhatIsRemovedDoesNotComeBackFromTheQueue) {
+  const HeldTier held(near_);
+  held.transport->hold_puts_alone();
+  const auto store = over({{held.store}}, RemoteWrite::async);
+  EXPECT_TRUE(store->put(numbered(1), bytes_of("x")));
+  held.transport->wait_for_a_question();
+  std::atomic<bool> is_removed = false;
+  std::jthread removes([&] {
+    EXPECT_TRUE(store->remove(numbered(1)));
+    is_removed = true;
+  });
+  for (int i = 0; i < 100 && !is_removed; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  held.transport->let_go();
+  removes.join();
+  EXPECT_TRUE(store->flush());
+  EXPECT_EQ(here(), "absent");
+  EXPECT_EQ(there(near_), "absent");
 }
 
 // What was found is still being sent to a tier that a put waits for.
