@@ -197,7 +197,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   std::unique_ptr<SegmentEviction> leaving = std::move(current_);
   auto word = parts_.shelf.state().word(StateWord::segment_bytes);
   const std::uint64_t carried = leaving->carried_bytes();
-  const bool is_for_room = parts_.budget.min_free_bytes && calls_to_refuse_ == 0;
+  const bool is_for_room = parts_.budget.min_free_bytes && !is_in_vain();
   const Leave leave = is_for_room ? leave_of(*leaving) : Leave{};
   auto done = leaving->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
   word.fetch_add(leaving->carried_bytes() - carried);
@@ -341,14 +341,13 @@ void Evictor::note_in_vain(const Leave& leave) {
 
 bool Evictor::is_worth_it_again() const { return room_bytes() >= room_when_worth_it_.load(); }
 
-// Counts the call. No more when a segment's worth of puts has had room, or half of what should have
-// come back has.
-bool Evictor::is_in_vain() {
-  if (calls_to_refuse_ == 0) return false;
+// One call more. None is refused when a segment's worth of puts has had room, or half of what
+// should have come back has.
+void Evictor::count_refused() {
+  if (!is_in_vain()) return;
   const bool has_changed = put_since_in_vain_ >= parts_.segment_bytes || is_worth_it_again();
   calls_to_refuse_ = has_changed ? 0 : calls_to_refuse_ - 1;
   if (has_changed) next_calls_to_refuse_ = 0;
-  return !has_changed;
 }
 
 // What cannot leave now is passed over: any other segment will do.
@@ -364,8 +363,8 @@ Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Calle
     freed.segments += 1;
     freed.bytes += gained;
     if (!gave_nothing_back(leave, gained)) continue;
-    if (calls_to_refuse_ == 0) note_in_vain(leave);
-    freed.is_in_vain = calls_to_refuse_ > 0;
+    if (!is_in_vain()) note_in_vain(leave);
+    freed.is_in_vain = is_in_vain();
   }
   if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;
   return freed;
@@ -384,6 +383,7 @@ Result<bool> Evictor::has_so_much(std::uint64_t bytes) {
 
 Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
   LARDER_TRY(const Turn turn, wait_for_turn(patience_for_room, caller.rest));
+  count_refused();
   if (is_in_vain()) return false;
   (void)finish_current(caller);
   LARDER_TRY(const bool is_enough, has_so_much(bytes));

@@ -219,7 +219,8 @@ class Evictor {
   std::uint64_t wait_for_gain(const Leave& leave, Caller& caller);
   void note_in_vain(const Leave& leave);
   bool is_worth_it_again() const;
-  bool is_in_vain();
+  void count_refused();
+  bool is_in_vain() const noexcept { return calls_to_refuse_ > 0; }
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);

@@ -258,6 +258,7 @@ Result<bool> Evictor::pick_suspect() {
 }
 
 Result<bool> Evictor::pick(const Care& care, Caller& caller) {
+  count_refused();
   LARDER_TRY(const bool is_suspect, pick_suspect());
   if (is_suspect) return true;
   if (const auto hollow = sweep_.take_hollow(); hollow && !refused_.contains(hollow->number)) {

@@ -78,7 +78,7 @@ Result<void> Evictor::let_others(std::optional<Turn>& turn, Caller& caller) {
 std::uint64_t Evictor::bytes_to_free() const {
   const std::uint64_t over = bytes_over();
   if (!parts_.budget.min_free_bytes) return over;
-  if (calls_to_refuse_ > 0 && !is_worth_it_again()) return over;
+  if (is_in_vain() && !is_worth_it_again()) return over;
   const auto space = parts_.shelf.root().space();
   if (!space) return over;
   const std::uint64_t wanted = *parts_.budget.min_free_bytes;
