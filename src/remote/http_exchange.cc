@@ -212,7 +212,9 @@ std::string HttpExchange::header(const char* name) const {
 }
 
 Result<HttpAnswer> HttpExchange::answer(CURLcode code) {
-  if (code != CURLE_OK && !is_cut_off_) return failed(code);
+  // A page for people may be of any length; where it says so beforehand, none of it is read.
+  const bool is_long_page = code == CURLE_FILESIZE_EXCEEDED && !is_success(status());
+  if (code != CURLE_OK && !is_cut_off_ && !is_long_page) return failed(code);
   HttpAnswer answer{.status = status(), .content_length = announced_length()};
   for (const char* name : wanted_headers_) answer.headers.push_back(header(name));
   if (!is_success(answer.status)) return answer;

@@ -1,6 +1,7 @@
 // Answers that are longer than anybody needs: what they say counts all the same.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 
@@ -32,6 +33,42 @@ TEST(LongAnswers, APageThatSaysThereIsNothingIsAMiss) {
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_FALSE(*found);
   EXPECT_EQ(store->remote_metrics().absent, 1u);
+}
+
+// Of a length that is a multiple of a thousand.
+std::string in_chunks(const std::string& status, const std::string& body) {
+  std::string answer = "HTTP/1.1 " + status + "\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (std::size_t at = 0; at < body.size(); at += 1000) {
+    answer += "3e8\r\n" + body.substr(at, 1000) + "\r\n";
+  }
+  return answer + "0\r\n\r\n";
+}
+
+// The limit is for entries. A page may be longer than any, whether it says so beforehand or not.
+TEST(LongAnswers, APageOverTheLimitOfEntriesIsWhatItsStatusSays) {
+  for (const std::size_t bytes : {6'000u, 100'000u, 1'000'000u}) {
+    const std::string long_page(bytes, 'x');
+    for (const auto& make : {http, in_chunks}) {
+      std::atomic<const char*> status = "404 Not Found";
+      const HostileServer server([&](Peer& peer) {
+        peer.read();
+        peer.say(make(status.load(), long_page));
+      });
+      RemoteStoreOptions options = options_of(url_of(server, "http"));
+      options.max_entry_bytes = 1000;
+      const auto store = opened(options);
+      EXPECT_EQ(text_of(*store, 1), "absent") << bytes;
+      const std::vector<Fingerprint> two = {numbered(1), numbered(2)};
+      EXPECT_TRUE(store->get_many(two).value()[1]) << bytes;
+      EXPECT_EQ(store->remote_metrics().absent, 3u);
+      status = "500 Internal Server Error";
+      const auto failed = store->get(numbered(1));
+      ASSERT_FALSE(failed);
+      EXPECT_EQ(failed.error().code, Errc::io_error) << failed.error().message;
+      status = "200 OK";
+      EXPECT_EQ(store->get(numbered(1)).error().code, Errc::too_large) << bytes;
+    }
+  }
 }
 
 TEST(LongAnswers, APageThatThanksForAnUploadIsThanks) {
