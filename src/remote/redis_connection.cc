@@ -29,18 +29,31 @@ std::span<const std::byte> bytes_of(std::string_view text) noexcept {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-// What an error reply means, by its first word; the rest may repeat what was sent, secrets too.
+// What an error reply means, by how it begins; the rest may repeat what was sent, secrets too.
 struct ReplyMeaning {
-  std::string_view word;
+  std::string_view beginning;
   Errc code;
   std::string_view advice;
 };
+constexpr std::string_view no_database = "has no such database; mend its number";
 constexpr ReplyMeaning meanings[] = {
     {"DENIED", Errc::permission_denied,
      "answers its own machine alone until it has a password; set one, and name its file with "
      "@password-file"},
     {"NOAUTH", Errc::permission_denied, "wants a password; name its file with @password-file"},
     {"WRONGPASS", Errc::permission_denied, "does not know this user and password; mend them"},
+    {"ERR invalid password", Errc::permission_denied, "does not know this password; mend it"},
+    {"ERR AUTH", Errc::permission_denied, "has no password; leave @password-file out"},
+    {"ERR Client sent AUTH", Errc::permission_denied, "has no password; leave @password-file out"},
+    {"ERR wrong number of arguments for 'auth'", Errc::permission_denied,
+     "knows no users; leave the user out of the URL"},
+    {"ERR DB index", Errc::permission_denied, no_database},
+    {"ERR invalid DB index", Errc::permission_denied, no_database},
+    {"ERR value is out of range", Errc::permission_denied, no_database},  // of 2^31 and above
+    {"ERR SELECT is not allowed", Errc::permission_denied,
+     "is part of a cluster; use redis-cluster://"},
+    {"ERR max number of clients", Errc::unreachable,
+     "has as many clients as it takes; raise its maxclients"},
     {"NOPERM", Errc::permission_denied,
      "does not let this user do that; give it the rights that docs/REMOTE.md names (`pull` needs "
      "+scan), or use `read-only`"},
@@ -62,6 +75,10 @@ constexpr bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
 std::string_view first_word(std::string_view text) noexcept {
   return text.substr(
       0, static_cast<std::size_t>(std::ranges::find_if_not(text, is_upper) - text.begin()));
+}
+
+constexpr bool begins_with(std::string_view text, std::string_view words) noexcept {
+  return text.starts_with(words) && (text.size() == words.size() || !is_upper(text[words.size()]));
 }
 
 void append_word(std::string& command, std::string_view word) {
@@ -155,24 +172,11 @@ Result<void> RedisConnection::introduce(const RedisEndpoint& endpoint, const Pat
     std::vector<std::string_view> words = {"AUTH"};
     if (!endpoint.user.empty()) words.push_back(endpoint.user);
     words.push_back(endpoint.password);
-    const auto known = ask(words, largest_short_reply, patience);
-    if (!known && known.error().code == Errc::io_error && usable_) {
-      return std::unexpected(Error{.code = Errc::permission_denied,
-                                   .message = shown_ +
-                                              ": the server does not take the password; does it "
-                                              "have one? Otherwise leave @password-file out"});
-    }
-    if (!known) return std::unexpected(known.error());
+    LARDER_TRY(const auto known, ask(words, largest_short_reply, patience));
   }
   if (endpoint.database != 0) {
     const std::string number = std::to_string(endpoint.database);
-    const auto chosen = ask({{"SELECT", number}}, largest_short_reply, patience);
-    if (!chosen && chosen.error().code == Errc::io_error && usable_) {
-      return std::unexpected(Error{
-          .code = Errc::invalid_argument,
-          .message = shown_ + ": the server has no such database; mend the number in the URL"});
-    }
-    if (!chosen) return std::unexpected(chosen.error());
+    LARDER_TRY(const auto chosen, ask({{"SELECT", number}}, largest_short_reply, patience));
   }
   return {};
 }
@@ -364,9 +368,11 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
   redirection_ = parse_redirection({reply->str, reply->len});
   // Others are not repeated: a server may have put anything there that was sent to it.
   constexpr std::string_view told[] = {"ERR", "EXECABORT", "NOREPLICAS", "CROSSSLOT", "NOPROTO"};
-  const std::string_view word = first_word({reply->str, reply->len});
-  const auto meaning = std::ranges::find(meanings, word, &ReplyMeaning::word);
+  const std::string_view said(reply->str, reply->len);
+  const auto meaning = std::ranges::find_if(
+      meanings, [&](const ReplyMeaning& each) { return begins_with(said, each.beginning); });
   if (meaning == std::end(meanings)) {
+    const std::string_view word = first_word(said);
     const bool is_told = std::ranges::find(told, word) != std::end(told);
     const std::string why = is_told ? " (" + std::string(word) + ")" : "";
     return std::unexpected(Error{
