@@ -131,10 +131,11 @@ struct RemoteEntry {
 };
 
 // A store on somebody else's server. As every store, and: last uses are not known, so that visit
-// tells 0 and prune evicts in no order; payload_bytes of a visit include the recipe. What eviction
-// the server does is its own. flush means nothing: an entry is with the server when put returns.
-// Leases are among the threads of this process. Errors of every call besides those of Store:
-// unreachable (also when the breaker is open: then at once), timed_out, permission_denied.
+// tells 0 and prune evicts in no order; payload_bytes of a visit include the recipe. A visit that
+// fails has told of what could be listed. What eviction the server does is its own. flush means
+// nothing: an entry is with the server when put returns. Leases are among the threads of this
+// process. Errors of every call besides those of Store: unreachable (also when the breaker is open:
+// then at once), timed_out, permission_denied.
 class RemoteStore : public Store {
  public:
   // As get, with the recipe that came along: one question to the server, where get and inspect

@@ -46,6 +46,9 @@ class RedisClusterTransport final : public Transport {
   Result<std::unique_ptr<RedisConnection>> take(RedisNode& node, const Patience& patience);
   void give_back(RedisNode& node, std::unique_ptr<RedisConnection> connection);
 
+  Result<Visit> list_one(RedisNode& node, std::string_view prefix, const ObjectVisitor& visitor,
+                         const Patience& patience);
+
   // What `use` does with a connection to the server that has the key.
   template <class Use>
   auto route(std::string_view key, const Patience& patience, const Use& use)
@@ -235,17 +238,25 @@ Result<bool> RedisClusterTransport::remove(std::string_view name, const Patience
   });
 }
 
+Result<Visit> RedisClusterTransport::list_one(RedisNode& node, std::string_view prefix,
+                                              const ObjectVisitor& visitor,
+                                              const Patience& patience) {
+  LARDER_TRY(auto connection, take(node, patience));
+  auto told = redis_list(*connection, prefix, visitor, patience);
+  give_back(node, std::move(connection));
+  return told;
+}
+
 Result<void> RedisClusterTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
                                          const Patience& patience) {
   LARDER_TRY(const auto owners, nodes_.owners(patience));
+  Result<void> all = {};
   for (const auto& node : owners) {
-    LARDER_TRY(auto connection, take(*node, patience));
-    const auto told = redis_list(*connection, prefix, visitor, patience);
-    give_back(*node, std::move(connection));
-    if (!told) return std::unexpected(told.error());
-    if (*told == Visit::stop) break;
+    const auto told = list_one(*node, prefix, visitor, patience);
+    if (!told && all) all = std::unexpected(told.error());
+    if (told && *told == Visit::stop) break;
   }
-  return {};
+  return all;
 }
 
 }  // namespace

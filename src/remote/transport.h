@@ -94,6 +94,8 @@ class Transport {
 
   // Every object whose name begins so, in no order; one that is put or removed meanwhile may be
   // seen or not. The visitor may call the transport. `patience` is for each question to the server.
+  // After an error what was seen is there, and more may be: of several servers each is listed that
+  // can be.
   virtual Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
                             const Patience& patience) = 0;
 

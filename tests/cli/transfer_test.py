@@ -3,6 +3,7 @@
 import http.server
 import os
 import socket
+import socketserver
 import subprocess
 import threading
 import unittest
@@ -147,6 +148,28 @@ class NoServer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Slots:
+    """Tells which servers of a cluster have which slots, and nothing else."""
+
+    def __init__(self, test: RemoteTest, owners: list[tuple[int, int, int]]) -> None:
+        answer = f"*{len(owners)}\r\n" + "".join(
+            f"*3\r\n:{first}\r\n:{last}\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n"
+            for first, last, port in owners)
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                while self.request.recv(1 << 16):
+                    self.request.sendall(answer.encode())
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        test.addCleanup(server.server_close)
+        test.addCleanup(thread.join)
+        test.addCleanup(server.shutdown)
+
+
 class FailureTest(TransferTest):
     def refuse_all(self) -> int:
         """The port of a server that answers everything with 501."""
@@ -181,6 +204,17 @@ class FailureTest(TransferTest):
         self.assertIn(b"the server cannot list; switch PROPFIND on there", result.stderr)
         text = self.run_verb("b", "pull", code=REFUSED, remote=remote).stdout.decode()
         self.assertIn(f"{there} there already, not all could be listed", text)
+
+    def test_what_the_other_servers_of_a_cluster_list_is_moved(self) -> None:
+        remote = self.redis()
+        names = self.fill(remote, 40, 9)
+        cluster = Slots(self, [(0, 16381, int(remote.rsplit(":", 1)[1])),
+                               (16382, 16383, free_port())])
+        result = self.run_verb("b", "--format", "json", "pull", code=UNREACHABLE,
+                               remote=f"redis-cluster://127.0.0.1:{cluster.port}")
+        [told] = self.told(result.stdout)
+        self.assertEqual((told["moved"], told["failed"], told["listed"]), (len(names), 0, False))
+        self.assertIn(b"cannot be connected to; is the server up?", result.stderr)
 
     def test_a_server_that_is_down_shows_behind_damage(self) -> None:
         remote, there = self.beside_nginx(free_port(), UNREACHABLE)

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
+
 #include "remote/redis_commands.h"
 #include "remote/redis_slots.h"
 #include "tests/remote/hostile_server.h"
@@ -47,6 +49,23 @@ class Cluster : public testing::Test {
 std::unique_ptr<RedisCluster> Cluster::cluster_;
 
 class LostServers : public Cluster {};
+
+// The second one of three servers is gone, and so is the knowledge of what it has.
+void expect_the_others_to_be_listed(RemoteStore& store, const std::vector<Fingerprint>& all) {
+  std::vector<Fingerprint> seen;
+  const std::uint64_t retries = store.remote_metrics().retries;
+  const auto visited = store.visit([&](const EntryInfo& entry) {
+    seen.push_back(entry.fingerprint);
+    return Visit::go_on;
+  });
+  ASSERT_FALSE(visited);
+  EXPECT_EQ(visited.error().code, Errc::unreachable) << visited.error().message;
+  EXPECT_EQ(store.remote_metrics().retries, retries) << "the others are listed once";
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(std::ranges::count(seen, all[i]), owner_of(i) == 1 ? 0 : 1) << i;
+  }
+  EXPECT_FALSE(store.prune({.max_entries = 1}, DryRun::no)) << "by a part of what there is";
+}
 
 // Of one slot on each server.
 std::optional<remote::RedisSlotMap> slot_map_of(int servers) {
@@ -196,6 +215,7 @@ TEST_F(LostServers, AServerThatIsDownCostsItsOwnEntries) {
     }
   }
   EXPECT_EQ(store->remote_metrics().breaker_openings, 0u) << "others answer";
+  expect_the_others_to_be_listed(*store, all);
   EXPECT_EQ(text_of(*opened(options), first_on(0)), "x") << "whoever is asked for the map";
   cluster_->process(0).end();
   cluster_->process(2).end();

@@ -192,7 +192,8 @@ class RemoteStoreImpl final : public RemoteStore {
   Result<bool> may_remove(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
   Result<bool> remove_object(State& now, const Attempts& attempts, const Fingerprint& fingerprint);
 
-  Result<std::vector<EntryInfo>> list(For purpose);
+  // After an error `entries` are those that were listed all the same.
+  Result<void> list(For purpose, std::vector<EntryInfo>& entries);
   Result<PruneReport> evict(const std::vector<EntryInfo>& entries, const Budget& budget,
                             DryRun dry_run);
 

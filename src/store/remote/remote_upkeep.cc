@@ -25,16 +25,23 @@ std::uint64_t without(std::uint64_t bytes, std::uint64_t overhead) noexcept {
   return bytes < overhead ? 0 : bytes - overhead;
 }
 
+// A server may tell one twice.
+void leave_each_once(std::vector<EntryInfo>& entries) {
+  std::ranges::sort(entries, {}, &EntryInfo::fingerprint);
+  const auto repeated = std::ranges::unique(entries, {}, &EntryInfo::fingerprint);
+  entries.erase(repeated.begin(), repeated.end());
+}
+
 }  // namespace
 
-// Each entry once, though a server may tell one twice. Listing takes as long as it takes; it is
-// each page that has to come in time.
-Result<std::vector<EntryInfo>> RemoteStoreImpl::list(For purpose) {
+// Listing takes as long as it takes; it is each page that has to come in time. Who has answered is
+// not asked once more for another server's sake.
+Result<void> RemoteStoreImpl::list(For purpose, std::vector<EntryInfo>& entries) {
   State& now = state_.get();
   // Before anybody is admitted: what the server was not asked says nothing about it.
   LARDER_CHECK_OK(now.transport->can_list());
   if (!admit(now)) return not_asked();
-  std::vector<EntryInfo> entries;
+  Result<void> all = {};
   const auto keep = [&](const remote::Object& object) {
     if (entries.size() == most_listed) return Visit::stop;
     // A server may tell of others than it was asked for.
@@ -47,31 +54,33 @@ Result<std::vector<EntryInfo>> RemoteStoreImpl::list(For purpose) {
     }
     return Visit::go_on;
   };
-  const auto question = [&](remote::Transport& transport, const remote::Patience& patience) {
+  const auto question = [&](remote::Transport& transport,
+                            const remote::Patience& patience) -> Result<void> {
     entries.clear();
-    return transport.list(prefix_, keep, patience);
+    all = transport.list(prefix_, keep, patience);
+    return transport.is_partly_up() ? Result<void>() : all;
   };
   const Attempts attempts({options_.timeouts.connect, options_.timeouts.data, longest_listing});
-  LARDER_CHECK_OK(purpose == For::looking ? ask<For::looking>(now, attempts, question)
-                                          : ask<For::reading>(now, attempts, question));
+  (void)(purpose == For::looking ? ask<For::looking>(now, attempts, question)
+                                 : ask<For::reading>(now, attempts, question));
   if (entries.size() == most_listed) {
+    entries.clear();
     return std::unexpected(Error{.code = Errc::too_large,
                                  .message = options_.url + ": lists more than 50 million entries, "
                                                            "which is not believed; look at it"});
   }
-  std::ranges::sort(entries, {}, &EntryInfo::fingerprint);
-  const auto repeated = std::ranges::unique(entries, {}, &EntryInfo::fingerprint);
-  entries.erase(repeated.begin(), repeated.end());
-  return entries;
+  leave_each_once(entries);
+  return all;
 }
 
 Result<void> RemoteStoreImpl::visit(const EntryVisitor& visitor) {
   return guarded([&]() -> Result<void> {
-    LARDER_TRY(const auto entries, list(For::reading));
+    std::vector<EntryInfo> entries;
+    auto listed = list(For::reading, entries);
     for (const EntryInfo& entry : entries) {
       if (visitor(entry) == Visit::stop) break;
     }
-    return {};
+    return listed;
   });
 }
 
@@ -112,7 +121,8 @@ Result<PruneReport> RemoteStoreImpl::prune(const Budget& budget, DryRun dry_run)
     if (dry_run == DryRun::no) LARDER_CHECK_OK(check_put(0, 0));
     // That it lists is not to hide that nothing is ever removed.
     const For purpose = dry_run == DryRun::yes ? For::reading : For::looking;
-    LARDER_TRY(const auto entries, list(purpose));
+    std::vector<EntryInfo> entries;
+    LARDER_CHECK_OK(list(purpose, entries));
     auto report = evict(entries, budget, dry_run);
     if (report && report->evicted_entries == 0) tell_alive(state_.get());
     return report;
