@@ -36,6 +36,10 @@ constexpr StatusMeaning meanings[] = {
     {507, Errc::no_space, "is full; free some space there"},
 };
 
+// What 409 is where folders are made: one further up is missing.
+constexpr const char* lacks_parent =
+    "lacks a folder that the URL's last one is in; make it there, or mend the URL";
+
 constexpr bool is_success(long status) noexcept { return status >= 200 && status < 300; }
 // What servers say to a PUT into a folder that is not there: 409 by the book, nginx 500.
 constexpr bool may_lack_folder(long status) noexcept {
@@ -123,11 +127,11 @@ std::unexpected<Error> HttpTransport::refused(long status) const {
   }
   const auto meaning = std::ranges::find(meanings, status, &StatusMeaning::status);
   const bool known = meaning != std::end(meanings);
-  return std::unexpected(Error{
-      .code = known ? meaning->code : Errc::io_error,
-      .message = endpoint_.shown + ": the server " +
-                 (known ? meaning->what : "gives an answer of no use here; is the URL right?") +
-                 " (status " + std::to_string(status) + ")"});
+  const char* what = known ? meaning->what : "gives an answer of no use here; is the URL right?";
+  if (status == 409 && dialect_ == Dialect::webdav) what = lacks_parent;
+  return std::unexpected(Error{.code = known ? meaning->code : Errc::io_error,
+                               .message = endpoint_.shown + ": the server " + what + " (status " +
+                                          std::to_string(status) + ")"});
 }
 
 bool HttpTransport::is_as_demanded(std::string_view name, const HttpAnswer& answer) const {

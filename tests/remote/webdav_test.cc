@@ -67,6 +67,23 @@ TEST(WebdavListing, OfFoldersInFoldersEnds) {
   EXPECT_LE(asked, 5);
 }
 
+// Where even the folder of the URL cannot be made, no other scheme helps.
+TEST(WebdavFolders, OneThatIsMissingFurtherUpIsTold) {
+  const HostileServer server([&](Peer& peer) {
+    const bool writes = !read_request(peer).starts_with("HEAD");
+    const std::string status = writes ? "409 Conflict" : "404 Not Found";
+    peer.say("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  const std::string place = "://127.0.0.1:" + std::to_string(server.port()) + "/a/b";
+  const auto says = [&](const std::string& scheme) {
+    const auto stored = opened(options_of(scheme + place))->put(numbered(1), bytes_of("x"));
+    EXPECT_FALSE(stored);
+    return stored ? "" : stored.error().message;
+  };
+  EXPECT_TRUE(says("webdav").contains("make it there")) << says("webdav");
+  EXPECT_TRUE(says("http").contains("use webdav:// in place of http://")) << says("http");
+}
+
 TEST(WebdavListing, TellsMembersOfWhateverPrefix) {
   const std::string xml =
       "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">"
