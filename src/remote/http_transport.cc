@@ -8,6 +8,7 @@
 #include "remote/pool.h"
 #include "remote/s3_listing.h"
 #include "remote/webdav_listing.h"
+#include "remote/xml_scan.h"
 
 namespace larder::remote {
 namespace {
@@ -105,6 +106,7 @@ class HttpTransport final : public Transport {
   bool is_as_demanded(std::string_view name, const HttpAnswer& answer) const;
 
   std::unexpected<Error> refused(long status) const;
+  std::unexpected<Error> lists_in_part() const;
   Result<std::optional<long>> make_collections(std::string_view name, const Patience& patience);
   Result<std::vector<Member>> members_of(const std::string& collection, const Patience& patience);
   Result<Visit> list_below(const std::string& collection, int depth, const ObjectVisitor& visitor,
@@ -132,6 +134,14 @@ std::unexpected<Error> HttpTransport::refused(long status) const {
   return std::unexpected(Error{.code = known ? meaning->code : Errc::io_error,
                                .message = endpoint_.shown + ": the server " + what + " (status " +
                                           std::to_string(status) + ")"});
+}
+
+std::unexpected<Error> HttpTransport::lists_in_part() const {
+  return std::unexpected(Error{.code = Errc::io_error,
+                               .message = endpoint_.shown +
+                                          ": the listing does not come to its end; is the URL "
+                                          "right? Look at the server, or at what stands before "
+                                          "it"});
 }
 
 bool HttpTransport::is_as_demanded(std::string_view name, const HttpAnswer& answer) const {
@@ -256,6 +266,7 @@ Result<std::vector<Member>> HttpTransport::members_of(const std::string& collect
   if (answer.status != 207) return refused(answer.status);
   const auto bytes = answer.body->bytes();
   const std::string_view xml(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!is_whole(xml, "multistatus")) return lists_in_part();
   return parse_multistatus(xml, std::string_view(url).substr(url.find('/', url.find("://") + 3)));
 }
 
@@ -289,14 +300,17 @@ Result<void> HttpTransport::list_keys(std::string_view prefix, const ObjectVisit
                        patience));
     if (answer.status != 200) return refused(answer.status);
     const auto bytes = answer.body->bytes();
-    page = parse_s3_page({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    const std::string_view xml(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (!is_whole(xml, "ListBucketResult")) return lists_in_part();
+    page = parse_s3_page(xml);
     for (const S3Page::Object& object : page.objects) {
       if (!object.key.starts_with(wanted)) continue;
       const std::string_view name =
           std::string_view(object.key).substr(endpoint_.key_prefix.size());
       if (visitor({name, object.bytes}) == Visit::stop) return {};
     }
-  } while (!page.next.empty());
+    if (page.is_truncated && page.next.empty()) return lists_in_part();
+  } while (page.is_truncated);
   return {};
 }
 

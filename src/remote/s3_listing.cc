@@ -30,9 +30,8 @@ std::string encoded(std::string_view text) {
 
 S3Page parse_s3_page(std::string_view xml) {
   S3Page page;
-  if (text_in(xml, "IsTruncated") == "true") {
-    page.next = text_in(xml, "NextContinuationToken").value_or("");
-  }
+  page.is_truncated = text_in(xml, "IsTruncated") == "true";
+  if (page.is_truncated) page.next = text_in(xml, "NextContinuationToken").value_or("");
   for (std::size_t at = find_element(xml, "Contents", 0); at != std::string_view::npos;) {
     const std::size_t next = find_element(xml, "Contents", at + 1);
     const std::string_view object = xml.substr(at, next - at);

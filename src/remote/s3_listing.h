@@ -15,7 +15,8 @@ struct S3Page {
     std::uint64_t bytes = 0;
   };
   std::vector<Object> objects;
-  std::string next;  // the token of the page after it; empty: there is none
+  bool is_truncated = false;  // there are more
+  std::string next;           // the token of the page that has them; empty: the server names none
 };
 
 // Keys with an `&` in them, as XML writes it, are passed over: none is ours. Reads untrusted text

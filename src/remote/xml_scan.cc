@@ -8,9 +8,9 @@ namespace {
 // Whoever sends a million `<` gets no more than that of each looked at.
 constexpr std::size_t longest_name = 256;
 
-// The local name of the element that begins with the `<` at `at`: of `<D:href lang="x">` href.
+// The local name of the tag whose name begins at `at`: of `D:href lang="x">` href.
 std::string_view name_at(std::string_view xml, std::size_t at) noexcept {
-  std::string_view name = xml.substr(at + 1, longest_name);
+  std::string_view name = xml.substr(at, longest_name);
   const std::size_t end = name.find_first_of(" \t\r\n/>");
   if (end == std::string_view::npos) return {};
   name = name.substr(0, end);
@@ -24,7 +24,7 @@ std::string_view name_at(std::string_view xml, std::size_t at) noexcept {
 std::size_t find_element(std::string_view xml, std::string_view name, std::size_t from) noexcept {
   for (std::size_t at = xml.find('<', from); at != std::string_view::npos;
        at = xml.find('<', at + 1)) {
-    if (name_at(xml, at) == name) return at;
+    if (name_at(xml, at + 1) == name) return at;
   }
   return std::string_view::npos;
 }
@@ -37,6 +37,12 @@ std::optional<std::string_view> text_in(std::string_view xml, std::string_view n
   const std::size_t end = xml.find('<', begin);
   if (end == std::string_view::npos) return std::nullopt;
   return xml.substr(begin + 1, end - begin - 1);
+}
+
+bool is_whole(std::string_view xml, std::string_view name) noexcept {
+  const std::size_t end = xml.rfind("</");
+  return end != std::string_view::npos && name_at(xml, end + 2) == name &&
+         find_element(xml, name, 0) < end;
 }
 
 std::uint64_t to_number(std::string_view text) noexcept {

@@ -16,6 +16,10 @@ std::size_t find_element(std::string_view xml, std::string_view name, std::size_
 // The text right behind the opening tag of the first element of that name.
 std::optional<std::string_view> text_in(std::string_view xml, std::string_view name) noexcept;
 
+// Whether there is an element of that name, and nothing ends behind it: what was cut off, and what
+// is of another kind, is not.
+bool is_whole(std::string_view xml, std::string_view name) noexcept;
+
 // 0 when it is no number.
 std::uint64_t to_number(std::string_view text) noexcept;
 

@@ -27,6 +27,11 @@ RemoteStoreOptions options_of(const ServerDirectory& directory, const std::strin
   return options;
 }
 
+std::string entry_path(std::uint32_t number) {
+  const std::string hex = numbered(number).hex();
+  return hex.substr(0, 2) + "/" + hex + ".art";
+}
+
 TEST(S3, ARequestIsSignedAndNamesTheObject) {
   std::string asked;
   const HostileServer server([&asked](Peer& peer) {
@@ -98,6 +103,36 @@ TEST(S3, APageIsReadAndAskedForAsTheSignatureWantsIt) {
             "?continuation-token=a%2Fb%3D&list-type=2&prefix=p%2F");
   for (std::size_t length = 0; length < xml.size(); ++length) {
     EXPECT_LE(remote::parse_s3_page(xml.substr(0, length)).objects.size(), 2u);
+  }
+}
+
+// What it has listed until then is there.
+TEST(S3, AListingThatDoesNotComeToItsEndIsAnError) {
+  const std::string begins = "<ListBucketResult><Contents><Key>team/" + entry_path(1) +
+                             "</Key><Size>900</Size></Contents>";
+  for (const std::string& page :
+       {std::string(), begins, begins + "<IsTruncated>true</IsTruncated></ListBucketResult>",
+        begins + "<IsTruncated>true</IsTruncated><NextContinuationToken></NextContinuationToken>"
+                 "</ListBucketResult>"}) {
+    const HostileServer server([&page](Peer& peer) {
+      const bool lists = peer.read().contains("list-type=2");
+      peer.say("HTTP/1.1 " + std::string(lists ? "200 OK" : "404 Not Found") +
+               "\r\nConnection: close\r\nContent-Length: " + std::to_string(page.size()) +
+               "\r\n\r\n" + page);
+    });
+    const ServerDirectory directory;
+    const auto store =
+        open_remote_store(options_of(directory, "http://127.0.0.1:" + std::to_string(server.port()),
+                                     "[default]\naws_access_key_id=A\naws_secret_access_key=B\n"));
+    ASSERT_TRUE(store) << store.error().message;
+    int seen = 0;
+    const auto visited = (*store)->visit([&](const EntryInfo& entry) {
+      seen += entry.fingerprint == numbered(1) ? 1 : 0;
+      return Visit::go_on;
+    });
+    ASSERT_FALSE(visited) << page;
+    EXPECT_EQ(visited.error().code, Errc::io_error) << visited.error().message;
+    EXPECT_EQ(seen, page.ends_with("</ListBucketResult>") ? 1 : 0) << page;
   }
 }
 

@@ -84,6 +84,31 @@ TEST(WebdavFolders, OneThatIsMissingFurtherUpIsTold) {
   EXPECT_TRUE(says("http").contains("use webdav:// in place of http://")) << says("http");
 }
 
+// What a proxy that lost its server may say for all of a listing.
+class NoListing : public testing::TestWithParam<const char*> {};
+
+TEST_P(NoListing, IsNoEmptyOne) {
+  const std::string xml = GetParam();
+  const HostileServer server([&](Peer& peer) {
+    const bool lists = read_request(peer).starts_with("PROPFIND");
+    peer.say("HTTP/1.1 " + std::string(lists ? "207 Multi-Status" : "404 Not Found") +
+             "\r\nContent-Length: " + std::to_string(xml.size()) + "\r\nConnection: close\r\n\r\n" +
+             xml);
+  });
+  RemoteStoreOptions options = options_of("webdav://127.0.0.1:" + std::to_string(server.port()));
+  options.breaker.failures = 1;
+  const auto store = opened(options);
+  const auto visited = store->visit([](const EntryInfo&) { return Visit::go_on; });
+  ASSERT_FALSE(visited);
+  EXPECT_EQ(visited.error().code, Errc::io_error) << visited.error().message;
+  EXPECT_EQ(text_of(*store, 1), "absent") << "it gives what it cannot list";
+}
+
+INSTANTIATE_TEST_SUITE_P(Bodies, NoListing,
+                         testing::Values("", "<html>welcome</html>", "<multistatus>",
+                                         "<multistatus><response><href>/</href></response>",
+                                         "<multistatus></multistatus><html></html>"));
+
 TEST(WebdavListing, TellsMembersOfWhateverPrefix) {
   const std::string xml =
       "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">"
