@@ -33,7 +33,8 @@ constexpr Meaning meanings[] = {
     {CURLE_PEER_FAILED_VERIFICATION, Errc::permission_denied,
      "its certificate is not trusted; name who signed it with @ca-file, and the host that it is "
      "for"},
-    {CURLE_SSL_CACERT_BADFILE, Errc::permission_denied, "@ca-file cannot be read; mend it"},
+    {CURLE_SSL_CACERT_BADFILE, Errc::permission_denied,
+     "no certificate of @ca-file can be read; mend it"},
     {CURLE_SSL_CONNECT_ERROR, Errc::io_error, "does not speak TLS; is it http:// there?"},
 };
 

@@ -93,6 +93,14 @@ class DoctorTest(RemoteTest):
         result = self.run_words(self.command("doctor"), LARDER_REMOTE=remote)
         self.assertIn("no such database", result.stdout.decode())
 
+    def test_certificates_that_are_none(self) -> None:
+        for text in (b"", b"certificates\n", b"-----BEGIN CERTIFICATE REQUEST-----\n"):
+            file = self.write("ca.pem", text)
+            self.refused(USAGE, "config", says=f"{file}: has no certificate in it",
+                         LARDER_REMOTE=f"webdavs://localhost:1 @ca-file={file}")
+        self.write("ca.pem", b"of ours:\n" * 20_000 + b"-----BEGIN CERTIFICATE-----\n")
+        self.larder("config", LARDER_REMOTE=f"webdavs://localhost:1 @ca-file={file}")
+
     def test_certificates_that_are_missing(self) -> None:
         self.refused(USAGE, "config", says="/nope.pem: cannot be read",
                      LARDER_REMOTE="webdavs://localhost:1 @ca-file=/nope.pem")

@@ -75,6 +75,12 @@ TEST_F(Tls, WhatIsWrongIsSaid) {
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().message.find("/nowhere/authority.pem: cannot be read"), std::string::npos)
       << none.error().message;
+  const ServerDirectory directory;
+  options.attributes["ca-file"] =
+      directory.write("none.pem", "none\n", std::filesystem::perms::owner_read);
+  const auto empty = open_remote_store(options);
+  ASSERT_FALSE(empty);
+  EXPECT_TRUE(empty.error().message.contains("has no certificate in it")) << empty.error().message;
   const auto plain = opened(options_of(server_->url("https", "put")))->get(numbered(1));
   EXPECT_NE(plain.error().message.find("does not speak TLS"), std::string::npos)
       << plain.error().message;

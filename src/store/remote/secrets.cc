@@ -1,7 +1,6 @@
 #include "store/remote/secrets.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -13,6 +12,7 @@ namespace larder {
 namespace {
 
 constexpr std::size_t longest_file_bytes = 64 * 1024;
+constexpr std::uint64_t largest_ca_file_bytes = 16ull << 20;  // a system's has a quarter of one MiB
 
 std::unexpected<Error> wrong(Errc code, const std::string& path, std::string_view what) {
   return std::unexpected(Error{.code = code, .message = path + ": " + std::string(what)});
@@ -38,6 +38,20 @@ Result<void> check_private(FileSystem& file_system, const std::string& path, con
                  "holds a secret and others may read it; chmod 0600 it, and change the secret");
   }
   return {};
+}
+
+// Whether one begins in it, as text: what libcurl reads. Blocks overlap by what a seam could hide.
+Result<bool> has_certificate(File& file) {
+  constexpr std::string_view beginning = " CERTIFICATE-----";  // after BEGIN, or BEGIN TRUSTED
+  constexpr std::size_t block_bytes = 64 * 1024;
+  std::string block(block_bytes, '\0');
+  for (std::uint64_t at = 0; at < largest_ca_file_bytes; at += block_bytes - beginning.size()) {
+    LARDER_TRY(const std::size_t length,
+               file.read_at(std::as_writable_bytes(std::span(block)), at));
+    if (std::string_view(block).substr(0, length).contains(beginning)) return true;
+    if (length < block_bytes) break;
+  }
+  return false;
 }
 
 }  // namespace
@@ -87,12 +101,15 @@ Result<std::string> take_ca_file(FileSystem& file_system, Attributes& attributes
                          "on"});
   }
   const auto file = open_at(file_system, *path);
-  std::array<std::byte, 1> first;
-  const auto read = file ? (*file)->read_at(first, 0) : Result<std::size_t>(0);
-  if (read && *read == first.size()) return *std::move(path);
+  const auto has = file ? has_certificate(**file) : std::unexpected(file.error());
+  if (has && *has) return *std::move(path);
+  if (has) {
+    return wrong(Errc::invalid_argument, *path,
+                 "has no certificate in it, in the form of text that begins with "
+                 "-----BEGIN CERTIFICATE-----; name a file that has");
+  }
   return wrong(Errc::invalid_argument, *path,
-               "cannot be read, or is empty; @ca-file names certificates that the server's is "
-               "signed by");
+               "cannot be read; @ca-file names certificates that the server's is signed by");
 }
 
 Result<std::string> read_secret_variable(const std::string& name) {

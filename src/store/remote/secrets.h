@@ -23,7 +23,7 @@ Result<std::string> read_private_file(FileSystem& file_system, const std::string
 Result<std::string> read_secret_variable(const std::string& name);
 
 // What @ca-file names, no secret; empty without it. invalid_argument when it is no absolute path,
-// or nothing can be read there.
+// or no certificate can be read there.
 Result<std::string> take_ca_file(FileSystem& file_system, Attributes& attributes);
 
 }  // namespace larder
