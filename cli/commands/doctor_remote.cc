@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,22 @@ Result<void> write_and_read(RemoteStore& store, const Fingerprint& fingerprint) 
   return {};
 }
 
-constexpr std::uint64_t first_tried = 1ull << 20;
+// The sizes that are tried, each four times the one before.
+struct Sizes {
+  std::uint64_t first;
+  std::uint64_t last;
+};
+
+// Only where putting something large takes nothing else away: a Redis that is full evicts for it,
+// and what stands behind plain HTTP may do so too. To find a limit is not worth a team's entries.
+Sizes sizes_to_try(const RemoteStoreOptions& options) {
+  constexpr std::uint64_t harmless = 64ull << 10, first = 1ull << 20;
+  const std::string_view url = options.url;
+  const bool may_evict = !url.starts_with("webdav") && !url.starts_with("s3:");
+  const std::uint64_t most = options.max_entry_bytes;
+  const std::uint64_t last = may_evict ? std::min(most, harmless) : most;
+  return {std::min(first, last), last};
+}
 
 // What is tried is not left behind: a removal reads first, for which a slow line may need longer
 // than for what the tier is there for.
@@ -57,23 +73,26 @@ Result<bool> remove_patiently(const RemoteStoreOptions& options, const Fingerpri
 // The largest of these sizes that the tier takes, and why it does not take the next; 0: not even
 // the first.
 struct Taken {
+  Sizes tried;
   std::uint64_t bytes = 0;
   std::optional<Error> refusal = {};
 };
 
 Taken largest_taken(RemoteStore& store, const RemoteStoreOptions& options) {
-  const std::uint64_t max_bytes = options.max_entry_bytes;
-  std::uint64_t largest = 0;
-  for (std::uint64_t bytes = first_tried;; bytes *= 4) {
-    bytes = std::min(bytes, max_bytes);
+  Taken taken{.tried = sizes_to_try(options)};
+  for (std::uint64_t bytes = taken.tried.first;; bytes = std::min(bytes * 4, taken.tried.last)) {
     const std::vector<std::byte> payload(bytes);
     const Fingerprint fingerprint = random_fingerprint();
     const auto stored = store.put(fingerprint, payload);
     (void)remove_patiently(options, fingerprint);
-    if (!stored) return {largest, stored.error()};
-    largest = bytes;
-    if (bytes == max_bytes) return {largest};
+    if (!stored) {
+      taken.refusal = stored.error();
+      break;
+    }
+    taken.bytes = bytes;
+    if (bytes == taken.tried.last) break;
   }
+  return taken;
 }
 
 // What a server signs or believes may depend on its clock; S3 allows a quarter of an hour.
@@ -99,13 +118,17 @@ bool is_about_size(const Error& refusal) {
 
 std::string size_finding(const Taken& taken, std::uint64_t max_bytes, Health& health) {
   const std::uint64_t largest = taken.bytes;
-  if (!taken.refusal) return fmt::format(", takes {}", human_bytes(largest));
+  const bool is_cut_short = taken.tried.last < max_bytes;
+  if (!taken.refusal) {
+    return fmt::format(", takes {}{}", human_bytes(largest),
+                       is_cut_short ? " (more is not tried, lest it evict others)" : "");
+  }
   health = Health::warn;
   if (largest == 0) {
     return fmt::format(
         ", takes less than {}: raise its limit or request-timeout, or lower "
         "max-entry-size",
-        human_bytes(std::min(first_tried, max_bytes)));
+        human_bytes(taken.tried.first));
   }
   return fmt::format(
       ", takes {} but not max-entry-size, {}: raise its limit or request-timeout, "

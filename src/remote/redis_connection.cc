@@ -58,7 +58,8 @@ constexpr ReplyMeaning meanings[] = {
      "does not let this user do that; give it the rights that docs/REMOTE.md names (`pull` needs "
      "+scan), or use `read-only`"},
     {"READONLY", Errc::permission_denied, "is a replica; name its master, or use `read-only`"},
-    {"OOM", Errc::no_space, "is full and evicts nothing; see its maxmemory-policy"},
+    {"OOM", Errc::no_space,
+     "is full, and evicts nothing or too little; see its maxmemory and maxmemory-policy"},
     {"MISCONF", Errc::no_space, "takes no writes, since it cannot save; look at its log"},
     {"LOADING", Errc::unreachable, "is starting; try again"},
     {"BUSY", Errc::unreachable, "runs a script; try again"},

@@ -200,7 +200,9 @@ class TroubleTest(RemoteTest):
     def test_doctor_tells_clock_and_largest_value(self) -> None:
         told = self.larder("doctor", LARDER_REMOTE=self.redis()).decode()
         self.assertIn("its clock is right", told)
-        self.assertIn("takes 64.0 MiB", told)
+        self.assertIn("takes 64.0 KiB (more is not tried", told)
+        told = self.larder("doctor", LARDER_REMOTE=self.nginx()).decode()
+        self.assertIn("takes 64.0 MiB\n", told)
         told = self.larder("doctor", LARDER_REMOTE=self.nginx("client_max_body_size 5m;")).decode()
         self.assertIn("its clock is right", told)
         self.assertRegex(told, "(?m)^warn +remote .*takes 4.0 MiB but not max-entry-size, 64.0 MiB")

@@ -27,6 +27,14 @@ def wait_for(port: int) -> None:
     raise AssertionError("the server did not come up")
 
 
+def ask_redis(port: int, question: str) -> str:
+    """The first line of what the server says past any store."""
+    with socket.create_connection(("127.0.0.1", port)) as client, client.makefile("rw") as line:
+        line.write(question + "\r\n")
+        line.flush()
+        return line.readline().strip()
+
+
 class RemoteTest(ProgramTest):
     """Each test has servers of its own; they end with it."""
 

@@ -1,9 +1,10 @@
 """Tiers that cannot be opened, or cannot tell: what they cost, and what is said of them."""
 
+import os
 import unittest
 
 from program import A, B, C, NOT_FOUND, OK, REFUSED, USAGE, every_layout
-from servers import UNREACHABLE, RemoteTest, free_port
+from servers import UNREACHABLE, RemoteTest, ask_redis, free_port
 
 
 @every_layout
@@ -79,9 +80,30 @@ class LeftOutTest(RemoteTest):
 class DoctorTest(RemoteTest):
     def test_a_full_server_is_told_from_a_small_limit(self) -> None:
         remote = self.redis("--maxmemory", "2mb", "--maxmemory-policy", "noeviction")
+        for number in range(1, 13):
+            self.larder("put", f"{number:064x}", "-", given=os.urandom(200_000),
+                        LARDER_REMOTE=remote)
         result = self.run_words(self.command("doctor"), LARDER_REMOTE=remote)
-        self.assertRegex(result.stdout.decode(), r"(?m)^fail +remote .* is full and evicts nothing")
+        self.assertRegex(result.stdout.decode(), r"(?m)^fail +remote .* is full, and evicts noth")
         self.expect(result, REFUSED)
+
+    def test_a_limit_below_64_kib_is_told(self) -> None:
+        remote = self.nginx("client_max_body_size 20k; create_full_put_path on;")
+        remote = remote.replace("webdav:", "http:")
+        result = self.run_words(self.command("doctor"), LARDER_REMOTE=remote)
+        self.assertRegex(result.stdout.decode(), r"(?m)^warn +remote .*takes less than 64.0 KiB: ")
+
+    def test_nothing_is_evicted_for_it(self) -> None:
+        remote = self.redis("--maxmemory", "30mb", "--maxmemory-policy", "allkeys-lru")
+        port = int(remote.rsplit(":", 1)[1])
+        for number in range(1, 21):
+            self.larder("put", f"{number:064x}", "-", given=os.urandom(1_000_000),
+                        LARDER_REMOTE=remote + " write=sync")
+        before = ask_redis(port, "DBSIZE")
+        self.assertEqual(before, ":20")
+        result = self.run_words(self.command("doctor"), LARDER_REMOTE=remote)
+        self.assertEqual(ask_redis(port, "DBSIZE"), before)
+        self.assertIn("takes 64.0 KiB (more is not tried", result.stdout.decode())
 
     def test_a_server_that_is_down(self) -> None:
         remote = f"redis://127.0.0.1:{free_port()}"
