@@ -409,6 +409,9 @@ MUTANTS = [
       + "evictor.cc",
       "if (left_viewed_) return;", "",
       "endurance/pack_free_space"),
+    _("pack-sweep-forgets", "what cannot be read now is not forgotten", PACK + "evict_sweep.cc",
+      "  if (!record) {\n", "  if (!record) return let_go_of_damaged(place, gone);\n  if (!record) {\n",
+      "unit/pack_evict_rebuild"),
     _("pack-free-unwaited", "a put waits by what is missing on the disk", PACK
       + "evictor_turn.cc",
       "bytes_to_free() / parts_.segment_bytes", "bytes_over() / parts_.segment_bytes",

@@ -1,6 +1,7 @@
 // What an eviction must not bring back, and what it must not lose, when the index is made anew.
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <set>
 
 #include "format/pack_record.h"
@@ -310,6 +311,25 @@ TEST_F(PackEvictRebuild, DamagedRecordsAreLeftBehind) {
   EXPECT_EQ(count_present(*store, 0, 1), 1u);
   EXPECT_EQ(content(store->get(numbered(1))), "absent");
   EXPECT_EQ(count_present(*store, 2, 3), 1u);
+}
+
+// A process has it in its own segment; what its sweep cannot read now, another one's clear takes.
+TEST_F(PackEvictRebuild, WhatASweepCouldNotReadDoesNotOutliveAClear) {
+  options_.budget = {.max_entries = 3};
+  const auto other = open();
+  options_.file_system = &faults_;
+  auto store = open();
+  fill(*store, 0, 3);
+  faults_.inject({.only = testing::Op::read_at,
+                  .path_contains = ".seg",
+                  .repeat = testing::Repeat::for_ever,
+                  .os_error = EIO});
+  fill(*store, 3, 4);
+  faults_.clear_faults();
+  ASSERT_TRUE(other->clear());
+  EXPECT_EQ(count_present(*store, 0, 4), 0u);
+  rebuild(store);
+  EXPECT_EQ(count_present(*store, 0, 4), 0u);
 }
 
 }  // namespace

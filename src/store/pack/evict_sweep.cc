@@ -89,13 +89,18 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
     kept_bytes_ += location.hit_bytes();
     return false;
   }
-  const auto record = describe_record(shelf, location, keep);
-  if (!record) return let_go_of_damaged(place, gone);
+  const auto record = read_record(shelf, location, keep);
+  // No removal can be written for it, and when it can be read again it would be back.
+  if (!record) {
+    kept_bytes_ += location.hit_bytes();
+    return false;
+  }
+  if (!*record) return let_go_of_damaged(place, gone);
   const std::int64_t now_s = parts_.file_system.now_s();
-  LARDER_TRY(const bool left, withdraw_alone(shelf, *record, place.word, now_s));
+  LARDER_TRY(const bool left, withdraw_alone(shelf, **record, place.word, now_s));
   if (!left) return false;
-  withdrawn.push_back(*record);
-  gone.push_back(gone_of(*record, EvictionReason::entries, now_s));
+  withdrawn.push_back(**record);
+  gone.push_back(gone_of(**record, EvictionReason::entries, now_s));
   return true;
 }
 

@@ -96,14 +96,22 @@ std::optional<format::Record> describe_record(Shelf& shelf, const format::Locati
 
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location,
                                               std::shared_ptr<Segment>& keep) {
+  return read_record(shelf, location, keep).value_or(std::nullopt);
+}
+
+Result<std::optional<format::Record>> read_record(Shelf& shelf, const format::Location& location,
+                                                  std::shared_ptr<Segment>& keep) {
   const auto segment = shelf.segments().find(location.segment, keep);
-  if (!segment || !(*segment)->covers(location.offset_bytes(), location.hit_bytes())) {
+  const bool is_none =
+      !segment && (segment.error().code == Errc::absent || segment.error().code == Errc::corrupt);
+  if (!segment && !is_none) return std::unexpected(segment.error());
+  if (is_none || !(*segment)->covers(location.offset_bytes(), location.hit_bytes())) {
     return std::nullopt;
   }
   std::array<std::byte, format::record_header_bytes> header;
-  const auto count = (*segment)->file()->read_at(header, location.offset_bytes());
+  LARDER_TRY(const std::size_t count, (*segment)->file()->read_at(header, location.offset_bytes()));
   format::Record record;
-  const bool is_good = count && *count == header.size() &&
+  const bool is_good = count == header.size() &&
                        format::decode_record(header, (*segment)->key(), location.place, record) ==
                            format::RecordVerdict::good;
   return is_good ? std::optional(record) : std::nullopt;

@@ -46,9 +46,12 @@ Result<std::optional<std::uint64_t>> find_word(Shelf& shelf, std::uint64_t tag,
 // The place that the index has for a tag.
 Result<std::optional<std::uint64_t>> find_place(Shelf& shelf, std::uint64_t tag);
 
-// The header there; nullopt when it is damaged or gone.
+// The header there; nullopt when it is damaged or gone. `keep` as in SegmentTable::find.
+Result<std::optional<format::Record>> read_record(Shelf& shelf, const format::Location& location,
+                                                  std::shared_ptr<Segment>& keep);
+// The same; nullopt also when it cannot be read now.
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location);
-// The same, one after another in the order of their segments; `keep` as in SegmentTable::find.
+// One after another in the order of their segments.
 std::optional<format::Record> describe_record(Shelf& shelf, const format::Location& location,
                                               std::shared_ptr<Segment>& keep);
 
