@@ -20,7 +20,9 @@ Evictor::Caller PackStoreImpl::caller(Shelf& shelf, ReadEpochs::Guard& guard) {
               },
           .rest =
               [this, &guard, held] {
-                if (held) state().epochs.renew(guard);
+                if (!held) return;
+                held->drop_gone_segments();
+                state().epochs.renew(guard);
               }};
 }
 

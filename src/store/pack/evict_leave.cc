@@ -42,7 +42,7 @@ Result<void> SegmentEviction::leave(const Step& step) {
   shelf.segments().remove(number());
   shelf.marks().forget(number());
   drop_large_files();
-  best_effort([this] { give_back_blocks(); });
+  give_back_blocks();
   return {};
 }
 
@@ -51,12 +51,14 @@ Result<void> SegmentEviction::leave(const Step& step) {
 // is gone, and looks the entry up once more; who has mapped it would be killed, and keeps it. Its
 // headers stay: should a power cut bring the name back, it is a segment without records. What has
 // another name, a backup's, is not ours to cut.
-void SegmentEviction::give_back_blocks() {
-  File& file = *segment_->file();
-  if (!segment_->is_gone()) return;
-  const auto locked = file.try_lock(LockMode::exclusive, view_lock_at, 1);
-  is_viewed_ = locked && !*locked;
-  if (locked && *locked) (void)file.trim(format::records_at);
+void SegmentEviction::give_back_blocks() noexcept {
+  best_effort([this] {
+    File& file = *segment_->file();
+    if (!segment_->is_gone()) return;
+    const auto locked = file.try_lock(LockMode::exclusive, view_lock_at, 1);
+    is_viewed_ = locked && !*locked;
+    if (locked && *locked) (void)file.trim(format::records_at);
+  });
 }
 
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older

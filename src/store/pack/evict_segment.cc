@@ -77,10 +77,6 @@ Result<std::unique_ptr<SegmentEviction>> SegmentEviction::begin(const Parts& par
   File& file = *(*opened)->file();
   LARDER_TRY(const bool locked, file.try_lock(LockMode::exclusive, owner_lock_at, 1));
   if (!locked) return nullptr;
-  if (rules.when_viewed == WhenViewed::stay) {
-    LARDER_TRY(const bool viewed, file.is_locked(view_lock_at, 1));
-    if (viewed) return nullptr;
-  }
   LARDER_TRY(const FileInfo info, file.info());
   std::unique_ptr<SegmentEviction> eviction(
       new SegmentEviction(parts, on_disk_of(name, info), std::move(rules), *std::move(opened)));
@@ -361,8 +357,22 @@ Result<void> SegmentEviction::settle() {
   return sync_carried(parts_.shelf, parts_.carriers);
 }
 
+// Since the step before, another process may have evicted one to which nothing led yet. Not within
+// this step.
+Result<void> SegmentEviction::check_destinations() const {
+  std::shared_ptr<Segment> keep;
+  for (const std::uint32_t number : destinations_) {
+    const auto there = parts_.shelf.segments().find(number, keep);
+    if (there && !(*there)->is_gone()) continue;
+    return std::unexpected(
+        Error{.code = Errc::timed_out, .message = "what was carried has left meanwhile"});
+  }
+  return {};
+}
+
 // True when the index leads to nothing in the source any more.
 Result<bool> SegmentEviction::swing(const Step& step) {
+  LARDER_CHECK_OK(check_destinations());
   const std::uint64_t most = std::max<std::uint64_t>(1, step.bytes / bytes_per_look);
   const std::size_t until = std::min<std::uint64_t>(items_.size(), next_ + most);
   for (; next_ < until; ++next_) LARDER_CHECK_OK(swing_one(items_[next_], step));

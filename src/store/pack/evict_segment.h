@@ -78,16 +78,12 @@ class SegmentEviction {
     stay,  // with their segment, where it holds little else
   };
 
-  // What somebody has mapped, and so keeps the disk from getting back.
-  enum class WhenViewed { leave, stay };
-
   struct Rules {
     std::function<Verdict(const Asked&)> judge;
     WhenFull when_full = WhenFull::give_up;  // when the disk has no room for what shall be carried
     bool needs_age = false;
     LostSectors lost_sectors = LostSectors::keep;
     Removals removals = Removals::move;
-    WhenViewed when_viewed = WhenViewed::leave;
   };
 
   static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
@@ -99,7 +95,7 @@ class SegmentEviction {
     std::vector<Gone>& gone;         // appended to
   };
 
-  // Null when the segment is gone, locked by whoever writes or evicts it, or to stay.
+  // Null when the segment is gone, or locked by whoever writes or evicts it.
   static Result<std::unique_ptr<SegmentEviction>> begin(const Parts& parts,
                                                         const format::SegmentName& name,
                                                         Rules rules);
@@ -136,9 +132,10 @@ class SegmentEviction {
     return rules_.removals == Removals::stay &&
            carried_bytes_ - spared_bytes_ > on_disk_.used_bytes / 2;
   }
-  // Afterwards: whether its blocks come back only when somebody's view, or the mapping that it was
-  // one of, goes.
+  // Afterwards: whether somebody has it mapped, so that its blocks have not come back yet. They do
+  // when he closes it, or when this is called once more then.
   bool is_viewed() const noexcept { return is_viewed_; }
+  void give_back_blocks() noexcept;
   // Where what stays of it is.
   const std::set<std::uint32_t>& destinations() const noexcept { return destinations_; }
 
@@ -173,6 +170,7 @@ class SegmentEviction {
   Result<bool> carry_for_owner(Item& item);
   Result<void> leave_tombstone(const Item& item);
 
+  Result<void> check_destinations() const;
   Result<bool> swing(const Step& step);
   Result<void> swing_one(Item& item, const Step& step);
   Result<void> drop(Item& item, const Step& step);
@@ -183,7 +181,6 @@ class SegmentEviction {
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
   void drop_large_files();
-  void give_back_blocks();
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;

@@ -2,7 +2,6 @@
 #include "store/pack/evictor.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "base/try.h"
 
@@ -26,13 +25,6 @@ constexpr std::uint64_t looks_of_sweep = 4096;  // of one put: some hundred micr
 // behind them.
 constexpr std::size_t looks_of_put = 64;
 constexpr std::uint64_t entries_fraction = 256;  // of the budget: how many leave at once
-// With other people's steps, of who has no room.
-constexpr auto patience_for_room = std::chrono::milliseconds(500);
-// Other threads' look-ups may hold for a moment what has left.
-constexpr int looks_for_room = 10;
-constexpr auto pause_for_room = std::chrono::milliseconds(1);
-constexpr std::uint64_t least_refused = 64;  // calls for room; each time twice as many
-constexpr std::uint64_t most_refused = 1u << 16;
 
 std::uint64_t account_step_of(const Budget& budget) noexcept {
   if (!budget.max_bytes) return largest_account_step;
@@ -102,6 +94,7 @@ void Evictor::take_credit() noexcept {
   put_since_refusals_ += put;
   move_credit_ = std::min(move_credit_ + put, format::max_segment_bytes);
   put_since_in_vain_ += put;
+  put_since_spared_ += put;
   // The oldest segment may hold all that is in use. Not for processes that put but once: each would
   // carry another one whole.
   const std::uint64_t first = std::min(put, first_credit_left_);
@@ -117,7 +110,6 @@ void Evictor::forgive_refusals() {
   if (put_since_refusals_ <= enough) return;
   put_since_refusals_ = 0;
   refused_.clear();
-  spares_viewed_ = false;
 }
 
 Result<OnDisk> Evictor::measure(LargeFiles large) {
@@ -197,22 +189,19 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   std::unique_ptr<SegmentEviction> leaving = std::move(current_);
   auto word = parts_.shelf.state().word(StateWord::segment_bytes);
   const std::uint64_t carried = leaving->carried_bytes();
-  const bool is_for_room = parts_.budget.min_free_bytes && !is_in_vain();
+  const bool is_for_room = (parts_.budget.min_free_bytes || wants_room_) && !is_in_vain();
   const Leave leave = is_for_room ? leave_of(*leaving) : Leave{};
   auto done = leaving->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
   word.fetch_add(leaving->carried_bytes() - carried);
   if (!done) refused_.insert(leaving->number());
   is_own_failure_ = !done && leaving->is_own_failure(done.error());
   if (done && *done) lower(word, leaving->used_bytes());
-  left_viewed_ = leaving->is_viewed();
   if (done && *done && leaving->had_to_stay()) {
     const auto& destinations = leaving->destinations();
     refused_.insert(destinations.begin(), destinations.end());
   }
+  if (done && *done && is_for_room) wait_for_gain(leave, std::move(leaving), caller);
   if (done && !*done) current_ = std::move(leaving);
-  if (is_for_room && done && *done) {
-    if (gave_nothing_back(leave, wait_for_gain(leave, caller))) note_in_vain(leave);
-  }
   return done;
 }
 
@@ -284,118 +273,6 @@ Result<void> Evictor::keep_budget(std::uint64_t put_bytes, Caller& caller) {
     goes_on = segments_left > 0 && ((must_finish && current_) || bytes_to_free() > *tolerated);
   }
   return outcome;
-}
-
-// 0 when nobody says.
-std::uint64_t Evictor::free_bytes() const {
-  const auto space = parts_.shelf.root().space();
-  return space ? space->free_bytes : 0;
-}
-
-// What is free, and what all processes have put into the store: no put changes that, nor what is
-// carried, but what leaves and is closed by all who read it.
-std::uint64_t Evictor::room_bytes() const {
-  return free_bytes() + parts_.shelf.state().word(StateWord::segment_bytes).load();
-}
-
-// Before it does.
-Evictor::Leave Evictor::leave_of(const SegmentEviction& segment) const {
-  return {.disk_bytes = segment.disk_bytes(),
-          .used_bytes = segment.used_bytes(),
-          .room_before = room_bytes()};
-}
-
-// What came back when it left.
-std::uint64_t Evictor::gain_of(const Leave& leave) const {
-  const std::uint64_t room = room_bytes() + leave.used_bytes;
-  return room - std::min(room, leave.room_before);
-}
-
-bool Evictor::gave_nothing_back(const Leave& leave, std::uint64_t gained) noexcept {
-  return gained < std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
-}
-
-// What has left is on the disk until the last reader has closed it.
-std::uint64_t Evictor::wait_for_gain(const Leave& leave, Caller& caller) {
-  caller.rest();
-  std::uint64_t gained = gain_of(leave);
-  for (int look = 1; look < looks_for_room && gave_nothing_back(leave, gained); ++look) {
-    std::this_thread::sleep_for(pause_for_room);
-    caller.rest();
-    gained = gain_of(leave);
-  }
-  return gained;
-}
-
-// Other segments than those that somebody has mapped may give something back. Where that was not
-// why, who is no store may have taken it, or a snapshot keeps it: so it is tried again, but ever
-// more rarely.
-void Evictor::note_in_vain(const Leave& leave) {
-  spares_viewed_ = spares_viewed_ || left_viewed_;
-  if (left_viewed_) return;
-  calls_to_refuse_ = std::clamp(2 * next_calls_to_refuse_, least_refused, most_refused);
-  next_calls_to_refuse_ = calls_to_refuse_;
-  room_when_worth_it_ = room_bytes() + std::max<std::uint64_t>(leave.disk_bytes / 2, 1);
-  put_since_in_vain_ = 0;
-}
-
-bool Evictor::is_worth_it_again() const { return room_bytes() >= room_when_worth_it_.load(); }
-
-// One call more. None is refused when a segment's worth of puts has had room, or half of what
-// should have come back has.
-void Evictor::count_refused() {
-  if (!is_in_vain()) return;
-  const bool has_changed = put_since_in_vain_ >= parts_.segment_bytes || is_worth_it_again();
-  calls_to_refuse_ = has_changed ? 0 : calls_to_refuse_ - 1;
-  if (has_changed) next_calls_to_refuse_ = 0;
-}
-
-// What cannot leave now is passed over: any other segment will do.
-Evictor::Freed Evictor::free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller) {
-  Freed freed;
-  for (const SegmentOnDisk& segment : in_order(disk)) {
-    if (freed.bytes >= bytes || freed.is_in_vain) break;
-    const auto begun = begin_for_budget(EvictionReason::free_space, segment);
-    if (!begun || !*begun) continue;
-    const Leave leave = leave_of(*current_);
-    if (!finish_current(caller)) continue;
-    const std::uint64_t gained = wait_for_gain(leave, caller);
-    freed.segments += 1;
-    freed.bytes += gained;
-    if (!gave_nothing_back(leave, gained)) continue;
-    if (!is_in_vain()) note_in_vain(leave);
-    freed.is_in_vain = is_in_vain();
-  }
-  if (freed.bytes > 0 && !freed.is_in_vain) next_calls_to_refuse_ = 0;
-  return freed;
-}
-
-// Else the loss of all of it would be for nothing.
-Result<bool> Evictor::has_so_much(std::uint64_t bytes) {
-  for (const LargeFiles large : {LargeFiles::as_kept, LargeFiles::one_by_one}) {
-    LARDER_TRY(const OnDisk disk, measure(large));
-    std::uint64_t attainable = free_bytes() + disk.large_bytes;
-    for (const SegmentOnDisk& segment : disk.segments) attainable += segment.disk_bytes;
-    if (attainable >= bytes) return true;
-  }
-  return false;
-}
-
-Result<bool> Evictor::make_room(std::uint64_t bytes, Caller& caller) {
-  LARDER_TRY(const Turn turn, wait_for_turn(patience_for_room, caller.rest));
-  count_refused();
-  if (is_in_vain()) return false;
-  (void)finish_current(caller);
-  LARDER_TRY(const bool is_enough, has_so_much(bytes));
-  if (!is_enough) return false;
-  LARDER_TRY(OnDisk disk, measure(LargeFiles::as_kept));
-  Freed freed = free_from(disk, bytes, caller);
-  if (freed.segments == 0) {
-    LARDER_TRY(const bool released, release_own(caller, Release::sealed_and_synced));
-    LARDER_TRY(disk, measure(LargeFiles::as_kept));
-    if (released) freed = free_from(disk, bytes, caller);
-  }
-  return freed.segments > 0;
 }
 
 void Evictor::close() {

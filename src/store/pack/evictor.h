@@ -198,10 +198,21 @@ class Evictor {
   Result<void> finish_current(Caller& caller);
   Result<void> finish_what_is_begun(Caller& caller);
 
+  // evictor_room.cc
   struct Freed {
     std::uint64_t bytes = 0;
     std::size_t segments = 0;
-    bool is_in_vain = false;
+  };
+  // True while it lives.
+  class Wanted {
+   public:
+    explicit Wanted(bool& flag) : flag_(flag) { flag_ = true; }
+    Wanted(const Wanted&) = delete;
+    Wanted& operator=(const Wanted&) = delete;
+    ~Wanted() { flag_ = false; }
+
+   private:
+    bool& flag_;
   };
   Freed free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
   Result<bool> has_so_much(std::uint64_t bytes);
@@ -216,11 +227,15 @@ class Evictor {
   Leave leave_of(const SegmentEviction& segment) const;
   std::uint64_t gain_of(const Leave& leave) const;
   static bool gave_nothing_back(const Leave& leave, std::uint64_t gained) noexcept;
-  std::uint64_t wait_for_gain(const Leave& leave, Caller& caller);
-  void note_in_vain(const Leave& leave);
+  void wait_for_gain(const Leave& leave, std::unique_ptr<SegmentEviction> gone, Caller& caller);
+  void refuse_room(std::uint64_t missing_bytes);
   bool is_worth_it_again() const;
   void count_refused();
   bool is_in_vain() const noexcept { return calls_to_refuse_ > 0; }
+  void begin_sparing() noexcept;
+  void end_sparing() noexcept;
+  bool is_spared(const format::SegmentName& name);
+  void note_none_to_spare();
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
@@ -281,8 +296,12 @@ class Evictor {
   std::uint64_t next_calls_to_refuse_ = 0;          // 0 when the last one was not in vain
   std::atomic<std::uint64_t> room_when_worth_it_ = 0;
   std::uint64_t put_since_in_vain_ = 0;
-  bool left_viewed_ = false;    // of what left last: somebody has it mapped
-  bool spares_viewed_ = false;  // for a while, when room is wanted: one gave nothing back
+  bool wants_room_ = false;   // whatever the budget
+  std::uint64_t gained_ = 0;  // by what left last, when room was wanted
+  // What somebody has mapped stays for a while when room is wanted: one gave nothing back.
+  bool spares_viewed_ = false;
+  std::uint64_t put_since_spared_ = 0;
+  std::set<std::uint32_t> spared_;
   std::map<std::uint32_t, Content> contents_;
 };
 

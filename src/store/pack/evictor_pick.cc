@@ -29,6 +29,7 @@ void Evictor::give_credit(std::uint64_t leaving, std::uint64_t largest) noexcept
 
 // One that cannot leave gives none.
 Result<bool> Evictor::begin_for_budget(EvictionReason reason, const SegmentOnDisk& segment) {
+  if (reason == EvictionReason::free_space && is_spared(segment.name)) return false;
   LARDER_TRY(const bool begun, begin(segment.name, rules_of_budget(reason)));
   if (!begun) return false;
   give_credit(std::min(segment.used_bytes, parts_.segment_bytes), parts_.segment_bytes);
@@ -39,8 +40,6 @@ Result<bool> Evictor::begin_for_budget(EvictionReason reason, const SegmentOnDis
 // which less was read leaves some of its share to the next ones. Files of their own leave with the
 // segment, and count for both.
 SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
-  using WhenViewed = SegmentEviction::WhenViewed;
-  const bool spares = spares_viewed_ && reason == EvictionReason::free_space;
   return {.judge = [this, reason](const SegmentEviction::Asked& asked) -> Verdict {
             if (asked.large_bytes > 0) give_credit(asked.large_bytes, asked.large_bytes);
             if (!asked.visited || asked.bytes > carry_credit_) {
@@ -50,8 +49,7 @@ SegmentEviction::Rules Evictor::rules_of_budget(EvictionReason reason) {
             return {.fate = Verdict::Fate::carry};
           },
           .when_full = SegmentEviction::WhenFull::drop,
-          .removals = Removals::stay,
-          .when_viewed = spares ? WhenViewed::stay : WhenViewed::leave};
+          .removals = Removals::stay};
 }
 
 SegmentEviction::Rules Evictor::rules_of_age() const {
@@ -66,7 +64,6 @@ SegmentEviction::Rules Evictor::rules_of_age() const {
 Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Rules rules) {
   is_own_failure_ = false;
   LARDER_CHECK_OK(parts_.shelf.prepare_to_change());
-  const bool may_stay = rules.when_viewed == SegmentEviction::WhenViewed::stay;
   auto begun = SegmentEviction::begin(parts_for_segment(), name, std::move(rules));
   is_own_failure_ = !begun && SegmentEviction::is_unreadable(begun.error());
   if (!begun) {
@@ -74,10 +71,7 @@ Result<bool> Evictor::begin(const format::SegmentName& name, SegmentEviction::Ru
     return std::unexpected(std::move(begun).error());
   }
   std::unique_ptr<SegmentEviction> leaving = *std::move(begun);
-  if (!leaving) {
-    if (may_stay && !writes(name)) refused_.insert(name.number);
-    return false;
-  }
+  if (!leaving) return false;
   const auto staying = leaving->staying_removals();
   if (staying && may_move(*staying)) {
     current_ = std::move(leaving);
@@ -189,6 +183,7 @@ Result<bool> Evictor::pick_for(EvictionReason reason, const Care& care, Caller& 
     if (!released) break;
     LARDER_TRY(picked, pick_from(disk, reason, care));
   }
+  if (picked == Picked::no && reason == EvictionReason::free_space) note_none_to_spare();
   if (picked != Picked::not_yet) held_steps_ = picked == Picked::no ? steps_over() : 0;
   return picked == Picked::yes;
 }

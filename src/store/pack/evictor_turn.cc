@@ -18,6 +18,9 @@ constexpr auto haste = milliseconds(10);
 // What a process that was stopped in its turn costs every put in the end.
 constexpr auto most_patience_of_put = milliseconds(250);
 constexpr std::uint64_t parts_of_entries = 64;  // as a full store has segments
+// For another thread of this process; then what left meanwhile is closed. Whoever evicts waits some
+// milliseconds for what was mapped.
+constexpr auto thread_wait = milliseconds(1);
 constexpr auto first_pause = microseconds(20);
 constexpr auto longest_pause = microseconds(2000);
 // Of what goes over the whole store.
@@ -44,7 +47,7 @@ Result<std::optional<Evictor::Turn>> Evictor::take_turn(milliseconds limit, cons
   auto pause = first_pause;
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    LARDER_TRY(auto turn, try_turn(std::clamp(left, milliseconds(0), haste)));
+    LARDER_TRY(auto turn, try_turn(std::clamp(left, milliseconds(0), thread_wait)));
     if (turn && parts_.shelf.index_is_partial()) return std::nullopt;
     if (turn || steady_clock::now() >= deadline) return turn;
     rest();

@@ -57,7 +57,7 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_found(Shelf& shelf, c
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect_named(Shelf& shelf,
                                                                  const EntryName& name) {
   // Its segment may leave between the payload and the recipe, which stand elsewhere then.
-  for (bool is_first = true;; is_first = false) {
+  for (int attempt = 0; attempt < most_moves; ++attempt) {
     Found found;
     std::optional<Artifact> artifact;
     LARDER_TRY(const Outcome outcome, look_up(shelf, name, found, [&](Found& there) {
@@ -66,8 +66,9 @@ Result<std::optional<EntryDetails>> PackStoreImpl::inspect_named(Shelf& shelf,
     if (outcome == Outcome::absent) return std::nullopt;
     if (outcome == Outcome::damaged) return damaged(found);
     auto details = inspect_found(shelf, found, *artifact);
-    if (details || !is_first || !found.segment->is_gone()) return details;
+    if (details || !found.segment->is_gone()) return details;
   }
+  return std::nullopt;
 }
 
 Result<std::optional<EntryDetails>> PackStoreImpl::inspect_in(Shelf& shelf,

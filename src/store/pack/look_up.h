@@ -64,6 +64,9 @@ bool was_cut(Candidate candidate, const Segment& segment);
 // Reads the header alone.
 Result<Candidate> read_header(const EntryName& name, Found& found);
 
+// An entry may be carried while it is looked for, and once more: each time a whole segment leaves.
+inline constexpr int most_moves = 8;
+
 // Asks `reader` about each place that the index names, until it wants one. With a guard of the
 // epochs held; `found` is good as long as that. Errors are those of reading: nothing is known then.
 template <class Reader>  // Result<Candidate>(Found&)
@@ -73,7 +76,7 @@ Result<Outcome> look_up(Shelf& shelf, const EntryName& name, Found& found, const
   std::uint64_t nowhere = 0;
   // A segment that left meanwhile has been taken out of the index before: look once more.
   bool has_left = true;
-  for (int attempt = 0; attempt < 2 && has_left; ++attempt) {
+  for (int attempt = 0; attempt < most_moves && has_left; ++attempt) {
     has_left = false;
     nowhere = 0;
     IndexTable* table = shelf.index().table_at_hand();
