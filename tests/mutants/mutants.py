@@ -398,7 +398,7 @@ MUTANTS = [
       "if (!entry && word_now != word && word_now == 0) {",
       "unit/pack_gone"),
     _("pack-recipe-cut", "inspect looks once more when the recipe has left", PACK + "inspect.cc",
-      "if (details || !is_first ||", "if (details || is_first ||",
+      "if (details || !found.segment->is_gone()) return details;", "return details;",
       "unit/pack_gone"),
     _("pack-views-leave", "others leave instead of what is mapped and gives nothing back", PACK
       + "evictor_pick.cc",
