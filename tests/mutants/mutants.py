@@ -417,6 +417,10 @@ MUTANTS = [
     _("pack-spares-for-ever", "what is mapped is tried again", PACK + "evictor_room.cc",
       "if (!is_in_vain()) end_sparing();", "",
       "unit/pack_bounds"),
+    _("pack-carried-to-gone", "the index is led to no copy that has left", PACK
+      + "evict_segment.cc",
+      "if (there && !(*there)->is_gone()) continue;", "if (there || !there) continue;",
+      "unit/pack_carried"),
     _("pack-sweep-forgets", "what cannot be read now is not forgotten", PACK + "evict_sweep.cc",
       "  if (!record) {\n",
       "  if (!record) return let_go_of_damaged(place, gone);\n  if (!record) {\n",

@@ -30,8 +30,23 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
   return {};
 }
 
+// What nothing led to when it was looked at may be a copy that another process has made, and led
+// the index to since. Not from here on: its turn would have to come.
+Result<void> SegmentEviction::check_dead() const {
+  for (const Item& item : items_) {
+    if (item.fate != Fate::dead || item.entry.removed) continue;
+    LARDER_TRY(const auto word, find_word(parts_.shelf, item.entry.slot_tag, place_word(item)));
+    if (!word) continue;
+    return std::unexpected(Error{.code = Errc::timed_out,
+                                 .message = "another process carries entries to " +
+                                            path_of(on_disk_.name) + "; it is tried again"});
+  }
+  return {};
+}
+
 Result<void> SegmentEviction::leave(const Step& step) {
   Shelf& shelf = parts_.shelf;
+  LARDER_CHECK_OK(check_dead());
   LARDER_CHECK_OK(secure_successors(step));
   // Tombstones were left out because certain segments are gone: they must not come back.
   if (leaves_out_tombstones_) LARDER_CHECK_OK(shelf.segments_directory().sync());

@@ -364,8 +364,9 @@ Result<void> SegmentEviction::check_destinations() const {
   for (const std::uint32_t number : destinations_) {
     const auto there = parts_.shelf.segments().find(number, keep);
     if (there && !(*there)->is_gone()) continue;
-    return std::unexpected(
-        Error{.code = Errc::timed_out, .message = "what was carried has left meanwhile"});
+    return std::unexpected(Error{.code = Errc::timed_out,
+                                 .message = "what was carried out of " + path_of(on_disk_.name) +
+                                            " has left meanwhile; it is tried again"});
   }
   return {};
 }

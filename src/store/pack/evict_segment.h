@@ -178,6 +178,7 @@ class SegmentEviction {
   Result<void> forget_unlisted(const Step& step);
 
   Result<void> bury();
+  Result<void> check_dead() const;
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
   void drop_large_files();
