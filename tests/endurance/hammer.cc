@@ -420,6 +420,17 @@ void check_entries(Ledger& ledger, Store& store) {
   }
 }
 
+// Nothing leads to a segment that somebody has taken away.
+void check_strays(Ledger& ledger, Store& store) {
+  const auto visited = store.visit_strays(
+      [&](const Stray& stray) {
+        if (stray.message.starts_with("missing")) ledger.fail(stray.location + ": missing");
+        return Visit::go_on;
+      },
+      Repair::no);
+  if (!visited) ledger.fail("visit_strays at the end: " + describe(visited.error()));
+}
+
 }  // namespace
 
 void check_what_is_left(Ledger& ledger, const Yard& yard) {
@@ -428,6 +439,7 @@ void check_what_is_left(Ledger& ledger, const Yard& yard) {
     if (is_index_lost) yard.forget_index();
     const auto store = yard.open();
     if (!store) return ledger.fail("open at the end: " + describe(store.error()));
+    check_strays(ledger, **store);
     check_entries(ledger, **store);
     const auto pruned = (*store)->prune(yard.budget());
     if (!pruned) ledger.fail("prune at the end: " + describe(pruned.error()));
