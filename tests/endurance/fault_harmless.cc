@@ -158,6 +158,7 @@ const std::vector<Harmless> of_packs = {
     {Op::write_at, 0, "Prune", "/00000000.seg", "a segment on its way out needs no summary"},
     {Op::sync_data, 0, "Prune", "/00000000.seg", "its records were durable, copies will be"},
     {Op::file_info, 0, "Prune", "/00000000.seg", "its records were durable, copies will be"},
+    {Op::file_info, 0, "Prune", "/00000001.seg", "where nobody else evicts, copies are there"},
     {Op::file_info, 0, "Prune", "/state", "its records were durable, copies will be"},
     {Op::directory_info, 0, "Prune", "/store", "its records were durable, copies will be"},
     {Op::open_directory, 0, "Prune", "/store", "its records were durable, copies will be"},
