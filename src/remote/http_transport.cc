@@ -74,8 +74,8 @@ class HttpTransport final : public Transport {
                                             const Patience& patience) override;
   Result<bool> remove(std::string_view name, const Patience& patience) override;
   Result<void> can_list() const override;
-  Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
-                    const Patience& patience) override;
+  Listed list(std::string_view prefix, const ObjectVisitor& visitor,
+              const Patience& patience) override;
   Result<std::optional<std::int64_t>> time_s(const Patience& patience) override;
 
  private:
@@ -323,10 +323,13 @@ Result<void> HttpTransport::can_list() const {
                                           "prewarm`"});
 }
 
-Result<void> HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
-                                 const Patience& patience) {
+Listed HttpTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
+                           const Patience& patience) {
   LARDER_CHECK_OK(can_list());
-  if (dialect_ == Dialect::s3) return list_keys(prefix, visitor, patience);
+  if (dialect_ == Dialect::s3) {
+    LARDER_CHECK_OK(list_keys(prefix, visitor, patience));
+    return {};
+  }
   const std::string collection(prefix.substr(0, prefix.rfind('/') + 1));
   const auto of_prefix = [&](const Object& object) {
     return object.name.starts_with(prefix) ? visitor(object) : Visit::go_on;

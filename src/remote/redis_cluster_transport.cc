@@ -30,8 +30,8 @@ class RedisClusterTransport final : public Transport {
   Result<std::optional<std::uint64_t>> size(std::string_view name,
                                             const Patience& patience) override;
   Result<bool> remove(std::string_view name, const Patience& patience) override;
-  Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
-                    const Patience& patience) override;
+  Listed list(std::string_view prefix, const ObjectVisitor& visitor,
+              const Patience& patience) override;
   bool is_partly_up() const noexcept override { return nodes_.is_partly_up(); }
 
  private:
@@ -247,16 +247,19 @@ Result<Visit> RedisClusterTransport::list_one(RedisNode& node, std::string_view 
   return told;
 }
 
-Result<void> RedisClusterTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
-                                         const Patience& patience) {
+Listed RedisClusterTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
+                                   const Patience& patience) {
   LARDER_TRY(const auto owners, nodes_.owners(patience));
-  Result<void> all = {};
+  std::optional<Error> missing;
+  bool is_any_listed = owners.empty();
   for (const auto& node : owners) {
     const auto told = list_one(*node, prefix, visitor, patience);
-    if (!told && all) all = std::unexpected(told.error());
+    is_any_listed = is_any_listed || told.has_value();
+    if (!told && !missing) missing = told.error();
     if (told && *told == Visit::stop) break;
   }
-  return all;
+  if (!is_any_listed) return std::unexpected(*std::move(missing));
+  return missing;
 }
 
 }  // namespace

@@ -380,6 +380,8 @@ Result<RedisReply> RedisConnection::judge(RedisReply reply) {
         .code = Errc::io_error,
         .message = shown_ + ": the server refused a command" + why + "; is it a Redis server?"});
   }
+  // What moves is some of its slots.
+  is_unready_ = meaning->code == Errc::unreachable && meaning->beginning != "TRYAGAIN";
   return std::unexpected(Error{.code = meaning->code,
                                .message = shown_ + ": the server " + std::string(meaning->advice)});
 }

@@ -67,6 +67,10 @@ class RedisConnection {
   // Not usable, since the server was too slow.
   bool timed_out() const noexcept { return timed_out_; }
 
+  // Whether the server said that it answers nothing now: it is starting, runs a script, has lost
+  // its master, or takes no more clients.
+  bool is_unready() const noexcept { return is_unready_; }
+
   // Where the last reply sends us, if that is what it says; receive gives it as unsupported.
   const std::optional<RedisRedirection>& redirection() const noexcept { return redirection_; }
 
@@ -114,6 +118,7 @@ class RedisConnection {
   std::size_t expected_ = 0;  // replies that have not been received yet
   bool usable_ = true;
   bool timed_out_ = false;
+  bool is_unready_ = false;
   std::optional<RedisRedirection> redirection_;
 };
 

@@ -45,6 +45,7 @@ Result<std::unique_ptr<RedisConnection>> RedisNode::take(const Patience& patienc
 
 void RedisNode::give_back(std::unique_ptr<RedisConnection> connection) {
   if (connection->timed_out()) leave_alone(Errc::timed_out);
+  if (connection->is_unready()) leave_alone(Errc::unreachable);
   if (connection->usable()) idle_.give_back(std::move(connection));
 }
 

@@ -25,8 +25,8 @@ class RedisNode {
   // A connection, kept or new. While the server is left alone, at once the error for which it is.
   Result<std::unique_ptr<RedisConnection>> take(const Patience& patience);
 
-  // One that is not usable is closed; if that is since nobody answered in time, the server is left
-  // alone from now on.
+  // One that is not usable is closed. A server that did not answer in time, or said that it is not
+  // ready, is left alone from now on.
   void give_back(std::unique_ptr<RedisConnection> connection);
 
   bool is_left_alone() const noexcept;

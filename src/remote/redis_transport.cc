@@ -22,8 +22,8 @@ class RedisTransport final : public Transport {
   Result<std::optional<std::uint64_t>> size(std::string_view name,
                                             const Patience& patience) override;
   Result<bool> remove(std::string_view name, const Patience& patience) override;
-  Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
-                    const Patience& patience) override;
+  Listed list(std::string_view prefix, const ObjectVisitor& visitor,
+              const Patience& patience) override;
   Result<std::optional<std::int64_t>> time_s(const Patience& patience) override {
     return with_connection(
         patience, [&](RedisConnection& connection) { return redis_time_s(connection, patience); });
@@ -111,8 +111,8 @@ Result<bool> RedisTransport::remove(std::string_view name, const Patience& patie
   });
 }
 
-Result<void> RedisTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
-                                  const Patience& patience) {
+Listed RedisTransport::list(std::string_view prefix, const ObjectVisitor& visitor,
+                            const Patience& patience) {
   LARDER_TRY(const Visit last, with_connection(patience, [&](RedisConnection& connection) {
                return redis_list(connection, prefix, visitor, patience);
              }));

@@ -56,6 +56,10 @@ struct Object {
 };
 using ObjectVisitor = std::function<Visit(const Object&)>;
 
+// An error where only a part could be listed: that of one of several servers, when another one's
+// was listed to its end.
+using Listed = Result<std::optional<Error>>;
+
 // Names are of letters, digits, `.`, `-`, `_` and single slashes between them, 200 bytes at most.
 // Any number of threads. Not to be used in a forked child: make another one there.
 class Transport {
@@ -94,10 +98,9 @@ class Transport {
 
   // Every object whose name begins so, in no order; one that is put or removed meanwhile may be
   // seen or not. The visitor may call the transport. `patience` is for each question to the server.
-  // After an error what was seen is there, and more may be: of several servers each is listed that
-  // can be.
-  virtual Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
-                            const Patience& patience) = 0;
+  // After an error what was seen is there, and more may be.
+  virtual Listed list(std::string_view prefix, const ObjectVisitor& visitor,
+                      const Patience& patience) = 0;
 
   // What time the server says it is, in seconds since 1970; nullopt: it does not say.
   virtual Result<std::optional<std::int64_t>> time_s(const Patience&) { return std::nullopt; }

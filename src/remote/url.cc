@@ -198,7 +198,7 @@ Result<Url> parse_url(std::string_view text) {
 std::string Url::shown() const {
   std::string text = scheme + "://" + shown_place(host, port);
   for (const HostAndPort& other : others) text += "," + shown_place(other.host, other.port);
-  const bool is_database = scheme == "redis" && !path.empty();
+  const bool is_database = (scheme == "redis" || scheme == "redis-cluster") && !path.empty();
   const bool is_number = std::ranges::all_of(path.substr(is_database ? 1 : 0),
                                              [](char c) { return c >= '0' && c <= '9'; });
   // A secret in a wrong place, perhaps.

@@ -40,9 +40,12 @@ std::optional<std::string_view> text_in(std::string_view xml, std::string_view n
 }
 
 bool is_whole(std::string_view xml, std::string_view name) noexcept {
+  const std::size_t begin = find_element(xml, name, 0);
+  if (begin == std::string_view::npos) return false;
+  const std::string_view tag = xml.substr(begin, xml.substr(begin).find('>'));
   const std::size_t end = xml.rfind("</");
-  return end != std::string_view::npos && name_at(xml, end + 2) == name &&
-         find_element(xml, name, 0) < end;
+  if (end == std::string_view::npos) return tag.ends_with('/');  // alone, and empty
+  return name_at(xml, end + 2) == name && begin < end;
 }
 
 std::uint64_t to_number(std::string_view text) noexcept {

@@ -168,6 +168,7 @@ const std::vector<Harmless> of_packs = {
     {Op::read_at, 0, "EvictByPrune", "/segments/", "what is not planned for stays"},
     {Op::file_info, 0, "EvictByPrune", "/state", "it is asked again before a segment goes"},
     {Op::directory_info, 0, "EvictByPrune", "/segments", "it is asked again before a segment goes"},
+    {Op::open_directory, 0, "EvictByPrune", "/store", "it is asked again before a segment goes"},
 
     // Entries of two keys, which leave one by one out of segments that stay.
     {Op::open_file, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},

@@ -32,7 +32,7 @@ class BackedOrder : public testing::Test {
 
   FolderTier near_;
   FolderTier far_;
-  const std::shared_ptr<Store> local_ = make_memory_store().value();
+  const std::shared_ptr<Store> local_ = make_memory_store({.capacity_bytes = 200'000}).value();
 };
 
 // A look-up finds the entry, somebody removes it, and then what was found is kept.
@@ -69,6 +69,43 @@ TEST_F(BackedOrder, WhatIsPutIsNotReplacedByALookUp) {
   EXPECT_TRUE(store->flush());
   EXPECT_EQ(here(), "new");
   EXPECT_EQ(there(near_), "new");
+}
+
+// A put that the store refuses is nobody else's concern.
+TEST_F(BackedOrder, WhatIsFoundIsKeptThoughAnotherPutIsRefused) {
+  far_.put(1, "old");
+  const HeldTier held(far_);
+  const auto store = over({{held.store}}, RemoteWrite::off);
+  std::jthread looks([&] { EXPECT_EQ(store->get(numbered(1)).value()->text(), "old"); });
+  held.transport->wait_for_a_question();
+  EXPECT_FALSE(store->put(numbered(2), bytes_of(std::string(300'000, 'x'))));
+  held.transport->let_go();
+  looks.join();
+  EXPECT_EQ(here(), "old");
+}
+
+// What a put evicts is told to a listener, who looks for what another thread is about to keep.
+TEST_F(BackedOrder, AListenerMayLookForWhatIsBeingKept) {
+  far_.put(1, "old");
+  const HeldTier held(far_);
+  std::weak_ptr<Store> used;
+  std::atomic<int> told = 0;
+  const auto local = make_memory_store({.capacity_entries = 1,
+                                        .on_evict =
+                                            [&](const Eviction&) {
+                                              if (told++ > 0) return;
+                                              held.transport->let_go();
+                                              EXPECT_TRUE(used.lock()->get(numbered(1)).value());
+                                            }})
+                         .value();
+  const auto store = make_backed_store({.local = local, .tiers = {{held.store}}}).value();
+  used = store;
+  std::jthread looks([&] { EXPECT_TRUE(store->get(numbered(1)).value()); });
+  held.transport->wait_for_a_question();
+  // Those of one group: they begin with the same bytes.
+  for (std::uint32_t i = 1; told == 0; ++i) {
+    ASSERT_TRUE(store->put(numbered(1 + (i << 16)), bytes_of("x")));
+  }
 }
 
 // It is still being sent: whoever removes it waits for that.

@@ -337,8 +337,8 @@ TEST_F(Backed, ThreadsThatLookForTheSameAskOnce) {
       return std::nullopt;
     }
     Result<bool> remove(std::string_view, const remote::Patience&) override { return false; }
-    Result<void> list(std::string_view, const remote::ObjectVisitor&,
-                      const remote::Patience&) override {
+    remote::Listed list(std::string_view, const remote::ObjectVisitor&,
+                        const remote::Patience&) override {
       return {};
     }
   };

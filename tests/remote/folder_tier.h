@@ -67,8 +67,8 @@ class HeldTransport final : public remote::Transport {
   Result<bool> remove(std::string_view name, const remote::Patience& patience) override {
     return folder_.remove(name, patience);
   }
-  Result<void> list(std::string_view prefix, const remote::ObjectVisitor& visitor,
-                    const remote::Patience& patience) override {
+  remote::Listed list(std::string_view prefix, const remote::ObjectVisitor& visitor,
+                      const remote::Patience& patience) override {
     return folder_.list(prefix, visitor, patience);
   }
 

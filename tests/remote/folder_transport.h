@@ -93,8 +93,7 @@ class FolderTransport : public Transport {
     return std::filesystem::remove(root_ / name);
   }
 
-  Result<void> list(std::string_view prefix, const ObjectVisitor& visitor,
-                    const Patience&) override {
+  Listed list(std::string_view prefix, const ObjectVisitor& visitor, const Patience&) override {
     if (const auto code = fails()) return failure(*code);
     for (const auto& [name, bytes] : files()) {
       if (!name.starts_with(prefix)) continue;

@@ -327,5 +327,60 @@ TEST(HostileRedirection, ACircleIsLeft) {
   EXPECT_LE(asked, 5);
 }
 
+// Of two servers that share the slots: one that answers, and one that says that it is starting.
+class HalfStartedCluster : public testing::Test {
+ protected:
+  void talk(Peer& peer, bool is_ready) {
+    for (std::string words = peer.read(); !words.empty(); words = peer.read()) {
+      if (words.contains("CLUSTER")) {
+        peer.say("*2\r\n" + share(0, 8191, ready_.port()) + share(8192, 16383, starting_.port()));
+      } else if (!is_ready) {
+        peer.say("-LOADING Redis is loading the dataset in memory\r\n");
+      } else if (words.contains("SCAN")) {
+        ++listings_;
+        const std::string key = "larder:01/" + numbered(1).hex() + ".art";
+        peer.say("*2\r\n$1\r\n0\r\n*1\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n");
+      } else {
+        peer.say(words.contains("STRLEN") ? ":500\r\n" : "$-1\r\n");
+      }
+    }
+  }
+
+  static std::string share(int first, int last, std::uint16_t port) {
+    return "*3\r\n:" + std::to_string(first) + "\r\n:" + std::to_string(last) +
+           "\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + std::to_string(port) + "\r\n";
+  }
+
+  std::shared_ptr<RemoteStore> store() {
+    RemoteStoreOptions options =
+        options_of("redis-cluster://127.0.0.1:" + std::to_string(ready_.port()));
+    options.breaker.failures = 1;
+    return opened(options);
+  }
+
+  std::atomic<int> listings_ = 0;
+  HostileServer ready_{[this](Peer& peer) { talk(peer, true); }, Serves::all_at_once};
+  HostileServer starting_{[this](Peer& peer) { talk(peer, false); }, Serves::all_at_once};
+};
+
+TEST_F(HalfStartedCluster, WhatTheOtherServerListsIsTold) {
+  std::vector<Fingerprint> told;
+  const auto visited = store()->visit([&](const EntryInfo& entry) {
+    told.push_back(entry.fingerprint);
+    return Visit::go_on;
+  });
+  EXPECT_FALSE(visited);
+  EXPECT_EQ(told, std::vector{numbered(1)});
+  EXPECT_EQ(listings_, 1);
+}
+
+TEST_F(HalfStartedCluster, TheOtherServersEntriesAreAskedFor) {
+  const auto asking = store();
+  int answered = 0;
+  for (std::uint32_t i = 0; i < 40; ++i) answered += asking->get(numbered(i)) ? 1 : 0;
+  EXPECT_GT(answered, 5);
+  EXPECT_LT(answered, 35);
+}
+
 }  // namespace
 }  // namespace larder

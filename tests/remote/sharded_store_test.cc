@@ -157,9 +157,10 @@ class WhenAllAreAsked final : public remote::Transport {
     return std::nullopt;
   }
   Result<bool> remove(std::string_view, const remote::Patience&) override { return false; }
-  Result<void> list(std::string_view, const remote::ObjectVisitor&,
-                    const remote::Patience&) override {
-    return wait_for_the_others();
+  remote::Listed list(std::string_view, const remote::ObjectVisitor&,
+                      const remote::Patience&) override {
+    LARDER_CHECK_OK(wait_for_the_others());
+    return std::nullopt;
   }
 
  private:

@@ -95,7 +95,8 @@ void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerp
     missing.push_back(i);
     asked.push_back(all[i]);
   }
-  const std::uint64_t removals_before = now.removals;
+  std::vector<std::uint64_t> seen;
+  for (const Fingerprint& fingerprint : asked) seen.push_back(now.changes.seen(fingerprint));
   const auto answers = options_.tiers[tier].store->fetch_many(asked);
   if (!answers) {
     note(now, tier, &answers.error());
@@ -111,7 +112,7 @@ void BackedStore::ask_tier(State& now, std::size_t tier, std::span<const Fingerp
       found[missing[k]] = std::unexpected(answer.error());
     }
     if (!answer || !*answer) continue;
-    fill_back(now, asked[k], **answer, tier, removals_before);
+    fill_back(now, asked[k], **answer, tier, seen[k]);
     found[missing[k]] = (*answer)->payload;
   }
 }
@@ -144,7 +145,7 @@ Lookup BackedStore::look_behind(State& now, const Fingerprint& fingerprint, Look
 // Where a required tier fails, that is the answer, unless a later tier has the entry.
 BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprint) {
   std::optional<Error> failure;
-  const std::uint64_t removals_before = now.removals;
+  const std::uint64_t seen = now.changes.seen(fingerprint);
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     auto found = tier.store->fetch(fingerprint);
@@ -153,20 +154,20 @@ BackedStore::Found BackedStore::search(State& now, const Fingerprint& fingerprin
       failure = found.error();
     }
     if (!found || !*found) continue;
-    fill_back(now, fingerprint, **found, i, removals_before);
+    fill_back(now, fingerprint, **found, i, seen);
     return found;
   }
   if (failure) return std::unexpected(*std::move(failure));
   return std::nullopt;
 }
 
-// What cannot be kept is served all the same, and so is what somebody may have removed since it was
-// asked for, or has put, in this process or another: what is there is newer. A tier gets it unless
-// that would keep the caller waiting.
+// What cannot be kept is served all the same, and so is what somebody has put or removed since it
+// was asked for, in this process or, if it is there, in another: that is newer. A tier gets it
+// unless that would keep the caller waiting.
 void BackedStore::fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
-                            std::size_t from, std::uint64_t removals_before) {
-  const StripeWrite writing(now.stripes, fingerprint);
-  if (now.removals != removals_before) return;
+                            std::size_t from, std::uint64_t seen) {
+  const Changes::Keeping keeping(now.changes, fingerprint, seen);
+  if (!keeping.is_allowed()) return;
   const auto there = options_.local->inspect(fingerprint);
   if (there && *there) return;
   const auto kept =

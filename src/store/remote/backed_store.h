@@ -24,9 +24,9 @@
 #include "larder/remote.h"
 #include "os/fork_aware.h"
 #include "store/counters.h"
+#include "store/remote/changes.h"
 #include "store/remote/in_flight.h"
 #include "store/remote/uploads.h"
-#include "store/stripes.h"
 
 namespace larder {
 
@@ -74,9 +74,7 @@ class BackedStore final : public Store {
     InFlight<Result<std::optional<RemoteEntry>>> in_flight;
     std::vector<Trouble> troubles;        // of each tier
     std::vector<Trouble> entry_troubles;  // of each tier, with single entries
-    // Who changes an entry of the local store, or what is queued for it, does both at once.
-    Stripes stripes;
-    std::atomic<std::uint64_t> removals = 0;
+    Changes changes;                      // of the local store's entries
     // Of each tier, so that one that hangs holds up no other. The last ones: their threads use the
     // others.
     std::vector<std::unique_ptr<Uploads>> uploads;
@@ -90,19 +88,16 @@ class BackedStore final : public Store {
   void ask_tier(State& now, std::size_t tier, std::span<const Fingerprint> all,
                 std::vector<Lookup>& found);
   void fill_back(State& now, const Fingerprint& fingerprint, const RemoteEntry& entry,
-                 std::size_t from, std::uint64_t removals_before);
+                 std::size_t from, std::uint64_t seen);
   void note(State& now, std::size_t tier, const Error* error) const noexcept;
   void say(std::string_view what) const noexcept;
   static bool is_trouble(const Error& error) noexcept;
 
   static bool wants(const RemoteTier& tier, const PutOptions& options) noexcept;
   static bool is_queued(const RemoteTier& tier, std::span<const std::byte> payload) noexcept;
-  // Of each tier, which upload has to end first: Uploads::wait_for.
-  using Outdated = std::vector<std::uint64_t>;
-  static void wait_for(State& now, const Outdated& outdated);
-  Result<void> put_and_queue(State& now, const Fingerprint& fingerprint,
-                             std::span<const std::byte> payload, const PutOptions& options,
-                             Outdated& outdated);
+  void queue_all(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
+                 const PutOptions& options) const;
+  static void take_back(State& now, std::size_t tier, const Fingerprint& fingerprint);
   Result<void> send(State& now, const Fingerprint& fingerprint, std::span<const std::byte> payload,
                     const PutOptions& options);
   void queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
@@ -111,7 +106,6 @@ class BackedStore final : public Store {
   Sending send_now(State& now, const Upload& upload, const std::stop_token& stop) const noexcept;
   void drain(State& now) const noexcept;
   void tell_unsent(const Unsent& unsent, const std::string& tier) const;
-  Result<bool> remove_and_forget(State& now, const Fingerprint& fingerprint, Outdated& outdated);
 
   const BackedStoreOptions options_;
   const os::ForkAware<State> state_;

@@ -21,45 +21,35 @@ Result<void> BackedStore::put(const Fingerprint& fingerprint, std::span<const st
                               const PutOptions& options) {
   return guarded([&]() -> Result<void> {
     State& now = state_.get();
-    Outdated outdated(options_.tiers.size());
-    auto stored = put_and_queue(now, fingerprint, payload, options, outdated);
+    const Changes::Change change(now.changes, fingerprint);
+    auto stored = options_.local->put(fingerprint, payload, options);
     if (!stored && stored.error().code == Errc::invalid_argument) return stored;
-    wait_for(now, outdated);
+    queue_all(now, fingerprint, payload, options);
     auto sent = send(now, fingerprint, payload, options);
     return stored ? std::move(sent) : std::move(stored);
   });
 }
 
-// At once, so that a tier gets what two threads put in the order in which the store has got it.
-// What somebody found before, and would still send to a tier that is written here and now, is
-// outdated.
-Result<void> BackedStore::put_and_queue(State& now, const Fingerprint& fingerprint,
-                                        std::span<const std::byte> payload,
-                                        const PutOptions& options, Outdated& outdated) {
-  const StripeWrite writing(now.stripes, fingerprint);
-  auto stored = options_.local->put(fingerprint, payload, options);
-  if (!stored && stored.error().code == Errc::invalid_argument) return stored;
-  if (!stored) ++now.removals;   // nothing here shows who has found another one that it is outdated
-  std::optional<Artifact> copy;  // one for all that are sent later
+// For the tiers that are not written here and now.
+void BackedStore::queue_all(State& now, const Fingerprint& fingerprint,
+                            std::span<const std::byte> payload, const PutOptions& options) const {
+  std::optional<Artifact> copy;  // one for all
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
-    if (!wants(tier, options)) continue;
-    if (is_queued(tier, payload)) {
+    if (wants(tier, options) && is_queued(tier, payload)) {
       queue(now, i, fingerprint, payload, options, copy);
-    } else {
-      outdated[i] = now.uploads[i]->withdraw(fingerprint);
     }
   }
-  return stored;
-}
-
-void BackedStore::wait_for(State& now, const Outdated& outdated) {
-  for (std::size_t i = 0; i < outdated.size(); ++i) now.uploads[i]->wait_for(outdated[i]);
 }
 
 // What is too large is refused here and now, and needs neither a copy nor a place in the queue.
 bool BackedStore::is_queued(const RemoteTier& tier, std::span<const std::byte> payload) noexcept {
   return tier.write == RemoteWrite::async && payload.size() <= tier.store->max_entry_bytes();
+}
+
+// What is queued for a tier, or on its way there, since somebody found it or has put it.
+void BackedStore::take_back(State& now, std::size_t tier, const Fingerprint& fingerprint) {
+  now.uploads[tier]->wait_for(now.uploads[tier]->withdraw(fingerprint));
 }
 
 void BackedStore::queue(State& now, std::size_t tier, const Fingerprint& fingerprint,
@@ -86,6 +76,7 @@ Result<void> BackedStore::send(State& now, const Fingerprint& fingerprint,
   for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
     const RemoteTier& tier = options_.tiers[i];
     if (!wants(tier, options) || is_queued(tier, payload)) continue;
+    take_back(now, i, fingerprint);
     auto sent = tier.store->put(fingerprint, payload, options);
     note(now, i, sent ? nullptr : &sent.error());
     const bool is_trouble = !sent && sent.error().code != Errc::too_large;  // that is the entry's
@@ -132,23 +123,14 @@ void BackedStore::tell_unsent(const Unsent& unsent, const std::string& tier) con
 
 // Who looked for it before keeps nothing of what he finds, and what is queued is not sent: else it
 // would come back.
-Result<bool> BackedStore::remove_and_forget(State& now, const Fingerprint& fingerprint,
-                                            Outdated& outdated) {
-  const StripeWrite writing(now.stripes, fingerprint);
-  ++now.removals;
-  now.in_flight.forget(fingerprint);
-  for (std::size_t i = 0; i < outdated.size(); ++i) {
-    outdated[i] = now.uploads[i]->withdraw(fingerprint);
-  }
-  return options_.local->remove(fingerprint);
-}
-
 Result<bool> BackedStore::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     State& now = state_.get();
-    Outdated outdated(options_.tiers.size());
-    LARDER_TRY(bool removed, remove_and_forget(now, fingerprint, outdated));
-    wait_for(now, outdated);
+    const Changes::Change change(now.changes, fingerprint);
+    now.in_flight.forget(fingerprint);
+    for (const auto& uploads : now.uploads) (void)uploads->withdraw(fingerprint);
+    LARDER_TRY(bool removed, options_.local->remove(fingerprint));
+    for (std::size_t i = 0; i < options_.tiers.size(); ++i) take_back(now, i, fingerprint);
     for (std::size_t i = 0; i < options_.tiers.size(); ++i) {
       const RemoteTier& tier = options_.tiers[i];
       if (tier.write == RemoteWrite::off) continue;

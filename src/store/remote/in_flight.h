@@ -2,6 +2,7 @@
 #ifndef LARDER_STORE_REMOTE_IN_FLIGHT_H_
 #define LARDER_STORE_REMOTE_IN_FLIGHT_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <future>
 #include <map>
@@ -30,7 +31,7 @@ class InFlight {
       if (is_first) {
         number = ++last_number_;
         place->second = {promise.get_future().share(), number, std::this_thread::get_id()};
-      } else if (place->second.asker != std::this_thread::get_id()) {
+      } else if (!asks_in_this_thread()) {
         other = place->second.answer;
       }
     }
@@ -52,10 +53,17 @@ class InFlight {
   }
 
  private:
+  // By what it calls to ask, a logger say. It waits for nobody: he may wait for it.
+  bool asks_in_this_thread() const {
+    return std::ranges::any_of(flights_, [](const auto& flight) {
+      return flight.second.asker == std::this_thread::get_id();
+    });
+  }
+
   struct Flight {
     std::shared_future<Answer> answer;
     std::uint64_t number = 0;
-    std::thread::id asker = {};  // may come again, by what it calls to ask: a logger, say
+    std::thread::id asker = {};
   };
 
   std::mutex mutex_;

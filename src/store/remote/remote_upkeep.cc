@@ -41,7 +41,6 @@ Result<void> RemoteStoreImpl::list(For purpose, std::vector<EntryInfo>& entries)
   // Before anybody is admitted: what the server was not asked says nothing about it.
   LARDER_CHECK_OK(now.transport->can_list());
   if (!admit(now)) return not_asked();
-  Result<void> all = {};
   const auto keep = [&](const remote::Object& object) {
     if (entries.size() == most_listed) return Visit::stop;
     // A server may tell of others than it was asked for.
@@ -54,15 +53,13 @@ Result<void> RemoteStoreImpl::list(For purpose, std::vector<EntryInfo>& entries)
     }
     return Visit::go_on;
   };
-  const auto question = [&](remote::Transport& transport,
-                            const remote::Patience& patience) -> Result<void> {
+  const auto question = [&](remote::Transport& transport, const remote::Patience& patience) {
     entries.clear();
-    all = transport.list(prefix_, keep, patience);
-    return transport.is_partly_up() ? Result<void>() : all;
+    return transport.list(prefix_, keep, patience);
   };
   const Attempts attempts({options_.timeouts.connect, options_.timeouts.data, longest_listing});
-  (void)(purpose == For::looking ? ask<For::looking>(now, attempts, question)
-                                 : ask<For::reading>(now, attempts, question));
+  auto listed = purpose == For::looking ? ask<For::looking>(now, attempts, question)
+                                        : ask<For::reading>(now, attempts, question);
   if (entries.size() == most_listed) {
     entries.clear();
     return std::unexpected(Error{.code = Errc::too_large,
@@ -70,7 +67,9 @@ Result<void> RemoteStoreImpl::list(For purpose, std::vector<EntryInfo>& entries)
                                                            "which is not believed; look at it"});
   }
   leave_each_once(entries);
-  return all;
+  if (!listed) return std::unexpected(std::move(listed).error());
+  if (*listed) return std::unexpected(**std::move(listed));
+  return {};
 }
 
 Result<void> RemoteStoreImpl::visit(const EntryVisitor& visitor) {
