@@ -234,7 +234,9 @@ class Evictor {
   bool is_in_vain() const noexcept { return calls_to_refuse_ > 0; }
   void begin_sparing() noexcept;
   void end_sparing() noexcept;
+  bool is_mapped(const format::SegmentName& name) const;
   bool is_spared(const format::SegmentName& name);
+  bool is_any_spared_free() const;
   void note_none_to_spare();
 
   // evictor_prune.cc
@@ -298,8 +300,9 @@ class Evictor {
   std::uint64_t put_since_in_vain_ = 0;
   bool wants_room_ = false;   // whatever the budget
   std::uint64_t gained_ = 0;  // by what left last, when room was wanted
-  // What somebody has mapped stays for a while when room is wanted: one gave nothing back.
-  bool spares_viewed_ = false;
+  // What somebody has mapped stays for a while when room is wanted: one gave nothing back, or it is
+  // not known yet whether any does, as in a process that puts but once.
+  bool spares_viewed_ = true;
   std::uint64_t put_since_spared_ = 0;
   std::set<std::uint32_t> spared_;
   std::map<std::uint32_t, Content> contents_;

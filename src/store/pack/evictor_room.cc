@@ -1,8 +1,8 @@
 // Room on the disk: whether what leaves gives any back, and what to do where it does not.
 //
 // What leaves is cut, and its blocks are free at once, but for what somebody has mapped. Processes
-// at work let go of that within milliseconds, which is waited for. One that is idle does not: then
-// others leave for a while, and where there are no others, none does.
+// at work let go of that within milliseconds, which is waited for. One that is idle does not: so
+// others leave first, for a while.
 #include <algorithm>
 #include <thread>
 
@@ -17,6 +17,7 @@ using format::StateWord;
 // With other people's steps, of who has no room.
 constexpr auto patience_for_room = std::chrono::milliseconds(500);
 constexpr int looks_for_room = 10;
+constexpr int looks_while_mapped = 30;  // by processes that may have to come to run first
 constexpr auto pause_for_room = std::chrono::milliseconds(1);
 constexpr std::uint64_t least_refused = 64;  // calls for room; each time twice as many
 constexpr std::uint64_t most_refused = 1u << 16;
@@ -55,7 +56,7 @@ bool Evictor::gave_nothing_back(const Leave& leave, std::uint64_t gained) noexce
 
 void Evictor::wait_for_gain(const Leave& leave, std::unique_ptr<SegmentEviction> gone,
                             Caller& caller) {
-  for (int look = 0; look < looks_for_room; ++look) {
+  for (int look = 0; look < (gone ? looks_while_mapped : looks_for_room); ++look) {
     if (look > 1) std::this_thread::sleep_for(pause_for_room);
     caller.rest();
     if (gone && gone->is_viewed()) gone->give_back_blocks();
@@ -85,7 +86,8 @@ void Evictor::count_refused() {
     end_sparing();
   }
   if (!is_in_vain()) return;
-  const bool has_changed = put_since_in_vain_ >= parts_.segment_bytes || is_worth_it_again();
+  const bool has_changed =
+      put_since_in_vain_ >= parts_.segment_bytes || is_worth_it_again() || is_any_spared_free();
   calls_to_refuse_ = has_changed ? 0 : calls_to_refuse_ - 1;
   if (has_changed) next_calls_to_refuse_ = 0;
   if (!is_in_vain()) end_sparing();
@@ -101,20 +103,33 @@ void Evictor::end_sparing() noexcept {
   spared_.clear();
 }
 
+bool Evictor::is_mapped(const format::SegmentName& name) const {
+  const auto file = parts_.shelf.segments_directory().open_file(path_of(name), OpenMode::read);
+  if (!file) return false;
+  const auto is_viewed = (*file)->is_locked(view_lock_at, 1);
+  return is_viewed && *is_viewed;
+}
+
 // Whether it stays for now, since somebody has it mapped.
 bool Evictor::is_spared(const format::SegmentName& name) {
   if (!spares_viewed_) return false;
   if (spared_.contains(name.number)) return true;
-  const auto file = parts_.shelf.segments_directory().open_file(path_of(name), OpenMode::read);
-  if (!file) return false;
-  const auto is_viewed = (*file)->is_locked(view_lock_at, 1);
-  if (is_viewed && *is_viewed) spared_.insert(name.number);
-  return is_viewed && *is_viewed;
+  if (!is_mapped(name)) return false;
+  spared_.insert(name.number);
+  return true;
 }
 
-// No other one can leave.
+// A look at one of them: who keeps a view keeps those of others, as a rule.
+bool Evictor::is_any_spared_free() const {
+  return !spared_.empty() && !is_mapped({.number = *spared_.begin()});
+}
+
+// No other one can leave. Where space has to stay free, the mapped ones do, in their order; where
+// there is just no room for a put, it is refused, and they stay.
 void Evictor::note_none_to_spare() {
-  if (!spared_.empty() && !is_in_vain()) refuse_room(parts_.segment_bytes);
+  if (spared_.empty() || is_in_vain()) return;
+  if (parts_.budget.min_free_bytes) return end_sparing();
+  refuse_room(parts_.segment_bytes);
 }
 
 // What cannot leave now is passed over: any other segment will do.

@@ -159,6 +159,7 @@ Result<std::vector<Lookup>> PackStoreImpl::get_many(std::span<const Fingerprint>
       const auto asked = fingerprints.subspan(start, length);
       const auto answered = std::span(answers).subspan(start, length);
       best_effort([&] {
+        const ReadEpochs::Collector collector(state().epochs);
         const auto guard = state().epochs.enter();
         const auto shelf = shelf_for_reading();
         if (shelf && *shelf != nullptr) get_batch(**shelf, asked, answered);

@@ -132,6 +132,7 @@ Result<std::optional<Answer>> PackStoreImpl::answer(const Fingerprint& fingerpri
                                                     const Reader& reader, const SizeOf& size_of) {
   return guarded([&]() -> Result<std::optional<Answer>> {
     ProcessState& process = state();
+    const ReadEpochs::Collector collector(process.epochs);  // of what others have unlinked
     const auto guard = process.epochs.enter();
     if (is_not_in_index(process, fingerprint)) {
       process.counters.count_lookup(&Metrics::absent);

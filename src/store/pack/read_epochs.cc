@@ -36,6 +36,7 @@ std::vector<ReadEpochs::Retired> ReadEpochs::take_free() {
   std::vector<Retired> free(std::make_move_iterator(kept.begin()),
                             std::make_move_iterator(kept.end()));
   retired_.erase(kept.begin(), kept.end());
+  has_retired_.store(!retired_.empty(), std::memory_order_relaxed);
   return free;
 }
 
@@ -46,6 +47,7 @@ void ReadEpochs::retire(std::shared_ptr<const void> object) noexcept {
   try {
     Retired& retired = retired_.emplace_back();
     retired = {std::move(object), epoch_.load(std::memory_order_seq_cst)};
+    has_retired_.store(true, std::memory_order_relaxed);
   } catch (...) {
     using Object = std::shared_ptr<const void>;
     alignas(Object) std::array<std::byte, sizeof(Object)> forgotten;
@@ -60,6 +62,13 @@ bool ReadEpochs::collect() {
   const std::lock_guard lock(mutex_);
   best_effort([&] { free = take_free(); });  // without memory: later, or with the epochs
   return !free.empty();
+}
+
+void ReadEpochs::collect_soon() noexcept {
+  if (!has_retired_.load(std::memory_order_relaxed)) return;
+  std::vector<Retired> free;  // destroyed without the lock
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock) best_effort([&] { free = take_free(); });
 }
 
 std::size_t ReadEpochs::waiting() {

@@ -41,13 +41,14 @@ class ReadEpochs {
   // it may be gone.
   void renew(Guard& guard) noexcept;
 
-  // Frees at its end what a guard that was taken after it, and ended before, had kept.
+  // Frees at its end what a guard that was taken after it, and ended before, had kept. Costs a load
+  // where there is nothing.
   class Collector {
    public:
     explicit Collector(ReadEpochs& epochs) noexcept : epochs_(epochs) {}
     Collector(const Collector&) = delete;
     Collector& operator=(const Collector&) = delete;
-    ~Collector() { epochs_.collect(); }
+    ~Collector() { epochs_.collect_soon(); }
 
    private:
     ReadEpochs& epochs_;
@@ -58,6 +59,9 @@ class ReadEpochs {
 
   // Frees what can be freed now; whether anything was.
   bool collect();
+
+  // The same, where anything waits, and nobody else is at it.
+  void collect_soon() noexcept;
 
   // How much was retired and is not freed yet.
   std::size_t waiting();
@@ -85,6 +89,7 @@ class ReadEpochs {
   std::atomic<std::uint64_t> epoch_ = 0;
   std::mutex mutex_;
   std::vector<Retired> retired_;  // guarded by mutex_
+  std::atomic<bool> has_retired_ = false;
 };
 
 }  // namespace larder::pack_store
