@@ -168,11 +168,9 @@ const std::vector<Harmless> of_packs = {
     {Op::read_at, 0, "EvictByPrune", "/segments/", "what is not planned for stays"},
     {Op::file_info, 0, "EvictByPrune", "/state", "it is asked again before a segment goes"},
     {Op::directory_info, 0, "EvictByPrune", "/segments", "it is asked again before a segment goes"},
-    {Op::open_directory, 0, "EvictByPrune", "/store", "it is asked again before a segment goes"},
 
     // Entries of two keys, which leave one by one out of segments that stay.
     {Op::open_file, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},
-    {Op::file_info, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},
     {Op::is_locked, 0, "PruneBeside", "/segments/", "what somebody may be writing stays"},
     {Op::sync_directory, 0, "PruneBeside", "/segments", "the flush that follows syncs it again"},
     {Op::open_file, 0, "PruneBeside", "/large/", "its file is unused space"},
