@@ -202,6 +202,27 @@ TEST_F(KeyedPack, OlderKeysAreReadAndNotWritten) {
   EXPECT_EQ(get_with(keys_of({3}), numbered(3)), "absent");
 }
 
+// Who lacks an older key takes nothing away that was written with it.
+TEST_F(KeyedPack, AVisitTellsOnceWhatIsThereUnderTwoKeys) {
+  put_with(keys_of({1}), numbered(1), "of key one");
+  put_with(keys_of({3}), numbered(1), "of three");
+  const std::pair<Keys, std::string> owners[] = {{keys_of({3, 1}), "of three"},
+                                                 {keys_of({1, 3}), "of key one"}};
+  for (const auto& [keys, payload] : owners) {
+    const auto store = open_with(keys);
+    EXPECT_EQ(content(store->get(numbered(1))), payload);
+    std::vector<std::uint64_t> sizes;
+    EXPECT_TRUE(store->visit([&](const EntryInfo& entry) {
+      sizes.push_back(entry.payload_bytes);
+      return Visit::go_on;
+    }));
+    EXPECT_EQ(sizes, std::vector<std::uint64_t>{payload.size()});
+  }
+  const auto older = open_with(keys_of({1}));
+  EXPECT_EQ(count_visited(*older, false), 1u);
+  EXPECT_EQ(count_visited(*older, true), 1u) << "of another key, and told as such";
+}
+
 TEST_F(KeyedPack, ARemovalReachesOlderKeysToo) {
   put_with(keys_of({1}), numbered(1), "one");
   EXPECT_EQ(open_with(keys_of({3, 1}))->remove(numbered(1)), true);

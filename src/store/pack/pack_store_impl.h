@@ -211,8 +211,8 @@ class PackStoreImpl final : public PackStore {
     NoEntry why = NoEntry::damaged;
   };
   using OddSlots = std::map<std::uint32_t, std::vector<OddSlot>>;  // by segment
-  static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, std::uint64_t tag,
-                                                          std::uint64_t word,
+  static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, const IndexTable& table,
+                                                          std::uint64_t tag, std::uint64_t word,
                                                           std::shared_ptr<Segment>& keep);
   // What leads to no entry that can be shown; nullopt when the visitor wanted no more.
   static Result<std::optional<OddSlots>> walk(Shelf& shelf, const EntryVisitor& visitor);

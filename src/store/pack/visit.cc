@@ -35,10 +35,22 @@ bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
   return found.record.kind != format::RecordKind::removed && shelf.tag_of(found.record) == tag;
 }
 
+// By the entry of a newer key of ours, as look-ups see it: whoever put that one lacks the older
+// key, or was cut off before he took this one away.
+bool is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record) {
+  if (!shelf.has_key(record.key_id)) return false;
+  for (const DerivedKey& key : shelf.keys()) {
+    if (key.id == record.key_id) return false;
+    if (table.has_entry(shelf.tag_of(record.fingerprint, key.id))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
-    Shelf& shelf, std::uint64_t tag, std::uint64_t word, std::shared_ptr<Segment>& keep) {
+    Shelf& shelf, const IndexTable& table, std::uint64_t tag, std::uint64_t word,
+    std::shared_ptr<Segment>& keep) {
   Found found{.location = format::Location::of(word)};
   const auto segment = shelf.segments().find(found.location.segment, keep);
   if (!segment) {
@@ -64,6 +76,7 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
     return std::unexpected(NoEntry::gone);
   }
   const format::Record& record = found.record;
+  if (is_hidden(shelf, table, record)) return std::unexpected(NoEntry::gone);
   const bool is_large = record.kind == format::RecordKind::large;
   if (is_large) {
     const auto has_file = shelf.large().has_file(format::large_file_key(record));
@@ -90,11 +103,11 @@ Result<std::optional<PackStoreImpl::OddSlots>> PackStoreImpl::walk(Shelf& shelf,
       const std::uint64_t word = table->word_at(slot) & format::place_mask;
       if (word == 0) continue;
       const std::uint64_t tag = table->tag_at(slot);
-      auto entry = describe_entry(shelf, tag, word, keep);
+      auto entry = describe_entry(shelf, *table, tag, word, keep);
       const std::uint64_t word_now = table->word_at(slot) & format::place_mask;
       // Carried meanwhile.
       if (!entry && word_now != word && word_now != 0) {
-        entry = describe_entry(shelf, table->tag_at(slot), word_now, keep);
+        entry = describe_entry(shelf, *table, tag, word_now, keep);
       }
       if (entry && visitor(*entry) == Visit::stop) return std::nullopt;
       if (entry || entry.error() == NoEntry::gone || word_now != word) continue;
