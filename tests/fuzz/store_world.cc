@@ -67,6 +67,12 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys)
     model_.evicted(eviction.fingerprint);
     strangers_.evicted(eviction.fingerprint);
   };
+  // What an index lacks that could not be made of all segments, the log alone tells.
+  const auto log = [this](LogLevel, std::string_view message) {
+    if (!message.contains("is missing until a later open")) return;
+    model_.may_be_evicted();
+    strangers_.may_be_evicted();
+  };
   if (choice_.kind == StoreChoice::Kind::pack) {
     return open_pack_store({.directory = (directory_ / "store").string(),
                             .keys = keys,
@@ -74,6 +80,7 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys)
                             .budget = choice_.budget,
                             .compression = choice_.compression,
                             .on_evict = on_evict,
+                            .log = log,
                             .file_system = choice_.has_faults ? &faults_ : nullptr});
   }
   const bool is_vyre = choice_.kind == StoreChoice::Kind::vyre;
