@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/digest.h"
+#include "format/pack_segment.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace larder::fuzz {
@@ -355,17 +356,26 @@ std::vector<fs::path> StoreWorld::files_of_artifacts() const {
   return files;
 }
 
+// With both copies of its header spoilt a segment is lost, and with it what is put into it by who
+// has it open.
+bool StoreWorld::may_spoil(const fs::path& path, std::uintmax_t place) {
+  if (path.extension() != ".seg" || place >= format::records_at) return true;
+  const std::uintmax_t copy = place / format::segment_header_bytes;
+  return spoilt_headers_.emplace(path, copy).first->second == copy;
+}
+
 void StoreWorld::spoil(std::uint8_t file, std::uint32_t at, std::uint8_t by) {
   const auto files = anybody_open() ? files_of_artifacts() : files_below(directory_);
   if (files.empty() || by == 0) return;
   const fs::path& path = files[file % files.size()];
   const std::uintmax_t length = fs::file_size(path);
   if (length == 0) return;
+  const std::uintmax_t place = at % length;
+  if (!may_spoil(path, place)) return;
   std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);
-  const auto place = static_cast<std::streamoff>(at % length);
-  stream.seekg(place);
+  stream.seekg(static_cast<std::streamoff>(place));
   const int old = stream.get();
-  stream.seekp(place);
+  stream.seekp(static_cast<std::streamoff>(place));
   stream.put(static_cast<char>(old ^ by));
   stream.close();
   require(stream.good());

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -88,6 +89,7 @@ class StoreWorld {
   void judge(const Model& model, std::size_t number, const Lookup& found) const;
   void check_error(const Model& model, std::size_t number, const Error& error) const;
   void require_refused(const Error* error) const;
+  bool may_spoil(const std::filesystem::path& path, std::uintmax_t place);
   bool has_met_fault() const;
   void settle();
   bool is_excused() const { return !model_.is_certain() || has_met_fault(); }
@@ -96,7 +98,8 @@ class StoreWorld {
   const StoreChoice choice_;
   std::filesystem::path directory_;
   testing::FaultFileSystem faults_{posix_file_system()};
-  std::size_t met_before_ = 0;  // faults, when this call began
+  std::map<std::filesystem::path, std::uintmax_t> spoilt_headers_;  // of segments: which copy
+  std::size_t met_before_ = 0;                                      // faults, when this call began
   unsigned calls_with_faults_ = 0;
   bool may_evict_ = false;  // this call
   // The last flush did, and the next one may, until it is put again.

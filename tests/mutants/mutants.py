@@ -166,7 +166,7 @@ MUTANTS = [
       "if (entry.kind == RecordKind::large && entry.supersedes) return false;", "",
       "unit/keyed_pack_forged unit/keyed_pack_upkeep unit/keyed_pack"),
     _("other-key-removal", "nobody leaves a removal that its owner does not believe",
-      PACK + "evict_alone.cc", "if (key == nullptr && entry.key_id != 0) "
+      PACK + "evict_alone.cc", "if (!takes_removal(shelf, entry)) "
       "return withdraw_of_other_key(shelf, entry, place_word);", "",
       "unit/keyed_pack_forged unit/keyed_pack_upkeep unit/keyed_pack"),
     _("own-removal-unauthentic", "the removal of an entry that leaves alone is its owner's",
@@ -183,6 +183,8 @@ MUTANTS = [
     _("older-key-stays", "a put takes away what older keys have", PACK + "write.cc",
       "LARDER_CHECK_OK(retire_older_keys(*shelf, writing.record.fingerprint));", "",
       "unit/keyed_pack fuzz/operations"),
+    _("hidden-unburied", "clear buries what the index does not lead to", PACK + "evictor_prune.cc",
+      "LARDER_CHECK_OK(bury_all_hidden(caller));", "", "unit/keyed_pack_upkeep fuzz/faults"),
     _("older-key-told", "a visit tells an entry once that is there under two keys",
       PACK + "visit.cc",
       "if (is_hidden(shelf, table, record)) return std::unexpected(NoEntry::gone);",

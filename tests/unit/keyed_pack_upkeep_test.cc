@@ -173,6 +173,24 @@ TEST_F(KeyedPackUpkeep, WhatLeftASegmentThatStaysDoesNotComeBackToItsOwner) {
   }
 }
 
+// Their owner believes no removal of theirs. His clear, beside whoever writes the segment, does not
+// find it in the index.
+TEST_F(KeyedPackUpkeep, WhatOthersEvictedDoesNotComeBackAfterAClear) {
+  put_with(ours_, numbered(1), "ours");
+  put_with(ours_, numbered(2), big_);
+  {
+    const auto held = hold_all();
+    EXPECT_EQ(open_with(theirs_)->prune({.max_entries = 0})->evicted_entries, 2u);
+    const auto owner = open_with(ours_);
+    EXPECT_EQ(content(owner->get(numbered(1))), "absent");
+    EXPECT_EQ(owner->clear()->kept_entries, 0u);
+  }
+  lose_the_index();
+  const auto store = open_with(ours_);
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+  EXPECT_EQ(content(store->get(numbered(2))), "absent");
+}
+
 // By the byte, in steps, while others read.
 TEST_F(KeyedPackUpkeep, EvictionCarriesWhatWasReadOfEveryKey) {
   options_.budget = {.max_bytes = 16 * mib};

@@ -34,6 +34,23 @@ Result<std::optional<std::vector<std::byte>>> read_content(Shelf& shelf, const L
   return content;
 }
 
+// The newest of all by now.
+Record removal_of(Shelf& shelf, const Record& entry, std::int64_t now_s) noexcept {
+  Record removal{.kind = RecordKind::removed,
+                 .supersedes = true,
+                 .written_s = format::record_time(now_s),
+                 .key_id = entry.key_id,
+                 .sequence = shelf.next_sequence(),
+                 .fingerprint = entry.fingerprint};
+  const DerivedKey* const key = find_key(shelf.keys(), entry.key_id);
+  if (key != nullptr) authenticate(removal, *key);
+  return removal;
+}
+
+bool takes_removal(const Shelf& shelf, const Record& entry) noexcept {
+  return entry.key_id == 0 || shelf.has_key(entry.key_id);
+}
+
 // Without a removal, which its owner would not believe: out of the index until that is made anew.
 // Without its file he would find an older value then.
 Result<bool> withdraw_of_other_key(Shelf& shelf, const Record& entry, std::uint64_t place_word) {
@@ -52,18 +69,11 @@ Result<bool> withdraw_of_other_key(Shelf& shelf, const Record& entry, std::uint6
 // The order of the steps is that of PackStoreImpl::remove_once, and for its reasons.
 Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t place_word,
                             std::int64_t now_s) {
-  Record removal{.kind = RecordKind::removed,
-                 .supersedes = true,
-                 .written_s = format::record_time(now_s),
-                 .key_id = entry.key_id,
-                 .fingerprint = entry.fingerprint};
-  const DerivedKey* const key = find_key(shelf.keys(), entry.key_id);
-  if (key == nullptr && entry.key_id != 0) return withdraw_of_other_key(shelf, entry, place_word);
+  if (!takes_removal(shelf, entry)) return withdraw_of_other_key(shelf, entry, place_word);
   const std::uint64_t tag = shelf.tag_of(entry);
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal.total_bytes()));
-  removal.sequence = shelf.next_sequence();
-  if (key != nullptr) authenticate(removal, *key);
+  LARDER_TRY(auto claimed, shelf.writers().claim(format::record_header_bytes));
+  const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
@@ -74,6 +84,20 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   }
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.count_entries(-1);
+  return true;
+}
+
+// As PackStoreImpl::confirm_removal.
+Result<bool> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s) {
+  if (!takes_removal(shelf, entry)) return false;
+  LARDER_CHECK_OK(shelf.prepare_to_change());
+  LARDER_TRY(auto claimed, shelf.writers().claim(format::record_header_bytes));
+  const Record removal = removal_of(shelf, entry, now_s);
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
+  LARDER_TRY(const auto place, find_place(shelf, shelf.tag_of(entry)));
+  if (place) return false;
+  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
+  shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return true;
 }
 

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "store/pack/evict_alone.h"
+#include "store/pack/evict_hidden.h"
 #include "store/pack/evict_older.h"
 #include "store/pack/evict_prune.h"
 #include "store/pack/evict_segment.h"
@@ -255,6 +256,7 @@ class Evictor {
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
   void trim_all();
+  Result<void> bury_all_hidden(Caller& caller);
   void number_anew();
 
   // evictor_maintain.cc

@@ -192,6 +192,18 @@ Result<void> Evictor::clear_segments(Caller& caller) {
   return {};
 }
 
+// In segments that others write. They were told of as evicted, or could not be read.
+Result<void> Evictor::bury_all_hidden(Caller& caller) {
+  LARDER_TRY(const auto hidden, find_hidden_records(parts_.shelf, carriers_));
+  bool any = false;
+  for (const format::Record& entry : hidden) {
+    LARDER_TRY(const bool is_buried, bury_hidden(parts_.shelf, entry, parts_.file_system.now_s()));
+    any = any || is_buried;
+  }
+  if (any) (void)caller.sync_own();
+  return {};
+}
+
 Result<PruneReport> Evictor::clear(Caller& caller) {
   // What a partial index lacks would be back when the next one is made.
   LARDER_TRY(const Turn turn, wait_for_turn(prune_wait, caller.rest));
@@ -201,6 +213,7 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   for (int round = 0; round < clear_rounds; ++round) LARDER_CHECK_OK(clear_segments(caller));
   LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
   LARDER_CHECK_OK(withdraw_left(all, caller));
+  LARDER_CHECK_OK(bury_all_hidden(caller));
   // Those of what is put meanwhile stay.
   sweep_unused_large(caller);
   LARDER_TRY(const PruneReport report, finish_report(gone_before, caller));
