@@ -162,6 +162,11 @@ void StoreWorld::require_refused(const Error* error) const {
   require(error != nullptr && (error->code == Errc::read_only || has_met_fault()));
 }
 
+void StoreWorld::require_pruned_nothing(const Result<PruneReport>& done) const {
+  const bool finds_nothing = done && done->kept_bytes == 0;  // there is no store yet
+  if (!finds_nothing) require_refused(done ? nullptr : &done.error());
+}
+
 void StoreWorld::check_error(const Model& model, std::size_t number, const Error& error) const {
   require(!error.message.empty());
   if (!has_met_fault()) model.check_error(number, error);
@@ -275,15 +280,13 @@ void StoreWorld::flush() {
 void StoreWorld::prune(const Budget& budget) {
   may_evict_ = true;
   const auto done = store().prune(budget);
-  const bool finds_nothing = done && done->kept_bytes == 0;  // there is no store yet
-  if (!may_write() && finds_nothing) return;
-  if (!may_write()) return require_refused(done ? nullptr : &done.error());
+  if (!may_write()) return require_pruned_nothing(done);
   require(done || is_excused());
 }
 
 void StoreWorld::clear() {
   const auto done = store().clear();
-  if (!may_write()) return require_refused(done ? nullptr : &done.error());
+  if (!may_write()) return require_pruned_nothing(done);
   require(done || is_excused());
   const bool is_empty = done && model_.is_certain() && done->kept_entries == 0;
   if (is_empty) model_.cleared();

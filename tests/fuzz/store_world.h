@@ -89,6 +89,7 @@ class StoreWorld {
   void judge(const Model& model, std::size_t number, const Lookup& found) const;
   void check_error(const Model& model, std::size_t number, const Error& error) const;
   void require_refused(const Error* error) const;
+  void require_pruned_nothing(const Result<PruneReport>& done) const;
   bool may_spoil(const std::filesystem::path& path, std::uintmax_t place);
   bool has_met_fault() const;
   void settle();

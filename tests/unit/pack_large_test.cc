@@ -104,6 +104,20 @@ TEST_F(PackLarge, OfASegmentThatIsProvenIsSyncedAgain) {
   EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)}));
 }
 
+// What the flush before had lost was no removal.
+TEST_F(PackLarge, ARemovalAfterALossIsNoneItself) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");
+  faults_.inject({.only = Op::directory_info, .path_contains = "/large"});
+  EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)}));
+  EXPECT_EQ(content(store->get(numbered(1))), large(1)) << "it could not be told";
+  EXPECT_EQ(store->remove(numbered(1)), true);
+  EXPECT_EQ(lost_by_flush(*store), (std::set<Fingerprint>{numbered(1)})) << "until it is put";
+  ASSERT_EQ(put(*store, numbered(1), large(2)), "ok");
+  EXPECT_EQ(lost_by_flush(*store), std::set<Fingerprint>());
+}
+
 TEST_F(PackLarge, AFileThatIsGoneIsStoredAgain) {
   const auto store = open();
   ASSERT_EQ(put(*store, numbered(1), large(1)), "ok");

@@ -30,9 +30,10 @@ void PackStoreImpl::forget_loss(const Fingerprint& fingerprint, std::uint64_t lo
   process.has_lost = !process.lost.empty();
 }
 
-bool PackStoreImpl::is_lost(const Fingerprint& fingerprint) {
+bool PackStoreImpl::was_lost_since(const Fingerprint& fingerprint, std::uint64_t losses_before) {
   const std::lock_guard lock(state().lost_mutex);
-  return state().lost.contains(fingerprint);
+  const auto found = state().lost.find(fingerprint);
+  return found != state().lost.end() && found->second > losses_before;
 }
 
 Result<void> PackStoreImpl::lost_error() {

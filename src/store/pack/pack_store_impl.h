@@ -150,7 +150,7 @@ class PackStoreImpl final : public PackStore {
   enum class Done { no, yes };
   Result<std::uint64_t> largest_record_payload();
   Result<void> put_checked(const Fingerprint& fingerprint, std::span<const std::byte> payload,
-                           const PutOptions& options);
+                           const PutOptions& options, std::uint64_t losses_before);
   Result<void> write_until_published(Writing& writing);
   void count_put(const Writing& writing);
   Result<Done> put_large_once(Shelf& shelf, Writing& writing);
@@ -163,7 +163,8 @@ class PackStoreImpl final : public PackStore {
   Result<Done> rely_on_large(Shelf& shelf, Writing& writing);
   Error contended(const Fingerprint& fingerprint) const;
   Result<Done> append_and_publish(Shelf& shelf, Writing& writing);
-  Result<void> retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint);
+  Result<void> retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint,
+                                 std::uint64_t losses_before);
   struct Removing;
   Result<bool> remove_from(Shelf& shelf, const EntryName& name);
   Result<void> remove_until_gone(Shelf& shelf, Removing& removing);
@@ -180,7 +181,8 @@ class PackStoreImpl final : public PackStore {
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
   Result<Synced> sync_large(ProcessState& process, Shelf& shelf);
   std::set<Fingerprint> owners_of_unflushed_large() const;
-  bool is_lost(const Fingerprint& fingerprint);
+  // `losses_before`, here and below: what `losses` was.
+  bool was_lost_since(const Fingerprint& fingerprint, std::uint64_t losses_before);
   void note_lost(ProcessState& process, std::span<const Fingerprint> fingerprints,
                  const std::string& why);
   Result<void> settle_losses(ProcessState& process, Shelf& shelf, Writers::Lost& lost);

@@ -134,14 +134,15 @@ Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
 // After a put, which is with the newest key: what it replaced under older ones must not come back
 // when it is evicted. Synced before, so that a crash leaves the old entry or the new one. The files
 // of large artifacts are left for the sweep.
-Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint) {
+Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint,
+                                              std::uint64_t losses_before) {
   for (const DerivedKey& key : shelf.keys().subspan(1)) {
     LARDER_TRY(IndexTable* const table, shelf.index().table());
     if (!table->has_entry(shelf.tag_of(fingerprint, key.id))) continue;
     LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
     if (synced == Synced::not_all) {
       // What else is lost, the next flush names.
-      if (!is_lost(fingerprint)) return {};
+      if (!was_lost_since(fingerprint, losses_before)) return {};
       return std::unexpected(Error{.code = Errc::io_error,
                                    .message = options_.directory + ": " + fingerprint.hex() +
                                               ": put, and lost by the disk; an entry of an older "
@@ -169,6 +170,7 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
     const auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr) return false;
+    const std::uint64_t losses_before = state().losses;
     bool removed = false;
     for (const DerivedKey& key : shelf->keys()) {
       LARDER_TRY(const bool was_there, remove_from(*shelf, name_of(fingerprint, key)));
@@ -176,7 +178,7 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
     }
     // The removal itself was a pending record of that fingerprint: when it could not be made
     // durable, the entry may come back.
-    if (removed && is_lost(fingerprint)) {
+    if (removed && was_lost_since(fingerprint, losses_before)) {
       forget_loss(fingerprint, state().losses);
       return std::unexpected(Error{.code = Errc::io_error,
                                    .message = options_.directory + ": " + fingerprint.hex() +

@@ -30,6 +30,7 @@ struct PackStoreImpl::Writing {
   std::string_view recipe;
   format::Record record;              // all but the sequence and `supersedes`
   std::span<const std::byte> stored;  // what the record holds
+  std::uint64_t losses_before = 0;    // a sync may lose it before the put returns
   std::vector<std::byte> compressed = {};
   Digest raw_digest = {};
 
@@ -228,7 +229,7 @@ Result<void> PackStoreImpl::write_until_published(Writing& writing) {
     // Left meanwhile, because its directory was deleted or moved: no flush would cover the record.
     const bool was_left = state().shelf.load(std::memory_order_seq_cst) != shelf;
     if (*done == Done::no || was_left) continue;
-    LARDER_CHECK_OK(retire_older_keys(*shelf, writing.record.fingerprint));
+    LARDER_CHECK_OK(retire_older_keys(*shelf, writing.record.fingerprint, writing.losses_before));
     count_put(writing);
     if (writing.is_unchanged) return {};
     writing.reserved.reset();
@@ -252,7 +253,7 @@ Result<std::uint64_t> PackStoreImpl::largest_record_payload() {
 
 Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                                         std::span<const std::byte> payload,
-                                        const PutOptions& options) {
+                                        const PutOptions& options, std::uint64_t losses_before) {
   if (options_.access == Access::read_only) {
     LARDER_CHECK_OK(shelf_for_writing());
   }
@@ -275,7 +276,8 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
                   .record = {.written_s = format::record_time(file_system_.now_s()),
                              .raw_bytes = static_cast<std::uint32_t>(payload.size()),
                              .fingerprint = fingerprint},
-                  .stored = payload};
+                  .stored = payload,
+                  .losses_before = losses_before};
   format::Record& record = writing.record;
   if (options_.compression == Compression::zstd && payload.size() <= max_record_payload) {
     if (auto smaller = state().zstd.compress(payload)) {
@@ -299,9 +301,8 @@ Result<void> PackStoreImpl::put_checked(const Fingerprint& fingerprint,
 Result<void> PackStoreImpl::put(const Fingerprint& fingerprint, std::span<const std::byte> payload,
                                 const PutOptions& options) {
   return guarded([&]() -> Result<void> {
-    // What is put here may be lost by a sync before this returns.
     const std::uint64_t losses_before = state().losses;
-    auto stored = put_checked(fingerprint, payload, options);
+    auto stored = put_checked(fingerprint, payload, options, losses_before);
     Counters& counters = state().counters;
     if (!stored) {
       Error told = store_directory::with_remedy(std::move(stored).error(), options_.directory);
