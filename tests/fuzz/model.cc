@@ -40,7 +40,11 @@ void Model::removed(std::size_t number) {
   entries_[number].may_fail = false;
 }
 
-void Model::remove_failed(std::size_t number) { entries_[number].may_be_absent = true; }
+// With the removal, a put may be lost that was not synced yet.
+void Model::remove_failed(std::size_t number) {
+  entries_[number].may_hold = entries_[number].ever;
+  entries_[number].may_be_absent = true;
+}
 
 void Model::evicted(const Fingerprint& fingerprint) {
   const auto number = number_of(fingerprint);
