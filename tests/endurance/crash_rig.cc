@@ -14,6 +14,7 @@ using testing::CrashPoint;
 using testing::MemoryFileSystem;
 
 constexpr std::uint64_t budget_bytes = 16u << 20;  // makes segments of 1 MiB
+constexpr std::uint64_t free_bytes = 12u << 20;    // so scarce that what leaves is cut at once
 constexpr std::size_t spare_key = key_count;
 constexpr std::size_t most_violations = 20;
 
@@ -224,7 +225,7 @@ CrashRig::CrashRig(StoreKind kind, KeyRing keys) : kind_(kind), keys_(keys) {
 }
 
 CrashPoint CrashRig::make_base(Base base) {
-  MemoryFileSystem disk;
+  MemoryFileSystem disk({.free_bytes = free_bytes});
   if (base == Base::nothing) return disk.crash_point();
   std::vector<std::shared_ptr<Store>> stores;
   for (std::size_t process = 0; process < writers_of_base(kind_, keys_); ++process) {

@@ -1,10 +1,10 @@
 // No state that a power cut may leave loses what a flush covered, or gives a wrong byte.
 //
-// Every history of up to three steps (of a pack: two) of two processes, over every kind of store;
-// see crash_rig.h. Of two processes with a key each, up to two steps (of a pack: one). Then random
-// longer ones: some in CI, and with LARDER_CRASH_SECONDS=n for n seconds a kind, after every
-// history of one step more, three at most. Their seed is printed, and taken from LARDER_SEED if
-// that is set.
+// Every history of up to three steps (of a pack: two, and those of three that evict what holds a
+// removal) of two processes, over every kind of store; see crash_rig.h. Of two processes with a key
+// each, up to two steps (of a pack: one). Then random longer ones: some in CI, and with
+// LARDER_CRASH_SECONDS=n for n seconds a kind, after every history of one step more, three at most.
+// Their seed is printed, and taken from LARDER_SEED if that is set.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -57,6 +57,15 @@ class CrashStates : public ::testing::TestWithParam<Subject> {
   // What one process does alone, keys or not, is run without them.
   static bool both_act(const History& history) {
     return std::ranges::any_of(history, [](const Step& step) { return step.process == 1; });
+  }
+
+  // Those of three steps where a segment leaves that holds more than entries.
+  void run_evicted_removals(const ExploreOptions& options) {
+    run_all(3, [&](Base base, const History& history) {
+      const bool is_evicted =
+          history.front().act == Act::remove_1 && history.back().act == Act::evict;
+      if (is_evicted) rig_.run(base, history, options);
+    });
   }
 
   // All histories of exactly that length; the first step is always of the first process.
@@ -115,6 +124,9 @@ TEST_P(CrashStates, OfEveryShortHistoryKeepThePromises) {
                                  .between = is_short ? Between::tried : Between::left_out};
     run_all(static_cast<std::size_t>(length),
             [&](Base base, const History& history) { rig_.run(base, history, options); });
+  }
+  if (is_pack() && longest == 2) {
+    run_evicted_removals({.most_states = most_states, .between = Between::left_out});
   }
   report("every history");
   EXPECT_EQ(rig_.figures().capped, 0u);

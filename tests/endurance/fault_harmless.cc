@@ -133,6 +133,7 @@ const std::vector<Harmless> of_packs = {
     {Op::read_at, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
     {Op::read_at, 0, "PutEvictsSegment", "/segments/", "which leaves first is a matter of order"},
     {Op::space, 0, "PutEvicts", "/store", "the next put asks again"},
+    {Op::space, 0, "Maintain", "/store", "it counts as scarce, which costs a sync"},
     {Op::file_info, 0, "PutOfAnother", "/segments/", "what may not be durable is written again"},
     {Op::write_at, ENOSPC, "PutSeals", "/segments/", "without a summary the records are read"},
     {Op::write_at, ENOSPC, "PutEvicts", "/segments/", "without a summary the records are read"},
@@ -147,7 +148,6 @@ const std::vector<Harmless> of_packs = {
      "its blocks come back when all have closed it"},
     {Op::try_lock, 0, "EvictByPrune", "/segments/", "its blocks come back when all have closed it"},
     {Op::file_info, 0, "PutEvictsSegment", "/segments/", "its blocks come back, but later"},
-    {Op::try_lock, 0, "PutEvictsSegment", "/segments/", "its blocks come back, but later"},
 
     {Op::write_at, 0, "Clear", "/00000000.seg", "a segment on its way out needs no summary"},
     {Op::sync_data, 0, "Clear", "/00000000.seg", "its records were durable, copies will be"},
@@ -172,7 +172,6 @@ const std::vector<Harmless> of_packs = {
     // Entries of two keys, which leave one by one out of segments that stay.
     {Op::open_file, 0, "PruneBeside", "/segments/", "what cannot be looked at stays"},
     {Op::is_locked, 0, "PruneBeside", "/segments/", "what somebody may be writing stays"},
-    {Op::sync_directory, 0, "PruneBeside", "/segments", "the flush that follows syncs it again"},
     {Op::open_file, 0, "PruneBeside", "/large/", "its file is unused space"},
     {Op::open_subdirectory, 0, "PruneBeside", "/large/", "its file is unused space"},
     {Op::read_at, 0, "PruneBeside", "/large/", "its file is unused space"},

@@ -6,6 +6,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "format/pack_name.h"
 #include "store/pack/evict_segment.h"
 #include "store/pack/large_files.h"
 #include "store/pack/secure.h"
@@ -56,20 +57,33 @@ Result<void> SegmentEviction::leave(const Step& step) {
   shelf.state().word(StateWord::gone_segments).fetch_add(1);
   shelf.segments().remove(number());
   shelf.marks().forget(number());
-  drop_large_files();
-  give_back_blocks();
+  drop_large_files(step);
+  if (step.blocks() == Blocks::at_once && leaves_for_good(step)) give_back_blocks();
   return {};
+}
+
+// Whether no power cut brings the name back. By a directory of its own: a failure that this sync is
+// told must not be lost to the flush that it concerns.
+bool SegmentEviction::leaves_for_good(const Step& step) {
+  if (has_left_for_good_) return true;
+  const auto synced = [this]() -> Result<void> {
+    LARDER_TRY(const auto segments, parts_.shelf.root().open_directory(format::segments_name));
+    return segments->sync();
+  }();
+  if (!synced) step.told.push_back(synced.error());
+  has_left_for_good_ = synced.has_value();
+  return has_left_for_good_;
 }
 
 // Else they come back when the last process that has it open comes by and closes it: one that is
 // idle, or was stopped, never does. Who reads it meanwhile finds less than there was, sees that it
-// is gone, and looks the entry up once more; who has mapped it would be killed, and keeps it. Its
-// headers stay: should a power cut bring the name back, it is a segment without records. What has
-// another name, a backup's, is not ours to cut.
+// is gone, and looks the entry up once more; who has mapped it would be killed, and keeps it. Not
+// before the name is gone for good: a power cut that brings that back may leave any part of it cut,
+// a removal and not the entry before it. What has another name, a backup's, is not ours to cut.
 void SegmentEviction::give_back_blocks() noexcept {
   best_effort([this] {
     File& file = *segment_->file();
-    if (!segment_->is_gone()) return;
+    if (!segment_->is_gone() || !has_left_for_good_) return;
     const auto locked = file.try_lock(LockMode::exclusive, view_lock_at, 1);
     is_viewed_ = locked && !*locked;
     if (locked && *locked) (void)file.trim(format::records_at);
@@ -78,7 +92,7 @@ void SegmentEviction::give_back_blocks() noexcept {
 
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older
 // one in the same segment. What stays by mistake is swept.
-void SegmentEviction::drop_large_files() {
+void SegmentEviction::drop_large_files(const Step& step) {
   std::vector<format::Record> left;
   for (const Item& item : items_) {
     const bool is_gone = item.fate == Fate::dead || item.fate == Fate::drop;
@@ -87,7 +101,7 @@ void SegmentEviction::drop_large_files() {
     const auto is_good = read_header(item, record);
     if (is_good && *is_good && record.kind == format::RecordKind::large) left.push_back(record);
   }
-  if (left.empty() || !parts_.shelf.segments_directory().sync()) return;
+  if (left.empty() || !leaves_for_good(step)) return;
   for (const format::Record& record : left) drop_large(parts_.shelf, record);
 }
 

@@ -88,11 +88,19 @@ class SegmentEviction {
 
   static Verdict carry_all(const Asked&) { return {.fate = Verdict::Fate::carry}; }
 
+  // What has left, and somebody idle has open: when its blocks come back.
+  enum class Blocks {
+    when_closed,
+    at_once,  // for a sync of the directory
+  };
+
   // What the caller lends for one step.
   struct Step {
     std::uint64_t bytes = 0;         // about how much to read and write
+    std::function<Blocks()> blocks;  // asked when it leaves
     std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
-    std::vector<Gone>& gone;         // appended to
+    std::vector<Gone>& gone;         // appended to, and so is the next one
+    std::vector<Error>& told;        // of what costs no entry
   };
 
   // Null when the segment is gone, or locked by whoever writes or evicts it.
@@ -181,7 +189,8 @@ class SegmentEviction {
   Result<void> check_dead() const;
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
-  void drop_large_files();
+  bool leaves_for_good(const Step& step);
+  void drop_large_files(const Step& step);
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;
@@ -199,6 +208,7 @@ class SegmentEviction {
   bool has_removals_ = false;  // of entries that lived until now
   bool is_unreadable_ = false;
   bool is_viewed_ = false;
+  bool has_left_for_good_ = false;  // no power cut brings it back
   std::vector<std::byte> buffer_;
 };
 

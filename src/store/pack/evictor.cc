@@ -191,7 +191,11 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   const std::uint64_t carried = leaving->carried_bytes();
   const bool is_for_room = (parts_.budget.min_free_bytes || wants_room_) && !is_in_vain();
   const Leave leave = is_for_room ? leave_of(*leaving) : Leave{};
-  auto done = leaving->advance({.bytes = bytes, .sync_own = caller.sync_own, .gone = caller.gone});
+  auto done = leaving->advance({.bytes = bytes,
+                                .blocks = [&] { return wanted_blocks(caller); },
+                                .sync_own = caller.sync_own,
+                                .gone = caller.gone,
+                                .told = caller.refused});
   word.fetch_add(leaving->carried_bytes() - carried);
   if (!done) refused_.insert(leaving->number());
   is_own_failure_ = !done && leaving->is_own_failure(done.error());

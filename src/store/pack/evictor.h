@@ -59,7 +59,8 @@ class Evictor {
     // the index and no segment of the table may be in use.
     std::function<void()> rest;
     std::vector<Gone> gone = {};
-    std::vector<Error> refused = {};  // why segments stay that should have left
+    SegmentEviction::Blocks blocks = SegmentEviction::Blocks::when_closed;  // at least
+    std::vector<Error> refused = {};  // why segments stay that should have left, or files or blocks
   };
 
   // Counts as used while it lives.
@@ -218,6 +219,7 @@ class Evictor {
   Freed free_from(const OnDisk& disk, std::uint64_t bytes, Caller& caller);
   Result<bool> has_so_much(std::uint64_t bytes);
   std::uint64_t free_bytes() const;
+  SegmentEviction::Blocks wanted_blocks(const Caller& caller) const;
   // Of one segment, for room.
   struct Leave {
     std::uint64_t disk_bytes = 0;

@@ -157,6 +157,7 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
 
 Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   LARDER_TRY(std::optional<Turn> turn, wait_for_turn(prune_wait, caller.rest));
+  caller.blocks = SegmentEviction::Blocks::at_once;
   LARDER_CHECK_OK(finish_current(caller));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
@@ -207,6 +208,7 @@ Result<void> Evictor::bury_all_hidden(Caller& caller) {
 Result<PruneReport> Evictor::clear(Caller& caller) {
   // What a partial index lacks would be back when the next one is made.
   LARDER_TRY(const Turn turn, wait_for_turn(prune_wait, caller.rest));
+  caller.blocks = SegmentEviction::Blocks::at_once;
   current_.reset();
   refused_.clear();
   const std::size_t gone_before = caller.gone.size();

@@ -1,8 +1,9 @@
 // Room on the disk: whether what leaves gives any back, and what to do where it does not.
 //
-// What leaves is cut, and its blocks are free at once, but for what somebody has mapped. Processes
-// at work let go of that within milliseconds, which is waited for. One that is idle does not: so
-// others leave first, for a while.
+// Where room is scarce, what leaves is cut, and its blocks are free at once, but for what somebody
+// has mapped. Processes at work let go of that within milliseconds, which is waited for. One that
+// is idle does not: so others leave first, for a while. Where there is room, an idle process may
+// keep the blocks of what it has open: the sync that has to come before the cut would cost more.
 #include <algorithm>
 #include <thread>
 
@@ -21,6 +22,7 @@ constexpr int looks_while_mapped = 30;  // by processes that may have to come to
 constexpr auto pause_for_room = std::chrono::milliseconds(1);
 constexpr std::uint64_t least_refused = 64;  // calls for room; each time twice as many
 constexpr std::uint64_t most_refused = 1u << 16;
+constexpr std::uint64_t scarce_segments = 16;        // free: below that, blocks come back at once
 constexpr std::uint64_t segments_while_sparing = 4;  // put, until a mapped one is tried again
 
 }  // namespace
@@ -29,6 +31,14 @@ constexpr std::uint64_t segments_while_sparing = 4;  // put, until a mapped one 
 std::uint64_t Evictor::free_bytes() const {
   const auto space = parts_.shelf.root().space();
   return space ? space->free_bytes : 0;
+}
+
+SegmentEviction::Blocks Evictor::wanted_blocks(const Caller& caller) const {
+  using Blocks = SegmentEviction::Blocks;
+  if (parts_.budget.min_free_bytes || wants_room_) return Blocks::at_once;
+  if (caller.blocks == Blocks::at_once) return caller.blocks;
+  const bool is_scarce = free_bytes() < scarce_segments * parts_.segment_bytes;
+  return is_scarce ? Blocks::at_once : Blocks::when_closed;
 }
 
 // What is free, and what all processes have put into the store: no put changes that, nor what is
