@@ -78,14 +78,6 @@ class Shelf {
     auto word = state_->word(format::StateWord::forgotten);
     if (word.load() == 0) word.store(1);
   }
-  // Whether some of these are whole, and of another key than that of who evicted them. Their owner
-  // gets them back with the next index, in place of what he puts under a newer key meanwhile.
-  bool has_hidden() const { return state_->word(format::StateWord::hidden).load() != 0; }
-  void note_hidden() {
-    note_forgotten();
-    auto word = state_->word(format::StateWord::hidden);
-    if (word.load() == 0) word.store(1);
-  }
   // Around what an eviction copies and lets go of. Who is killed in between stays counted until the
   // next rebuild by a process that is alone.
   void begin_eviction() {
