@@ -308,7 +308,9 @@ void StoreWorld::visit() {
     if (info.other_key) return Visit::go_on;
     const auto number = Model::number_of(info.fingerprint);
     require(number.has_value() && !seen[*number]);
-    require(!model_.must_be_absent(*number));
+    // Whose a file is that was spoilt, its header may not tell any more.
+    const bool may_be_others = !model_.is_certain() && !strangers_.must_be_absent(*number);
+    require(!model_.must_be_absent(*number) || may_be_others);
     seen[*number] = true;
     return Visit::go_on;
   });
