@@ -26,8 +26,9 @@ bool is_host(std::string_view text) noexcept {
   });
 }
 
+// Of version 6: those of version 4, and names, stand without.
 bool is_address_in_brackets(std::string_view text) noexcept {
-  return text.size() > 2 && text.front() == '[' && text.back() == ']' &&
+  return text.starts_with('[') && text.ends_with(']') && text.contains(':') &&
          std::ranges::all_of(text.substr(1, text.size() - 2), [](char c) {
            return is_letter_or_digit(c) || c == ':' || c == '.' || c == '%';
          });

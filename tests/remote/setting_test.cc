@@ -89,6 +89,7 @@ TEST(RemoteSetting, WhereAWrongWordStandsIsSaid) {
            std::pair{"redis://localhost write=off geheim", "word 3: neither a URL"},
            std::pair{"redis://a write=off redis://b:x", "word 3: the port"},
            std::pair{"redis://a,redis://b", "word 1: two URLs in one word"},
+           std::pair{"redis://[name]", "word 1: there is no host"},
        }) {
     const auto refused = parse_remotes(text);
     ASSERT_FALSE(refused);
