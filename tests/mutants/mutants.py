@@ -182,7 +182,7 @@ MUTANTS = [
       "return {};",
       "unit/keyed_pack_faults endurance/every_fault"),
     _("older-key-hidden", "a put takes away what others evicted of older keys", PACK + "remove.cc",
-      "if (!is_there && !shelf.has_forgotten()) continue;", "if (!is_there) continue;",
+      "if (!is_there && !shelf.has_hidden()) continue;", "if (!is_there) continue;",
       "unit/keyed_pack_upkeep fuzz/faults"),
     _("removal-blamed", "an earlier loss is no loss of a removal", PACK + "remove.cc",
       "removed && was_lost_since(fingerprint, losses_before)",

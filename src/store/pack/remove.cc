@@ -139,7 +139,7 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
   for (const DerivedKey& key : shelf.keys().subspan(1)) {
     LARDER_TRY(IndexTable* const table, shelf.index().table());
     const bool is_there = table->has_entry(shelf.tag_of(fingerprint, key.id));
-    if (!is_there && !shelf.has_forgotten()) continue;
+    if (!is_there && !shelf.has_hidden()) continue;
     // What was evicted may be gone before the new one is durable.
     const Result<Synced> synced = is_there ? sync_shelf(state(), shelf) : Synced::all;
     if (!synced) return std::unexpected(synced.error());
