@@ -306,6 +306,7 @@ TEST_F(PackUnreadable, ClearTakesTheOthersAndTellsOfIt) {
   const auto report = store->clear();
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(was_told(segment_));
+  EXPECT_GT(report->kept_entries, 0u) << "nobody knows what is in there";
   spoilt_.clear_faults();
   EXPECT_EQ(count_present(*store, 250, 600), 0u);
 }

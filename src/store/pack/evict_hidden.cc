@@ -47,24 +47,26 @@ Result<void> note_records(Shelf& shelf, Writers& carriers, std::uint32_t number,
 
 }  // namespace
 
-Result<std::vector<format::Record>> find_hidden_records(Shelf& shelf, Writers& carriers) {
+Result<Hidden> find_hidden(Shelf& shelf, Writers& carriers) {
   std::vector<std::uint32_t> numbers;
   LARDER_CHECK_OK(shelf.segments_directory().list([&](std::string_view name) {
     if (const auto parsed = format::parse_segment_name(name)) numbers.push_back(parsed->number);
     return true;
   }));
+  Hidden hidden;
   Newest newest;
   for (const std::uint32_t number : numbers) {
-    LARDER_CHECK_OK(note_records(shelf, carriers, number, newest));
+    auto noted = note_records(shelf, carriers, number, newest);
+    if (!noted) hidden.unread.push_back(std::move(noted).error());
   }
-  std::vector<format::Record> hidden;
   std::shared_ptr<Segment> keep;
   for (const auto& [tag, candidate] : newest) {
     if (candidate.is_removal) continue;
     LARDER_TRY(const auto place, find_place(shelf, tag));
     if (place) continue;
-    LARDER_TRY(const auto record, read_record(shelf, candidate.at, keep));
-    if (record) hidden.push_back(*record);
+    auto record = read_record(shelf, candidate.at, keep);
+    if (!record) hidden.unread.push_back(std::move(record).error());
+    if (record && *record) hidden.records.push_back(**record);
   }
   return hidden;
 }

@@ -10,9 +10,14 @@
 
 namespace larder::pack_store {
 
-// Their records, where they are not damaged. Reads each segment that has no summary; what others
-// put meanwhile may be among them. io_error when some of a segment cannot be read.
-Result<std::vector<format::Record>> find_hidden_records(Shelf& shelf, Writers& carriers);
+struct Hidden {
+  std::vector<format::Record> records;  // where they are not damaged
+  std::vector<Error> unread;            // one for each segment that cannot be read, or not whole
+};
+
+// Reads each segment that has no summary; what others put meanwhile may be among them. Errors:
+// those of listing the segments, and of the index.
+Result<Hidden> find_hidden(Shelf& shelf, Writers& carriers);
 
 }  // namespace larder::pack_store
 

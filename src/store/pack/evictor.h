@@ -258,7 +258,7 @@ class Evictor {
   Result<void> clear_segments(Caller& caller);
   Result<PruneReport> finish_report(std::size_t gone_before, const Caller& caller);
   void trim_all();
-  Result<void> bury_all_hidden(Caller& caller);
+  Result<std::size_t> bury_all_hidden(Caller& caller);
   void number_anew();
 
   // evictor_maintain.cc

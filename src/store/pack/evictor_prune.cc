@@ -1,6 +1,7 @@
 // prune and clear: all at once, and to the entry.
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/try.h"
 #include "store/pack/evictor.h"
@@ -193,16 +194,18 @@ Result<void> Evictor::clear_segments(Caller& caller) {
   return {};
 }
 
-// In segments that others write. They were told of as evicted, or could not be read.
-Result<void> Evictor::bury_all_hidden(Caller& caller) {
-  LARDER_TRY(const auto hidden, find_hidden_records(parts_.shelf, carriers_));
+// In segments that others write. They were told of as evicted, or could not be read. Returns how
+// much cannot be read now, either.
+Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
+  LARDER_TRY(Hidden hidden, find_hidden(parts_.shelf, carriers_));
   bool any = false;
-  for (const format::Record& entry : hidden) {
+  for (const format::Record& entry : hidden.records) {
     LARDER_TRY(const bool is_buried, bury_hidden(parts_.shelf, entry, parts_.file_system.now_s()));
     any = any || is_buried;
   }
   if (any) (void)caller.sync_own();
-  return {};
+  std::ranges::move(hidden.unread, std::back_inserter(caller.refused));
+  return hidden.unread.size();
 }
 
 Result<PruneReport> Evictor::clear(Caller& caller) {
@@ -215,10 +218,11 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   for (int round = 0; round < clear_rounds; ++round) LARDER_CHECK_OK(clear_segments(caller));
   LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
   LARDER_CHECK_OK(withdraw_left(all, caller));
-  LARDER_CHECK_OK(bury_all_hidden(caller));
+  LARDER_TRY(const std::size_t unread, bury_all_hidden(caller));
   // Those of what is put meanwhile stay.
   sweep_unused_large(caller);
-  LARDER_TRY(const PruneReport report, finish_report(gone_before, caller));
+  LARDER_TRY(PruneReport report, finish_report(gone_before, caller));
+  report.kept_entries += unread;
   number_anew();
   return report;
 }
