@@ -125,7 +125,6 @@ enum class StateWord : std::uint32_t {
   sequence = 8,       // the next one to give to a record
   forgotten = 9,      // 1: the index may lack what a rebuild would find, without a durable removal
   evictions = 10,     // of segments, begun and not ended: index and segments differ meanwhile
-  hidden = 11,        // 1: what a rebuild would find may be an entry of an older key, whole
   entries = 16,       // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none

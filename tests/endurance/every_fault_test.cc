@@ -73,12 +73,15 @@ const Harmless* find_harmless(StoreKind kind, const Operation& operation,
 // equal.
 using Site = std::tuple<Op, std::vector<void*>, std::string>;
 
+std::string without_numbers(std::string path) {
+  std::erase_if(path, [](unsigned char c) { return std::isxdigit(c) != 0; });
+  return path;
+}
+
 Site site_of(const Operation& operation) {
   std::array<void*, 64> calls = {};
   const int depth = ::backtrace(calls.data(), static_cast<int>(calls.size()));
-  std::string path = operation.path;
-  std::erase_if(path, [](unsigned char c) { return std::isxdigit(c) != 0; });
-  return {operation.op, {calls.begin(), calls.begin() + depth}, std::move(path)};
+  return {operation.op, {calls.begin(), calls.begin() + depth}, without_numbers(operation.path)};
 }
 
 struct Outcome {
@@ -156,6 +159,15 @@ std::string name_of(const Fault& fault, const Operation& target) {
          (fault.only ? " of its kind" : "") + ": " + std::strerror(fault.os_error);
 }
 
+// Each run has a directory of its own.
+bool is_meant(const Operation& hit, const Operation& target) {
+  const auto place = [](const Operation& operation) {
+    const std::size_t at = operation.path.find("/parent");
+    return without_numbers(at == std::string::npos ? operation.path : operation.path.substr(at));
+  };
+  return hit.op == target.op && place(hit) == place(target);
+}
+
 class EveryFault : public ::testing::TestWithParam<Case> {
  protected:
   const Workload& workload() const { return GetParam().workload; }
@@ -163,15 +175,32 @@ class EveryFault : public ::testing::TestWithParam<Case> {
 
   // One fault; returns whether it was hit at all.
   bool survives(const Fault& fault, const Operation& target, const Outcome& sound) {
-    const Outcome run = perform(workload(), kind(), &fault);
+    Outcome run = perform(workload(), kind(), &fault);
     ++runs_;
+    const auto check = [&] {
+      for (const std::string& violation : run.violations) {
+        ADD_FAILURE() << name_of(fault, run.hit.value_or(target)) << ": " << violation;
+      }
+    };
+    check();
+    // A turn that lasts too long is given up between two steps: on a busy machine another operation
+    // has that number, and the list is not about it.
+    const auto has_strayed = [&] {
+      return run.record == sound.record && run.hit && !is_meant(*run.hit, target);
+    };
+    for (int tries = 0; has_strayed() && tries < 5; ++tries) {
+      run = perform(workload(), kind(), &fault);
+      check();
+    }
+    if (has_strayed()) {
+      ++strayed_;
+      return true;
+    }
     Operation hit = run.hit.value_or(target);
     hit.number = target.number;
-    const std::string what = name_of(fault, hit);
-    for (const std::string& violation : run.violations) ADD_FAILURE() << what << ": " << violation;
     if (run.record == sound.record && spoilt_by(fault) == Spoilt::nothing) {
       const Harmless* const line = find_harmless(kind(), hit, workload().name, fault.os_error);
-      EXPECT_NE(line, nullptr) << what << ": nobody was told";
+      EXPECT_NE(line, nullptr) << name_of(fault, hit) << ": nobody was told";
       needed_.insert(line);
     }
     return run.hit.has_value();
@@ -196,7 +225,9 @@ class EveryFault : public ::testing::TestWithParam<Case> {
 
   // A line that no fault needs any more is taken off the list.
   static void TearDownTestSuite() {
-    std::printf("%zu faults\n", runs_);
+    std::printf("%zu faults, of which %zu met another operation than the one meant\n", runs_,
+                strayed_);
+    EXPECT_LE(strayed_, runs_ / 100) << "too busy a machine to tell";
     if (workloads_run_ != every_case().size()) return;  // some were filtered out
     for (const StoreKind kind : {StoreKind::larder, StoreKind::pack}) {
       for (const Harmless& line : harmless_faults(kind)) {
@@ -207,6 +238,7 @@ class EveryFault : public ::testing::TestWithParam<Case> {
   }
 
   static inline std::size_t runs_ = 0;
+  static inline std::size_t strayed_ = 0;
   static inline std::size_t workloads_run_ = 0;
   static inline std::set<const Harmless*> needed_ = {};
 };

@@ -22,7 +22,9 @@ void Model::begin_put(std::size_t number) { entries_[number].evicted_in_put = fa
 
 void Model::put(std::size_t number, std::string payload) {
   Entry& entry = entries_[number];
-  entry.may_hold = {payload};
+  const bool may_be_back = keys_ == Keys::two && entry.was_evicted;
+  entry.may_hold = may_be_back ? entry.ever : std::set<std::string>();
+  entry.may_hold.insert(payload);
   entry.may_be_absent = entry.evicted_in_put;
   entry.may_fail = false;
   entry.ever.insert(std::move(payload));
@@ -38,6 +40,7 @@ void Model::removed(std::size_t number) {
   entries_[number].may_hold.clear();
   entries_[number].may_be_absent = true;
   entries_[number].may_fail = false;
+  entries_[number].was_evicted = false;
 }
 
 // With the removal, a put may be lost that was not synced yet.
@@ -51,6 +54,7 @@ void Model::evicted(const Fingerprint& fingerprint) {
   require(number.has_value());
   entries_[*number].may_be_absent = true;
   entries_[*number].evicted_in_put = true;
+  entries_[*number].was_evicted = true;
 }
 
 void Model::cleared() {
@@ -70,11 +74,15 @@ void Model::unsettled() {
   for (Entry& entry : entries_) {
     entry.may_hold = entry.ever;
     entry.may_be_absent = true;
+    entry.was_evicted = true;
   }
 }
 
 void Model::may_be_evicted() {
-  for (Entry& entry : entries_) entry.may_be_absent = true;
+  for (Entry& entry : entries_) {
+    entry.may_be_absent = true;
+    entry.was_evicted = true;
+  }
 }
 
 bool Model::must_be_there(std::size_t number) const { return !entries_[number].may_be_absent; }

@@ -23,6 +23,11 @@ inline constexpr std::size_t key_count = 8;
 
 class Model {
  public:
+  // With two keys that are written with, what was evicted under one of them may be back beside what
+  // is put under the other one later, until it is removed.
+  enum class Keys { one, two };
+  explicit Model(Keys keys = Keys::one) : keys_(keys) {}
+
   static Fingerprint key(std::size_t number);
 
   // Which of the keys; nullopt for a stranger.
@@ -57,9 +62,11 @@ class Model {
     bool may_be_absent = true;
     bool may_fail = false;
     bool evicted_in_put = false;
+    bool was_evicted = false;  // perhaps, since it was removed
     std::set<std::string> ever = {};
   };
 
+  Keys keys_;
   std::array<Entry, key_count> entries_;
   bool ever_spoilt_ = false;
 };

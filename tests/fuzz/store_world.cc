@@ -50,7 +50,12 @@ Keys keys_of_stranger() { return keys_of({9}); }
 
 }  // namespace
 
-StoreWorld::StoreWorld(const StoreChoice& choice) : choice_(choice), directory_(new_directory()) {}
+StoreWorld::StoreWorld(const StoreChoice& choice)
+    : choice_(choice),
+      directory_(new_directory()),
+      model_(choice.kind == StoreChoice::Kind::pack && choice.has_key && choice.is_rotating
+                 ? Model::Keys::two
+                 : Model::Keys::one) {}
 
 StoreWorld::~StoreWorld() {
   for (auto& store : stores_) store.reset();

@@ -223,6 +223,17 @@ TEST_F(KeyedPack, AVisitTellsOnceWhatIsThereUnderTwoKeys) {
   EXPECT_EQ(count_visited(*older, true), 1u) << "of another key, and told as such";
 }
 
+TEST_F(KeyedPack, AVisitTellsWhatALookUpFallsBackTo) {
+  put_with(keys_of({1}), numbered(1), "of key one");
+  put_with(keys_of({3}), numbered(1), big_);
+  std::filesystem::remove_all(root() / "large");
+  const auto store = open_with(keys_of({3, 1}));
+  EXPECT_EQ(count_visited(*store, false), 1u);
+  (void)store->get(numbered(1));  // finds that the newer one is lost
+  EXPECT_EQ(content(store->get(numbered(1))), "of key one");
+  EXPECT_EQ(count_visited(*store, false), 1u);
+}
+
 TEST_F(KeyedPack, ARemovalReachesOlderKeysToo) {
   put_with(keys_of({1}), numbered(1), "one");
   EXPECT_EQ(open_with(keys_of({3, 1}))->remove(numbered(1)), true);

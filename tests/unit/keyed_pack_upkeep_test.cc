@@ -191,28 +191,6 @@ TEST_F(KeyedPackUpkeep, WhatOthersEvictedDoesNotComeBackAfterAClear) {
   EXPECT_EQ(content(store->get(numbered(2))), "absent");
 }
 
-// Nor in place of what was put since.
-TEST_F(KeyedPackUpkeep, WhatOthersEvictedDoesNotHideANewerPut) {
-  put_with(ours_, numbered(1), "old");
-  put_with(ours_, numbered(2), big_);
-  const Keys newer = keys_of({3, 1});
-  {
-    const auto held = hold_all();
-    EXPECT_EQ(open_with(theirs_)->prune({.max_entries = 0})->evicted_entries, 2u);
-    const auto rotated = open_with(newer);
-    ASSERT_EQ(put(*rotated, numbered(1), "new"), "ok");
-    ASSERT_EQ(put(*rotated, numbered(2), "new"), "ok");
-    ASSERT_TRUE(rotated->flush());
-  }
-  for (const bool is_lost : {false, true}) {
-    if (is_lost) lose_the_index();
-    // Who has not changed over yet looks for his own first.
-    const auto store = open_with(keys_of({1, 3}));
-    EXPECT_EQ(content(store->get(numbered(1))), "new");
-    EXPECT_EQ(content(store->get(numbered(2))), "new");
-  }
-}
-
 // By the byte, in steps, while others read.
 TEST_F(KeyedPackUpkeep, EvictionCarriesWhatWasReadOfEveryKey) {
   options_.budget = {.max_bytes = 16 * mib};

@@ -57,7 +57,7 @@ Result<bool> withdraw_of_other_key(Shelf& shelf, const Record& entry, std::uint6
   if (entry.kind == RecordKind::large && entry.supersedes) return false;
   LARDER_CHECK_OK(shelf.prepare_to_change());
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  shelf.note_hidden();
+  shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(shelf.tag_of(entry), place_word));
   if (withdrawn != Published::done) return false;
   shelf.count_entries(-1);

@@ -57,7 +57,10 @@ Result<Hidden> find_hidden(Shelf& shelf, Writers& carriers) {
   Newest newest;
   for (const std::uint32_t number : numbers) {
     auto noted = note_records(shelf, carriers, number, newest);
-    if (!noted) hidden.unread.push_back(std::move(noted).error());
+    if (noted) continue;
+    Error why = std::move(noted).error();
+    why.message = format::segment_name(number) + ": " + why.message;
+    hidden.unread.push_back(std::move(why));
   }
   std::shared_ptr<Segment> keep;
   for (const auto& [tag, candidate] : newest) {

@@ -57,9 +57,7 @@ SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_dis
 // what it is not. Who is killed here leaves the word raised. The kernel drops the lock with the
 // file, should it come to that.
 SegmentEviction::~SegmentEviction() {
-  if (has_begun_ && phase_ != Phase::gone) {
-    has_let_go_ ? parts_.shelf.note_hidden() : parts_.shelf.note_forgotten();
-  }
+  if (has_begun_ && phase_ != Phase::gone) parts_.shelf.note_forgotten();
   if (has_begun_) parts_.shelf.end_eviction();
   best_effort([this] { (void)segment_->file()->unlock(owner_lock_at, 1); });
 }
@@ -411,7 +409,6 @@ Result<void> SegmentEviction::drop(Item& item, const Step& step) {
     return left;
   }
   has_removals_ = has_removals_ || item.needs_removal;
-  has_let_go_ = has_let_go_ || !item.needs_removal;
   shelf.count_entries(-1);
   tell(item, step);
   return {};

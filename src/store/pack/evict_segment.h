@@ -206,7 +206,6 @@ class SegmentEviction {
   bool has_begun_ = false;
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now
-  bool has_let_go_ = false;    // of some that go without one, with the segment
   bool is_unreadable_ = false;
   bool is_viewed_ = false;
   bool has_left_for_good_ = false;  // no power cut brings it back

@@ -195,17 +195,24 @@ Result<void> Evictor::clear_segments(Caller& caller) {
 }
 
 // In segments that others write. They were told of as evicted, or could not be read. Returns how
-// much cannot be read now, either.
+// much may be back with the next index all the same; why is told.
 Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   LARDER_TRY(Hidden hidden, find_hidden(parts_.shelf, carriers_));
-  bool any = false;
-  for (const format::Record& entry : hidden.records) {
-    LARDER_TRY(const bool is_buried, bury_hidden(parts_.shelf, entry, parts_.file_system.now_s()));
-    any = any || is_buried;
-  }
-  if (any) (void)caller.sync_own();
+  std::size_t left = hidden.unread.size();
   std::ranges::move(hidden.unread, std::back_inserter(caller.refused));
-  return hidden.unread.size();
+  const std::int64_t now_s = parts_.file_system.now_s();
+  bool any = false;
+  for (std::size_t i = 0; i < hidden.records.size(); ++i) {
+    auto buried = bury_hidden(parts_.shelf, hidden.records[i], now_s);
+    any = any || buried.value_or(false);
+    if (buried) continue;
+    // A full disk, as a rule: the others would fail as well.
+    caller.refused.push_back(std::move(buried).error());
+    left += hidden.records.size() - i;
+    break;
+  }
+  if (any && !caller.sync_own()) left += hidden.records.size();
+  return left;
 }
 
 Result<PruneReport> Evictor::clear(Caller& caller) {
@@ -218,11 +225,11 @@ Result<PruneReport> Evictor::clear(Caller& caller) {
   for (int round = 0; round < clear_rounds; ++round) LARDER_CHECK_OK(clear_segments(caller));
   LARDER_TRY(const auto all, PrunePlan::all_of(parts_.shelf, EvictionReason::cleared));
   LARDER_CHECK_OK(withdraw_left(all, caller));
-  LARDER_TRY(const std::size_t unread, bury_all_hidden(caller));
+  LARDER_TRY(const std::size_t left, bury_all_hidden(caller));
   // Those of what is put meanwhile stay.
   sweep_unused_large(caller);
   LARDER_TRY(PruneReport report, finish_report(gone_before, caller));
-  report.kept_entries += unread;
+  report.kept_entries += left;
   number_anew();
   return report;
 }

@@ -37,8 +37,11 @@ SegmentEviction::Blocks Evictor::wanted_blocks(const Caller& caller) const {
   using Blocks = SegmentEviction::Blocks;
   if (parts_.budget.min_free_bytes || wants_room_) return Blocks::at_once;
   if (caller.blocks == Blocks::at_once) return caller.blocks;
-  const bool is_scarce = free_bytes() < scarce_segments * parts_.segment_bytes;
-  return is_scarce ? Blocks::at_once : Blocks::when_closed;
+  // As much as the budget may be held by others, and large artifacts that have room come first.
+  const std::uint64_t plenty =
+      std::max(scarce_segments * parts_.segment_bytes, parts_.budget.max_bytes.value_or(0)) +
+      reserved_->load();
+  return free_bytes() < plenty ? Blocks::at_once : Blocks::when_closed;
 }
 
 // What is free, and what all processes have put into the store: no put changes that, nor what is

@@ -54,7 +54,7 @@ Result<void> PackStoreImpl::distrust(Shelf& shelf,
                                      const std::vector<Writers::Lost::From>& distrusted) {
   if (distrusted.empty()) return {};
   LARDER_TRY(IndexTable* const table, shelf.index().table());
-  shelf.note_hidden();
+  shelf.note_forgotten();
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto location = format::Location::of(word);

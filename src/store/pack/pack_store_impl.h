@@ -213,6 +213,7 @@ class PackStoreImpl final : public PackStore {
     NoEntry why = NoEntry::damaged;
   };
   using OddSlots = std::map<std::uint32_t, std::vector<OddSlot>>;  // by segment
+  static bool is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record);
   static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, const IndexTable& table,
                                                           std::uint64_t tag, std::uint64_t word,
                                                           std::shared_ptr<Segment>& keep);

@@ -132,18 +132,16 @@ Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
 }
 
 // After a put, which is with the newest key: what it replaced under older ones must not come back
-// when it is evicted, nor with the next index. Synced before, so that a crash leaves the old entry
-// or the new one. The files of large artifacts are left for the sweep.
+// when it is evicted. Synced before, so that a crash leaves the old entry or the new one. The files
+// of large artifacts are left for the sweep. What the index lacks by then is left: a removal for it
+// would have to be written by each put.
 Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint,
                                               std::uint64_t losses_before) {
   for (const DerivedKey& key : shelf.keys().subspan(1)) {
     LARDER_TRY(IndexTable* const table, shelf.index().table());
-    const bool is_there = table->has_entry(shelf.tag_of(fingerprint, key.id));
-    if (!is_there && !shelf.has_hidden()) continue;
-    // What was evicted may be gone before the new one is durable.
-    const Result<Synced> synced = is_there ? sync_shelf(state(), shelf) : Synced::all;
-    if (!synced) return std::unexpected(synced.error());
-    if (*synced == Synced::not_all) {
+    if (!table->has_entry(shelf.tag_of(fingerprint, key.id))) continue;
+    LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
+    if (synced == Synced::not_all) {
       // What else is lost, the next flush names.
       if (!was_lost_since(fingerprint, losses_before)) return {};
       return std::unexpected(Error{.code = Errc::io_error,

@@ -78,16 +78,6 @@ class Shelf {
     auto word = state_->word(format::StateWord::forgotten);
     if (word.load() == 0) word.store(1);
   }
-  // Whether some of these may be whole, and without any removal: of another key than that of who
-  // evicted them, or their removal was lost, or their segment stayed. Their owner gets them back
-  // with the next index, before what he has put under a newer key meanwhile. Seldom, unlike the
-  // above: each put has to write a removal then.
-  bool has_hidden() const { return state_->word(format::StateWord::hidden).load() != 0; }
-  void note_hidden() {
-    note_forgotten();
-    auto word = state_->word(format::StateWord::hidden);
-    if (word.load() == 0) word.store(1);
-  }
   // Around what an eviction copies and lets go of. Who is killed in between stays counted until the
   // next rebuild by a process that is alone.
   void begin_eviction() {

@@ -35,18 +35,23 @@ bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
   return found.record.kind != format::RecordKind::removed && shelf.tag_of(found.record) == tag;
 }
 
+}  // namespace
+
 // By the entry of a newer key of ours, as look-ups see it: whoever put that one lacks the older
 // key, or was cut off before he took this one away.
-bool is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record) {
+bool PackStoreImpl::is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record) {
   if (!shelf.has_key(record.key_id)) return false;
+  std::shared_ptr<Segment> keep;
   for (const DerivedKey& key : shelf.keys()) {
     if (key.id == record.key_id) return false;
-    if (table.has_entry(shelf.tag_of(record.fingerprint, key.id))) return true;
+    const std::uint64_t tag = shelf.tag_of(record.fingerprint, key.id);
+    for (IndexTable::Cursor cursor(table, tag); cursor.next();) {
+      const std::uint64_t word = cursor.word() & format::place_mask;
+      if (word != 0 && describe_entry(shelf, table, tag, word, keep)) return true;
+    }
   }
   return false;
 }
-
-}  // namespace
 
 std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
     Shelf& shelf, const IndexTable& table, std::uint64_t tag, std::uint64_t word,
