@@ -17,7 +17,8 @@ using LostSectors = SegmentEviction::LostSectors;
 using Removals = SegmentEviction::Removals;
 
 constexpr auto prune_wait = std::chrono::seconds(30);
-constexpr int prune_rounds = 4;  // each may leave a little more than was planned
+constexpr int prune_rounds = 4;               // each may leave a little more than was planned
+constexpr std::uint64_t segments_beside = 2;  // free, that removals leave to others
 constexpr int clear_rounds = 3;  // removals that one leaves for the others are gone in the next
 
 }  // namespace
@@ -200,6 +201,16 @@ Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   LARDER_TRY(Hidden hidden, find_hidden(parts_.shelf, carriers_));
   std::size_t left = hidden.unread.size();
   std::ranges::move(hidden.unread, std::back_inserter(caller.refused));
+  // What ends a clear has to have room, too.
+  const std::uint64_t needed =
+      hidden.records.size() * format::record_header_bytes + segments_beside * parts_.segment_bytes;
+  if (!hidden.records.empty() && free_bytes() < needed) {
+    caller.refused.push_back(
+        {.code = Errc::no_space,
+         .message = "no room to write that what was evicted is gone: entries of segments that "
+                    "others write may be back when the index is made anew"});
+    return left + hidden.records.size();
+  }
   const std::int64_t now_s = parts_.file_system.now_s();
   bool any = false;
   for (std::size_t i = 0; i < hidden.records.size(); ++i) {
