@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "format/entry_name.h"
+#include "format/pack_index.h"
 
 namespace larder {
 namespace {
@@ -112,6 +113,30 @@ void lose_index_of(const fs::path& store) {
   for (const auto& entry : fs::directory_iterator(store)) {
     if (entry.path().filename().string().starts_with("index.")) fs::remove(entry.path());
   }
+}
+
+void empty_index_of(const fs::path& store) {
+  for (const auto& entry : fs::directory_iterator(store)) {
+    if (!entry.path().filename().string().starts_with("index.")) continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(format::index_header_bytes);
+    file << std::string(entry.file_size() - format::index_header_bytes, '\0');
+  }
+}
+
+bool lose_payload_of(const fs::path& store, std::string_view payload) {
+  std::vector<fs::path> lost;
+  for (const char* const folder : {"segments", "large"}) {
+    if (!fs::exists(store / folder)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(store / folder)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      if (text.contains(payload)) lost.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : lost) fs::remove(path);
+  return !lost.empty();
 }
 
 }  // namespace larder

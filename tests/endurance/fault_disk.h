@@ -45,6 +45,12 @@ void copy_store(const std::filesystem::path& from, const std::filesystem::path& 
 // Takes the index of a pack store away.
 void lose_index_of(const std::filesystem::path& store);
 
+// Empties the slots of the index of a pack store that nobody has open.
+void empty_index_of(const std::filesystem::path& store);
+
+// Takes the files of a pack store away in which the payload stands. False when there is none.
+bool lose_payload_of(const std::filesystem::path& store, std::string_view payload);
+
 }  // namespace larder
 
 #endif  // LARDER_TESTS_ENDURANCE_FAULT_DISK_H_

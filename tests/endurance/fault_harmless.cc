@@ -199,6 +199,9 @@ const std::vector<Harmless> of_packs = {
     {Op::try_lock, 0, "Maintain", "/.larder-lock", "files that nothing leads to are swept later"},
 
     {Op::directory_info, 0, "PutOwnFile", "/large/", "its size is counted with the store's"},
+    {Op::directory_info, 0, "MendLost", "/large/", "its size is counted with the store's"},
+    {Op::file_info, 0, "PutSameOwnFile", "/large/", "what cannot be read is stored once more"},
+    {Op::read_at, 0, "PutSameOwnFile", "/large/", "what cannot be read is stored once more"},
     {Op::file_info, 0, "RemoveOwnFile", "/.larder-lock", "its file is unused space"},
     {Op::try_lock, 0, "RemoveOwnFile", "/.larder-lock", "its file is unused space"},
     {Op::remove_file, 0, "RemoveOwnFile", "/large/", "the entry is gone; its file is unused space"},

@@ -136,10 +136,7 @@ const std::vector<Workload> evicting = {
      [](FaultWorld& world) { world.put(4, "four"); }},
 };
 
-// Segments of 1 MiB, so that a record may have a quarter of one, and larger ones are files.
-constexpr Budget small_segments = {.max_bytes = 64u << 20};
 const std::string quarter_segment(240'000, 'q');
-const std::string own_file(300'000, 'f');
 
 void four_quarters(FaultWorld& world) {
   world.options.budget = small_segments;
@@ -327,14 +324,11 @@ const std::vector<Workload> pack = {
        world.get(4);
        world.put(5, "five");
      }},
-    {"Repair",
+    {"PutSameOwnFile", one_own_file,
      [](FaultWorld& world) {
-       three_durable(world);
-       world.damage_name(1);
-     },
-     [](FaultWorld& world) {
-       world.repair();
-       world.get(2);
+       world.put(1, own_file);
+       world.flush();
+       world.get(1);
      }},
     {"Maintain", replaced_and_removed,
      [](FaultWorld& world) {
@@ -479,7 +473,7 @@ std::vector<Workload> workloads_of(StoreKind kind) {
     case StoreKind::larder: return joined(all, keyed);
     case StoreKind::pack: break;
   }
-  return joined(joined(joined(all, keyed), pack), keyed_pack);
+  return joined(joined(joined(joined(all, keyed), pack), mending_workloads()), keyed_pack);
 }
 
 std::vector<Case> every_case() {

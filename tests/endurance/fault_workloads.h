@@ -16,7 +16,14 @@ struct Workload {
   void (*run)(FaultWorld&);      // on one that fails
 };
 
+// Segments of 1 MiB, so that a record may have a quarter of one, and larger ones are files.
+inline constexpr Budget small_segments = {.max_bytes = 64u << 20};
+inline const std::string own_file(300'000, 'f');
+
 std::vector<Workload> workloads_of(StoreKind kind);
+
+// Those of a pack that lacks something.
+std::vector<Workload> mending_workloads();
 
 // A workload over a kind of store, for tests that try each with each.
 struct Case {

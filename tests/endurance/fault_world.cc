@@ -6,7 +6,6 @@
 #include <array>
 #include <functional>
 
-#include "format/pack_record.h"
 #include "tests/unit/keyed_fixture.h"
 
 namespace larder {
@@ -23,17 +22,8 @@ std::string outcome(const Result<T>& result) {
   return result ? "ok" : std::string(errc_name(result.error().code));
 }
 
-// What the model keeps of a payload.
-std::string brief(std::string_view text) {
-  if (text.size() <= 100) return std::string(text);
-  return std::to_string(text.size()) + " bytes " +
-         std::to_string(std::hash<std::string_view>()(text));
-}
-
 constexpr std::uint8_t shards = 3;  // so that entries share folders
 constexpr int first_of_stranger = 1000;
-
-Keys keys_of_stranger() { return keys_of({99}); }
 
 // Between the two: the store's. Nested the other way round: what the store calls back.
 class Between {
@@ -57,6 +47,7 @@ FaultWorld::FaultWorld(StoreKind kind) : kind_(kind) {
     const Between outside(watch.end, watch.begin);
     record_.emplace_back(line);
     some_unread_ = some_unread_ || line.contains("cannot be read");
+    are_hidden_ = are_hidden_ && !line.contains("was made anew");
   };
   options.on_evict = [this](const Eviction& eviction) {
     const Between outside(watch.end, watch.begin);
@@ -78,6 +69,14 @@ FaultWorld::~FaultWorld() {
   another_.reset();
   fs::remove_all(directory_);
 }
+
+std::string FaultWorld::brief(std::string_view text) {
+  if (text.size() <= 100) return std::string(text);
+  return std::to_string(text.size()) + " bytes " +
+         std::to_string(std::hash<std::string_view>()(text));
+}
+
+Keys FaultWorld::keys_of_stranger() { return keys_of({99}); }
 
 Fingerprint FaultWorld::key(int entry) {
   Fingerprint fingerprint;
@@ -160,7 +159,7 @@ void FaultWorld::judge_get(int entry, const Result<std::optional<Artifact>>& fou
   } else {
     if (model.standing.empty() && model.durable.empty()) return;
     if (store_) evictions_counted_ = store_->metrics().evictions;
-    if (some_unread_ || left_untold(entry)) return;
+    if (some_unread_ || are_hidden_ || left_untold(entry)) return;
     expect(model.durable.empty(), name + " is durable, and called absent");
     const bool some_lost = store_ && store_->durability().lost > 0;
     expect(model.standing.empty() || some_lost, name + " was put, and is called absent");
@@ -266,16 +265,21 @@ void FaultWorld::maintain() {
 
 void FaultWorld::repair() {
   if (!store_) return;
-  std::multiset<std::string> seen;  // in no order of the store's
+  struct Seen {
+    std::multiset<std::string> strays;  // in no order of the store's
+    bool cannot_now = false;            // as they are told
+  } seen;
   const auto visitor = [&](const Stray& stray) {
     const Between outside(watch.end, watch.begin);
-    seen.insert(std::string(errc_name(stray.code)) + (stray.removed ? " removed" : ""));
+    seen.strays.insert(std::string(errc_name(stray.code)) + (stray.removed ? " removed" : ""));
+    seen.cannot_now =
+        seen.cannot_now || stray.code == Errc::out_of_memory || stray.message.contains("(not now");
     return Visit::go_on;
   };
   const auto visited = watched([&] { return store_->visit_strays(visitor, Repair::yes); });
   note("repair", outcome(visited));
-  for (const std::string& each : seen) note("stray", each);
-  const bool is_done = !visited || seen.contains("corrupt removed");
+  for (const std::string& each : seen.strays) note("stray", each);
+  const bool is_done = !visited || seen.strays.contains("corrupt removed") || seen.cannot_now;
   expect(is_done || !faults.injected().empty(), "what is damaged was not repaired");
 }
 
@@ -312,75 +316,6 @@ void FaultWorld::look_around(int entry) {
   for (const std::string& each : seen) note("visited", each);
   const auto there = watched([&] { return store_->contains(key(entry)); });
   note("contains", there && !*there ? "absent" : outcome(there));
-}
-
-void FaultWorld::damage(int entry) {
-  Entry& model = entries_[entry];
-  const std::string payload = *model.may_hold.begin();
-  note_damage(model, damage_payload(kind_, options.directory, key(entry), payload));
-}
-
-void FaultWorld::damage_name(int entry) {
-  constexpr std::uint64_t of_name = format::record_header_bytes - 64;
-  Entry& model = entries_[entry];
-  note_damage(model, damage_before_payload(options.directory, *model.may_hold.begin(), of_name));
-}
-
-void FaultWorld::note_damage(Entry& model, bool was_found) {
-  expect(was_found, "no payload to damage");
-  model.damaged = true;
-  model.durable.clear();
-  model.standing.clear();
-  model.unflushed.clear();
-}
-
-void FaultWorld::leave_temporary() { leave_temporary_in(options.directory); }
-
-void FaultWorld::lose_index() { lose_index_of(options.directory); }
-
-void FaultWorld::fill(int entries, std::string_view payload) {
-  fill_store(*store_, entries, payload);
-}
-
-void FaultWorld::fill_by_another(int entries) { fill_store(another(), entries, {}); }
-
-// Its entries have to be there, and need not be durable.
-void FaultWorld::put_by_another(int entry, std::string_view payload) {
-  expect(another().put(key(entry), bytes_of(payload)).has_value(), "another's put failed");
-  const std::string text = brief(payload);
-  ever_[entry].insert(text);
-  entries_[entry] = {.may_hold = {text}, .standing = {text}};
-}
-
-void FaultWorld::put_by_stranger(int entry, std::string_view payload) {
-  const auto stranger = open_soundly(options.directory, keys_of_stranger());
-  if (!stranger) return;
-  expect(stranger->put(key(entry), bytes_of(payload)).has_value(), "a stranger's put failed");
-  expect(stranger->flush().has_value(), "a stranger's flush failed");
-  expect(stranger->get(key(entry)).has_value(), "a stranger's get failed");
-  strangers_[entry] = {.payload = brief(payload)};
-}
-
-Store& FaultWorld::another() {
-  if (!another_) another_ = open_soundly(options.directory, options.keys);
-  return *another_;
-}
-
-void FaultWorld::fill_store(Store& store, int entries, std::string_view payload) {
-  for (int i = 0; i < entries; ++i) {
-    Fingerprint filler = key(0);
-    filler.bytes[1] = static_cast<std::uint8_t>(i & 0xff);
-    filler.bytes[2] = static_cast<std::uint8_t>(1 + (i >> 8));
-    expect(store.put(filler, bytes_of(payload)).has_value(), "filling failed");
-  }
-}
-
-void FaultWorld::close_as_killed() {
-  const fs::path aside = directory_ / "aside";
-  copy_store(options.directory, aside);
-  store_.reset();
-  fs::remove_all(options.directory);
-  fs::rename(aside, options.directory);
 }
 
 std::vector<std::string> FaultWorld::record() const {
@@ -447,7 +382,14 @@ void FaultWorld::check_strangers(const fs::path& at) {
   }
 }
 
+// What is hidden is not lost: whoever repairs the store finds it.
+void FaultWorld::find_hidden_again(Store& store) {
+  const auto go_on = [](const Stray&) { return Visit::go_on; };
+  expect(store.visit_strays(go_on, Repair::yes).has_value(), "afterwards a repair fails");
+}
+
 void FaultWorld::check_all(Store& store, std::set<std::string> Entry::* must_be_there) {
+  if (are_hidden_) find_hidden_again(store);
   for (const auto& [number, model] : entries_) {
     const auto found = store.get(key(number));
     judge_get(number, found);
@@ -466,7 +408,9 @@ void FaultWorld::check_after_a_kill() {
   copy_store(options.directory, killed);
   flush();
   some_unread_ = false;
+  const bool are_hidden = are_hidden_;
   if (const auto store = open_soundly(killed, options.keys)) check_all(*store, &Entry::standing);
+  are_hidden_ = are_hidden;  // in the store itself
   check_strangers(killed);
 }
 

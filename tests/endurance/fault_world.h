@@ -72,6 +72,8 @@ class FaultWorld {
   void damage_name(int entry);  // of a pack's record: nobody can tell whose it is
   void leave_temporary();
   void lose_index();
+  void empty_index();  // of a store that is closed: it lacks all entries, and does not know it
+  void lose(int entry, std::string_view payload);            // the file in which that stands
   void fill(int entries, std::string_view payload = {});     // of which nothing is remembered
   void put_by_another(int entry, std::string_view payload);  // by a store beside this one
   void fill_by_another(int entries);
@@ -108,6 +110,8 @@ class FaultWorld {
 
   void note_damage(Entry& model, bool was_found);
   static Fingerprint key(int entry);
+  static std::string brief(std::string_view text);  // what the model keeps of a payload
+  static Keys keys_of_stranger();
   std::filesystem::path path_of(int entry) const;
   template <class Call>
   std::invoke_result_t<Call> watched(const Call& call);
@@ -116,6 +120,7 @@ class FaultWorld {
   bool left_untold(int entry);
   void judge_get(int entry, const Result<std::optional<Artifact>>& found);
   void check_strangers(const std::filesystem::path& at);
+  void find_hidden_again(Store& store);
   void check_all(Store& store, std::set<std::string> Entry::* must_be_there);
   void check_store_works(Store& store, int spare_entry);
   void check_after_a_kill();
@@ -132,6 +137,7 @@ class FaultWorld {
   std::map<int, std::set<std::string>> ever_;  // put under that name
   std::map<int, StrangersEntry> strangers_;
   bool some_unread_ = false;  // by the store's own log
+  bool are_hidden_ = false;   // until its log says that the index was made anew
   std::multiset<std::string> evicted_;
   std::uint64_t evictions_told_ = 0;
   std::uint64_t evictions_counted_ = 0;

@@ -1,0 +1,77 @@
+// A pack that lacks something: entries that its index does not lead to, segments, files, and what
+// stands in both but cannot be read.
+#include "tests/endurance/fault_workloads.h"
+
+namespace larder {
+namespace {
+
+void three_durable(FaultWorld& world) {
+  world.options.budget = small_segments;
+  world.open();
+  for (int entry = 1; entry <= 3; ++entry) world.put(entry, "payload " + std::to_string(entry));
+  world.flush();
+}
+
+// All of them are in the segments, and the index leads to none.
+void hidden(FaultWorld& world) {
+  three_durable(world);
+  world.put(4, own_file);
+  world.flush();
+  world.close();
+  world.empty_index();
+  world.open();
+}
+
+// A segment that another process has written, and a file.
+void some_lost(FaultWorld& world) {
+  three_durable(world);
+  world.put(4, own_file);
+  world.put_by_another(5, "another's payload");
+  world.flush();
+  world.lose(4, own_file);
+  world.lose(5, "another's payload");
+}
+
+// A segment of removals, of what stands in one that another process writes.
+void removals_alone(FaultWorld& world) {
+  world.options.budget = small_segments;
+  world.open();
+  for (int entry = 1; entry <= 3; ++entry) world.put_by_another(entry, "another's payload");
+  for (int entry = 1; entry <= 3; ++entry) world.remove(entry);
+  world.flush();
+  world.close();
+  world.open();
+}
+
+}  // namespace
+
+std::vector<Workload> mending_workloads() {
+  return {
+      {"Repair",
+       [](FaultWorld& world) {
+         three_durable(world);
+         world.damage_name(1);
+       },
+       [](FaultWorld& world) {
+         world.repair();
+         world.get(2);
+       }},
+      {"MendHidden", hidden,
+       [](FaultWorld& world) {
+         world.repair();
+         for (int entry = 1; entry <= 4; ++entry) world.get(entry);
+       }},
+      {"MendLost", some_lost,
+       [](FaultWorld& world) {
+         world.repair();
+         for (int entry = 1; entry <= 5; ++entry) world.get(entry);
+       }},
+      {"MaintainRemovals", removals_alone,
+       [](FaultWorld& world) {
+         world.maintain();
+         for (int entry = 1; entry <= 3; ++entry) world.get(entry);
+       }},
+  };
+}
+
+}  // namespace larder
