@@ -32,6 +32,13 @@ class PackHidden : public PackStoreFixture {
     return {};
   }
 
+  fs::path large_file() const {
+    for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+      if (entry.path().extension() == ".art") return entry.path();
+    }
+    return {};
+  }
+
   void zero_all_slots() const {
     std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(format::index_header_bytes);
@@ -117,6 +124,60 @@ TEST_F(PackHidden, AReaderIsToldOfIt) {
   zero_all_slots();
   options_.access = Access::read_only;
   EXPECT_EQ(tell(*open(), Repair::no).entries, 101u);
+}
+
+// It has made its own of what was there, and hears of nothing that comes later: a backup, say.
+TEST_F(PackHidden, AReaderWithAnIndexOfItsOwnComparesNothing) {
+  fill_and_close();
+  fs::remove(root() / "state");
+  const fs::path segment = segments() / segment_names().front();
+  fs::rename(segment, directory_ / "aside");
+  options_.access = Access::read_only;
+  const auto store = open();
+  EXPECT_EQ(count_present(*store, 0, 100), 0u);
+  fs::rename(directory_ / "aside", segment);
+  EXPECT_EQ(tell(*store, Repair::no).entries, 0u);
+  EXPECT_EQ(tell(*open(), Repair::no).entries, 0u);
+  EXPECT_EQ(count_present(*open(), 0, 100), 100u);
+}
+
+TEST_F(PackHidden, WhatIsLargerThanAnyFileOfAnArtifactIsNotHidden) {
+  fill_and_close();
+  zero_all_slots();
+  fs::resize_file(large_file(), 1ull << 40);
+  const auto store = open();
+  EXPECT_EQ(tell(*store, Repair::no).entries, 100u);
+  EXPECT_TRUE(tell(*store, Repair::yes).mended);
+  EXPECT_EQ(count_present(*store, 0, 100), 100u);
+}
+
+// It tells of no error either: the others are found again.
+TEST_F(PackHidden, WhatIsNoFileOfAnArtifactIsNotHidden) {
+  fill_and_close();
+  zero_all_slots();
+  const fs::path file = large_file();
+  fs::remove(file);
+  fs::create_directory(file);
+  const auto store = open();
+  EXPECT_TRUE(store->maintain());
+  EXPECT_EQ(count_present(*store, 0, 100), 100u);
+}
+
+// The index is as it was, and so are the segments.
+TEST_F(PackHidden, WhoStopsAtTheIndexIsToldOfNoMore) {
+  fill_and_close();
+  zero_all_slots();
+  fs::create_directories(root() / "large" / "00" / (std::string(64, '0') + ".art"));
+  const auto store = open();
+  int told = 0;
+  EXPECT_TRUE(store->visit_strays(
+      [&](const Stray&) {
+        ++told;
+        return Visit::stop;
+      },
+      Repair::no));
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(tell(*store, Repair::no).entries, 101u);
 }
 
 // It may be evicting from it: then the index lacks what has just left.

@@ -7,8 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "format/entry_name.h"
+#include "format/pack_name.h"
 #include "larder/file_system.h"
 #include "larder/testing/fault_file_system.h"
+#include "store/directory/lock_file.h"
 #include "store/pack/segment_writer.h"
 #include "tests/endurance/pack_directory.h"
 
@@ -220,6 +223,29 @@ TEST_F(PackStrays, EntriesOfAMissingSegmentAreLost) {
   EXPECT_EQ(directory_.open()->metrics().entries, 0u);
 }
 
+// One of its entries could not be looked for: that it is missing is not known then.
+TEST_F(PackStrays, ASegmentThatCannotBeLookedForIsNotMissing) {
+  fs::remove(directory_.segment(0));
+  testing::FaultFileSystem faults(posix_file_system());
+  directory_.options.file_system = &faults;
+  const auto store = directory_.open();
+  faults.inject({.only = Op::open_file, .path_contains = format::segment_name(0)});
+  EXPECT_TRUE(strays_of(*store, Repair::yes).empty());
+  EXPECT_EQ(faults.injected().size(), 1u);
+  expect_one(strays_of(*store), Errc::corrupt, 3, "missing");
+}
+
+TEST_F(PackStrays, OfAStoreWithoutSegmentsThereIsNothingToTell) {
+  fs::remove_all(directory_.root() / "segments");
+  directory_.options.access = Access::read_only;
+  const auto store = directory_.open();
+  EXPECT_TRUE(strays_of(*store).empty());
+  const auto foreseen = store->prune({.max_entries = 0}, DryRun::yes);
+  ASSERT_TRUE(foreseen) << foreseen.error().message;
+  EXPECT_EQ(foreseen->evicted_entries, 0u);
+  EXPECT_EQ(foreseen->kept_bytes, 0u);
+}
+
 TEST_F(PackStrays, AnArtifactWhoseFileIsMissingIsLost) {
   {
     const auto store = directory_.open();
@@ -235,6 +261,28 @@ TEST_F(PackStrays, AnArtifactWhoseFileIsMissingIsLost) {
   EXPECT_TRUE(found[0].removed);
   EXPECT_TRUE(strays().empty());
   EXPECT_EQ(text_of(*directory_.open(), numbered(2)), "payload");
+}
+
+// Whoever stores the same payload just now leads to the file again.
+TEST_F(PackStrays, AMissingArtifactStaysWhileSomebodyStoresThePayload) {
+  {
+    const auto store = directory_.open();
+    ASSERT_TRUE(store->put(numbered(5), bytes_of(payload_of(1u << 20, 5))));
+    ASSERT_TRUE(store->flush());
+  }
+  fs::remove(large_files().front());
+  const Fingerprint key = format::large_file_key(records_of(directory_.segment(0)).back().record);
+  const std::uint64_t lock = store_directory::LockOffset::change_of(key).value;
+  auto folder = posix_file_system().open_directory(directory_.root().string());
+  const auto locks = (*folder)->open_or_create_file(format::lock_name);
+  ASSERT_EQ((*locks)->try_lock(LockMode::exclusive, lock, 1), true);
+  auto found = strays(Repair::yes);
+  expect_one(found, Errc::corrupt, 1, "a process is at work on it");
+  EXPECT_FALSE(found[0].removed);
+  ASSERT_TRUE((*locks)->unlock(lock, 1));
+  found = strays(Repair::yes);
+  expect_one(found, Errc::corrupt, 1, "file of this artifact is missing");
+  EXPECT_TRUE(found[0].removed);
 }
 
 class PackStraysOfTwoWriters : public PackStrays {
@@ -285,6 +333,19 @@ TEST_F(PackStraysOfTwoWriters, WhoStopsTakesNothingOutThatHeWasNotToldOf) {
   }
 }
 
+TEST_F(PackStraysOfTwoWriters, WhoStopsAtOneMissingSegmentKeepsTheOther) {
+  for (const std::uint32_t number : {0u, 1u}) fs::remove(directory_.segment(number));
+  std::vector<Stray> told;
+  const auto stop = [&](const Stray& stray) {
+    told.push_back(stray);
+    return Visit::stop;
+  };
+  const auto store = directory_.open();
+  EXPECT_TRUE(store->visit_strays(stop, Repair::yes));
+  ASSERT_EQ(told.size(), 1u);
+  expect_one(strays_of(*store), Errc::corrupt, 5 - told[0].entries, "missing");
+}
+
 // The walk has seen that both are missing.
 TEST_F(PackStraysOfTwoWriters, AnArtifactThatIsPutAgainMeanwhileStaysAndIsNotTold) {
   put_large_ones();
@@ -311,13 +372,15 @@ TEST_F(PackStrays, AForeignThingInPlaceOfASegmentIsNeverTouched) {
   const fs::path elsewhere = directory_.root() / "elsewhere.seg";
   fs::rename(directory_.segment(0), elsewhere);
   fs::create_symlink("../elsewhere.seg", directory_.segment(0));
-  const auto found = strays(Repair::yes);
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0].code, Errc::not_ours);
-  EXPECT_FALSE(found[0].removed);
-  EXPECT_EQ(found[1].code, Errc::corrupt);
-  EXPECT_EQ(found[1].entries, 3u);
-  EXPECT_TRUE(found[1].removed);
+  for (const Repair repair : {Repair::no, Repair::yes}) {
+    const auto found = strays(repair);
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].code, Errc::not_ours);
+    EXPECT_FALSE(found[0].removed);
+    EXPECT_EQ(found[1].code, Errc::corrupt);
+    EXPECT_EQ(found[1].entries, 3u);
+    EXPECT_EQ(found[1].removed, repair == Repair::yes);
+  }
   EXPECT_TRUE(fs::is_symlink(directory_.segment(0)));
   expect_one(strays(Repair::yes), Errc::not_ours, 0, "no regular file");
 }
