@@ -188,5 +188,23 @@ TEST_F(Codec, ThreadsShareTheContexts) {
   EXPECT_EQ(good, 8 * 200);
 }
 
+// Of more threads at a time than contexts are kept, each has one of its own.
+TEST_F(Codec, ThreadsOfLongCallsHaveContextsOfTheirOwn) {
+  const Bytes payload = code_like(1'000'000);
+  const auto expected = zstd.compress(payload);
+  ASSERT_TRUE(expected);
+  std::vector<std::thread> threads;
+  std::atomic<int> good = 0;
+  for (std::size_t i = 0; i < 12; ++i) {
+    threads.emplace_back([&] {
+      Bytes unpacked(payload.size());
+      const auto frame = zstd.compress(payload);
+      if (frame == expected && zstd.decompress(*frame, unpacked) && unpacked == payload) ++good;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 12);
+}
+
 }  // namespace
 }  // namespace larder::format

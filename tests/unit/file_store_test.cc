@@ -120,6 +120,17 @@ TEST_P(FileStoreTest, WhatWasJustPutIsNotWhatLeaves) {
   }
 }
 
+// More than any disk has: everything leaves.
+TEST_P(FileStoreTest, FreeSpaceIsWantedMoreThanEntries) {
+  options_.budget.min_free_bytes = 1ull << 60;
+  const auto store = open();
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(store->put(key(i), bytes("payload")));
+    EXPECT_EQ(content(store->get(key(i))), "absent") << int{i};
+  }
+  EXPECT_EQ(store->metrics().evictions, 5u);
+}
+
 TEST_P(FileStoreTest, BudgetHoldsAndTheOldestLeave) {
   options_.budget.max_entries = 10;
   const auto store = open();

@@ -74,6 +74,13 @@ TEST(Marker, AVersionIsWrittenInOneWayOnly) {
   }
 }
 
+TEST(Marker, AStoreIsOfSomeKind) {
+  const auto marker =
+      decode_marker("larder store\nkind \nversion 1\nid " + std::string(32, '1') + "\n");
+  ASSERT_FALSE(marker);
+  EXPECT_EQ(marker.error().code, Errc::not_a_store);
+}
+
 TEST(Marker, ANewerVersionIsToldFromGarbage) {
   const auto newer = decode_marker("larder store\nkind pack\nversion 2\nwhatever comes then");
   ASSERT_FALSE(newer);
