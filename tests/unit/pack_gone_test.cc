@@ -209,5 +209,20 @@ TEST_F(PackGone, AreClosedByGettingMany) {
   EXPECT_EQ(deleted_segments_open(), 0u);
 }
 
+// He may be about to cut it: a mapping would end in a signal.
+TEST_F(PackGone, WhatAnEvictorHasLockedIsReadAndNotMapped) {
+  const auto store = open();
+  fill(*store, 0, 2);
+  const std::string name = segment_of(*store, numbered(1));
+  const auto folder = posix_file_system().open_directory(segments().string()).value();
+  const auto file = folder->open_file(name, OpenMode::read_write).value();
+  ASSERT_EQ(file->try_lock(LockMode::exclusive, pack_store::view_lock_at, 1), true);
+  const auto view = store->view(numbered(1)).value().value();
+  const std::string payload = payload_of(4096, 1);
+  EXPECT_TRUE(std::ranges::equal(view.bytes(), bytes_of(payload)));
+  ASSERT_TRUE(file->trim(format::records_at));
+  EXPECT_TRUE(std::ranges::equal(view.bytes(), bytes_of(payload)));
+}
+
 }  // namespace
 }  // namespace larder

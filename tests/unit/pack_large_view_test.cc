@@ -5,6 +5,8 @@
 #include <fstream>
 #include <string>
 
+#include "format/entry_name.h"
+#include "larder/store.h"
 #include "tests/unit/pack_store_fixture.h"
 
 namespace larder {
@@ -81,6 +83,17 @@ TEST_F(PackLargeView, DamageIsFoundBeforeAnythingIsShown) {
   EXPECT_EQ(seen(), "error: corrupt");
   EXPECT_EQ(seen(), "absent");
   EXPECT_EQ(store_->metrics().corrupt, 1u);
+}
+
+// Whole, and of the same name, as if it came from another backup.
+TEST_F(PackLargeView, AFileOfAnotherLengthIsDamaged) {
+  const auto key = format::parse_file_name(
+      FileLayout::larder, file_.parent_path().filename().string(), file_.filename().string());
+  ASSERT_TRUE(key);
+  const auto files = open_file_store({.directory = (root() / "large").string()}).value();
+  ASSERT_TRUE(files->put(*key, bytes_of(payload_of(large_bytes + 1, 1))));
+  EXPECT_EQ(seen(), "error: corrupt");
+  EXPECT_EQ(seen(), "absent");
 }
 
 TEST_F(PackLargeView, AFileThatWasCutIsDamagedAndNoSignal) {

@@ -178,6 +178,35 @@ TEST_F(PackLeftovers, WithoutAHeaderItStaysWhileSomebodyHoldsItsLock) {
   EXPECT_TRUE(fs::exists(segments() / written));
 }
 
+TEST_F(PackLeftovers, WithoutAHeaderItStaysWhereItCannotBeLocked) {
+  options_.file_system = &faults_;
+  const auto store = open_beside_a_headless_one();
+  faults_.inject({.only = Op::try_lock, .path_contains = written});
+  ASSERT_TRUE(store->maintain());
+  EXPECT_EQ(faults_.injected().size(), 1u);
+  EXPECT_TRUE(fs::exists(segments() / written));
+  ASSERT_TRUE(store->maintain());
+  EXPECT_FALSE(fs::exists(segments() / written));
+}
+
+// What was in it cannot be told any more, and that it was something is not made up.
+TEST_F(PackLeftovers, OfOneThatCannotBeReadNothingIsSaid) {
+  std::string told;
+  options_.log = [&](LogLevel, std::string_view line) { told += line; };
+  options_.file_system = &faults_;
+  const auto store = open_beside_a_headless_one();
+  faults_.observe([&](const Operation& operation) {
+    if (operation.op != Op::remove_file || !operation.path.ends_with(written)) return;
+    faults_.inject(
+        {.only = Op::read_at, .path_contains = written, .repeat = testing::Repeat::for_ever});
+  });
+  told.clear();
+  ASSERT_TRUE(store->maintain());
+  EXPECT_FALSE(fs::exists(segments() / written));
+  EXPECT_EQ(faults_.injected().size(), 2u);  // the headers, and what is behind them
+  EXPECT_EQ(told, "");
+}
+
 // A newer Larder may have made it.
 TEST_F(PackLeftovers, OfAnotherVersionItStays) {
   const auto store = open_beside_a_headless_one();

@@ -103,6 +103,73 @@ TEST_F(PackNoIndex, NoFileIsTakenForALeftover) {
   EXPECT_EQ(content(store->get(numbered(1))), large);
 }
 
+// It was about to end, and can no longer tell whether another process leads to what is dead there.
+TEST_F(PackNoIndex, ASegmentStaysOfWhichItIsNotKnownWhetherItIsDead) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(1), "older"), "ok");
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "newer"), "ok");
+  ASSERT_EQ(put(*store, numbered(2), "dead"), "ok");
+  ASSERT_EQ(put(*store, numbered(2), "alive"), "ok");
+  const std::string source = segment_of(*store, numbered(1));
+  const std::string others = segment_of(*other, numbered(1));
+  ASSERT_TRUE(store->flush());
+  ASSERT_TRUE(other->flush());
+  // The removal of what has just left is synced.
+  bool has_grown = false;
+  faults_.observe([&](const Operation& operation) {
+    const bool buries = operation.op == Op::sync_data && operation.path.ends_with(".seg") &&
+                        !operation.path.ends_with(source) && !operation.path.ends_with(others);
+    if (!buries || std::exchange(has_grown, true)) return;
+    grow_the_index(*other);
+    faults_.inject({.only = Op::open_file, .path_contains = "index.", .os_error = EMFILE});
+  });
+  EXPECT_FALSE(store->prune({.max_entries = 0}));
+  ASSERT_TRUE(has_grown);
+  faults_.observe({});
+  faults_.clear_faults();
+  EXPECT_TRUE(fs::exists(segments() / source));
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+}
+
+// Nothing is known of its entries then, and so it is not told as missing.
+TEST_F(PackNoIndex, NoSegmentIsTakenForMissing) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(0), "x"), "ok");
+  {
+    const auto beside = open();
+    fill(*beside, 1, 50);
+    ASSERT_TRUE(beside->flush());
+  }
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_TRUE(fs::remove(segments() / "00000001.seg"));
+  bool has_grown = false;
+  faults_.observe([&](const Operation& operation) {
+    const bool looks = operation.op == Op::open_file && operation.path.ends_with("00000001.seg");
+    if (!looks || std::exchange(has_grown, true)) return;
+    grow_the_index(*other);
+    faults_.inject({.only = Op::open_file,
+                    .path_contains = "index.",
+                    .repeat = Repeat::for_ever,
+                    .os_error = EMFILE});
+  });
+  std::vector<Stray> told;
+  const auto note = [&](const Stray& stray) {
+    told.push_back(stray);
+    return Visit::go_on;
+  };
+  EXPECT_TRUE(store->visit_strays(note, Repair::yes));
+  EXPECT_FALSE(faults_.injected().empty());
+  for (const Stray& stray : told) EXPECT_FALSE(stray.message.starts_with("missing"));
+  faults_.clear_faults();
+  told.clear();
+  EXPECT_TRUE(store->visit_strays(note, Repair::no));
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].entries, 49u);
+}
+
 // The index is as full as it may be, and whoever changes it is to replace it first.
 TEST_F(PackNoIndex, AReaderOfADamagedEntryAsksForNoLock) {
   options_.file_system = &faults_;

@@ -193,7 +193,8 @@ TEST_F(ReadOnly, BesideAWriter) {
 // It has made an index of its own; the next writer makes one for all.
 TEST_F(ReadOnly, AfterAnUncleanEndItSeesWhatIsPutLater) {
   for (const auto& lose : {+[](PackDirectory&) {}, +[](PackDirectory& d) { d.forget_index(); },
-                           +[](PackDirectory& d) { d.forget_state(); }}) {
+                           +[](PackDirectory& d) { d.forget_state(); },
+                           +[](PackDirectory& d) { flip_bit(d.root() / "state", 8 * 16); }}) {
     put_and_die(9);
     lose(directory_);
     PackStoreOptions reading = directory_.options;
@@ -224,11 +225,13 @@ TEST_F(ReadOnly, WithoutDescriptorsItIsNotOpened) {
   const auto writer = directory_.open();
   ASSERT_TRUE(writer->put(numbered(9), bytes_of("old")));
   FaultFileSystem system(posix_file_system());
-  system.inject({.only = Op::open_file, .path_contains = "index.", .os_error = EMFILE});
   PackStoreOptions reading = directory_.options;
   reading.access = Access::read_only;
   reading.file_system = &system;
-  EXPECT_FALSE(open_pack_store(reading));
+  for (const int os_error : {EMFILE, ENFILE}) {
+    system.inject({.only = Op::open_file, .path_contains = "index.", .os_error = os_error});
+    EXPECT_FALSE(open_pack_store(reading)) << os_error;
+  }
   const auto reader = open_pack_store(reading).value();
   ASSERT_TRUE(writer->put(numbered(9), bytes_of("new")));
   EXPECT_EQ(text_of(*reader, numbered(9)), "new");

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/keyed_fixture.h"
@@ -13,6 +14,7 @@ namespace {
 
 using testing::Op;
 using testing::Operation;
+using testing::Repeat;
 
 // One process without a budget, and another one with segments of 1 MiB.
 class PackOverBudget : public PackStoreFixture {
@@ -54,8 +56,6 @@ class PackOverBudget : public PackStoreFixture {
   std::uint64_t reads_ = 0;   // of segments
   std::uint64_t syncs_ = 0;   // of segments
   std::uint64_t made_ = 0;    // segments
-
- private:
   testing::FaultFileSystem watched_{posix_file_system()};
 };
 
@@ -133,6 +133,34 @@ TEST_F(PackOverBudget, MaintainMovesNoRemovals) {
   EXPECT_LE(writes_, 100u);
 }
 
+// Whether anything older stands in other segments is not known then.
+TEST_F(PackOverBudget, RemovalsStayWhereOtherSegmentsCannotBeListed) {
+  auto holder = open_holder(8'000);
+  options_.budget = {.max_bytes = 4 * mib, .max_entries = 300};
+  auto store = open();
+  put_small(*store, 90'000, 90'100);
+  ASSERT_TRUE(store->flush());
+  count_anew();
+  for (std::uint64_t nth = 1; nth <= 12; ++nth) {
+    watched_.inject({.only = Op::list, .path_contains = "/segments", .at = nth});
+    (void)store->maintain();
+    watched_.clear_faults();
+  }
+  EXPECT_GE(watched_.injected().size(), 5u);
+  EXPECT_LE(writes_, 100u);
+  std::uint32_t present = 0;
+  for (std::uint32_t i = 0; i < 8'000; ++i) present += store->contains(numbered(i)) == true;
+  EXPECT_LE(present, 300u);
+  ASSERT_TRUE(store->flush());
+  store.reset();
+  holder.reset();
+  lose_the_index();
+  options_.budget = {};
+  store = open();
+  for (std::uint32_t i = 0; i < 8'000; ++i) present -= store->contains(numbered(i)) == true;
+  EXPECT_EQ(present, 0u) << "what was evicted is back";
+}
+
 // What is dead but for removals is not written anew in each of its rounds.
 TEST_F(PackOverBudget, APruneMovesRemovalsOnce) {
   const auto holder = open_holder(8'000);
@@ -147,6 +175,70 @@ TEST_F(PackOverBudget, APruneMovesRemovalsOnce) {
   ASSERT_TRUE(store->prune({.max_bytes = 1 * mib}));
   // The smaller one of two segments is not full.
   EXPECT_LE(writes_, 2'800u);
+}
+
+// Copies, in a segment that is full and was not synced since what they come from could not be read
+// on. Else each put would give up the segment that it writes, and win nothing by that.
+TEST_F(PackOverBudget, WhatOnlyWaitsForItsSyncIsNotLetGoOf) {
+  constexpr std::uint32_t entries = 1'000;
+  options_.budget = {.max_bytes = 60 * mib};
+  {
+    const auto filling = open();
+    fill(*filling, 0, entries);
+    ASSERT_TRUE(filling->flush());
+  }
+  const std::size_t sources = segment_names().size();
+  options_.budget = {.max_bytes = 2 * mib};
+  const auto store = open();
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    if (i % 250 == 10) continue;
+    ASSERT_EQ(content(store->get(numbered(i))), payload_of(4096, i));
+  }
+  std::uint32_t copies = 0;
+  watched_.observe([&](const Operation& operation) {
+    if (operation.op != Op::create_file || !operation.path.ends_with(".seg")) return;
+    if (++copies != 2) return;
+    watched_.inject({.only = Op::read_at, .path_contains = ".seg", .repeat = Repeat::for_ever});
+  });
+  ASSERT_TRUE(store->prune({.max_entries = entries - 4}));
+  watched_.observe({});
+  watched_.clear_faults();
+  ASSERT_EQ(copies, 2u);
+  ASSERT_EQ(segment_names().size(), sources + 1);  // one has left
+  EXPECT_EQ(put(*store, numbered(2'000), "x"), "ok");
+  EXPECT_EQ(put(*store, numbered(2'001), "x"), "ok");
+  EXPECT_EQ(segment_of(*store, numbered(2'001)), segment_of(*store, numbered(2'000)));
+}
+
+// Whoever waits for his turn is not to wait for all of them; the next put goes on behind them.
+TEST_F(PackOverBudget, APutLooksAtSoManyThatCannotLeave) {
+  constexpr std::size_t most_looks = 64;
+  constexpr std::size_t some_more = 20;
+  {
+    std::vector<std::shared_ptr<PackStore>> stores;
+    for (std::uint32_t i = 0; i < most_looks + some_more; ++i) {
+      stores.push_back(open());
+      ASSERT_EQ(put(*stores.back(), numbered(i), payload_of(20'000, i)), "ok");
+    }
+  }
+  options_.budget = {.max_bytes = mib};
+  const auto store = open();
+  // From when it has a segment to write to.
+  bool has_one = false;
+  watched_.observe([&](const Operation& operation) {
+    if (operation.op != Op::write_at || !operation.path.ends_with(".seg")) return;
+    if (std::exchange(has_one, true)) return;
+    watched_.inject({.only = Op::try_lock, .path_contains = ".seg", .repeat = Repeat::for_ever});
+  });
+  const auto looked_at = [this] {
+    std::set<std::string> paths;
+    for (const Operation& refused : watched_.injected()) paths.insert(refused.path);
+    return paths.size();
+  };
+  EXPECT_EQ(put(*store, numbered(1'000), "x"), "ok");
+  EXPECT_EQ(looked_at(), most_looks);
+  EXPECT_EQ(put(*store, numbered(1'001), payload_of(20'000, 1)), "ok");
+  EXPECT_EQ(looked_at(), most_looks + some_more);
 }
 
 // Those removals stand in an older segment than what they are there for.

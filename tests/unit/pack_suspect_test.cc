@@ -143,6 +143,25 @@ TEST_F(PackSuspect, TheIndexIsNotCleanBefore) {
   expect_settled(1, "one");
 }
 
+// Nor where nobody gets a turn to evict.
+TEST_F(PackSuspect, NorWhereItCannotBeWrittenAnewForWantOfATurn) {
+  {
+    const auto killed = open();
+    ASSERT_EQ(put(*killed, numbered(1), "one"), "ok");
+    die_in_a_sync(*killed, first_segment);
+  }
+  auto store = open();
+  faults_.inject(
+      {.only = Op::try_lock, .path_contains = ".larder-lock", .repeat = Repeat::for_ever});
+  store.reset();
+  EXPECT_FALSE(faults_.injected().empty());
+  faults_.clear_faults();
+  EXPECT_TRUE(is_there(first_segment));
+  EXPECT_FALSE(is_clean());
+  (void)open();
+  expect_settled(1, "one");
+}
+
 TEST_F(PackSuspect, ASealedSegmentIsNotProven) {
   {
     const auto killed = open();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/pack_store_fixture.h"
@@ -110,6 +111,39 @@ TEST_F(PackTurns, APutEndsThoughAnEvictionDoesNot) {
     options_.budget = {.max_bytes = 4 * mib};
     EXPECT_EQ(put(*open(), numbered(100'000), "y"), "ok");
   });
+}
+
+// Whose turn has lasted lets others come, and may not come back: then what is left is as it was.
+TEST_F(PackTurns, WhoGetsNoOtherTurnEndsWithAnError) {
+  for (const bool is_pruned : {true, false}) {
+    std::filesystem::remove_all(root());
+    fill_segments(30);
+    options_.budget = {.max_bytes = 10 * mib};
+    options_.file_system = &faults_;
+    const auto store = open();
+    faults_.inject({.only = Op::remove_file,
+                    .path_contains = ".seg",
+                    .effect = testing::Effect::delay,
+                    .delay_ms = 40});
+    bool has_left = false;
+    faults_.observe([&](const Operation& operation) {
+      const bool leaves = operation.op == Op::remove_file && operation.path.ends_with(".seg");
+      if (!leaves || std::exchange(has_left, true)) return;
+      faults_.inject({.only = Op::try_lock,
+                      .path_contains = ".larder-lock",
+                      .repeat = testing::Repeat::for_ever});
+    });
+    const auto pruned = is_pruned ? store->prune({.max_bytes = 1}) : PruneReport{};
+    const auto maintained = is_pruned ? Result<void>() : store->maintain();
+    EXPECT_EQ(pruned.has_value(), !is_pruned);
+    EXPECT_EQ(maintained.has_value(), is_pruned);
+    faults_.observe({});
+    faults_.clear_faults();
+    EXPECT_EQ(store->metrics().evictions, 5u);
+    for (std::uint32_t i = 5; i < 150; ++i) {
+      ASSERT_EQ(content(store->get(numbered(i))), payload_of(200'000, i)) << i;
+    }
+  }
 }
 
 // Else each of many processes waits for what it put itself, and none for what all of them did.

@@ -96,6 +96,26 @@ TEST_F(PackWriters, OneThatIsBeingSealedIsCountedOnce) {
   }
 }
 
+// Where the table is full, the caller keeps it.
+TEST_F(PackWriters, WhatFoundNoRoomInTheTableIsOpenedOnce) {
+  Writers writers(parts());
+  const auto segment = writers.claim(128).value().writer->segment();
+  int opened = 0;
+  SegmentTable full(epochs_, 0, [&](std::uint32_t) -> Result<std::shared_ptr<Segment>> {
+    ++opened;
+    return segment;
+  });
+  std::shared_ptr<Segment> keep;
+  for (int look = 0; look < 3; ++look) {
+    EXPECT_EQ(full.find(segment->number(), keep), segment.get());
+  }
+  EXPECT_EQ(opened, 1);
+  std::shared_ptr<Segment> other;
+  EXPECT_EQ(full.find(segment->number(), other), segment.get());
+  EXPECT_EQ(opened, 2);
+  writers.close_all();
+}
+
 TEST_F(PackWriters, NobodyReliesOnWhatWasGivenUp) {
   faults_.inject({.only = testing::Op::sync_data, .path_contains = ".seg"});
   folder_ = faults_.open_directory(segments().string()).value();
