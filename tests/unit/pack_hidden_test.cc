@@ -119,6 +119,32 @@ TEST_F(PackHidden, NothingGoesBecauseTheIndexLacksIt) {
   }
 }
 
+// A link, garbage, and one that goes away when it is about to be looked into.
+TEST_F(PackHidden, AClearLooksForNothingInWhatIsNoSegment) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  fill(*store, 0, 10);
+  ASSERT_TRUE(store->flush());
+  const fs::path leaving = segments() / "0000000c.seg";
+  fs::create_symlink("../LARDER", segments() / "0000000a.seg");
+  for (const fs::path& path : {segments() / "0000000b.seg", leaving}) {
+    std::ofstream(path) << std::string(200, 'x');
+  }
+  int opened = 0;
+  faults_.observe([&](const testing::Operation& operation) {
+    const bool looks = operation.op == testing::Op::open_file && operation.path == leaving.string();
+    if (looks && ++opened == 4) fs::remove(leaving);  // after three rounds of evictions
+  });
+  const auto report = store->clear();
+  faults_.observe({});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(fs::exists(leaving));
+  EXPECT_EQ(report->evicted_entries, 10u);
+  EXPECT_EQ(report->kept_entries, 0u);
+  EXPECT_TRUE(fs::is_symlink(segments() / "0000000a.seg"));
+  EXPECT_TRUE(fs::exists(segments() / "0000000b.seg"));
+}
+
 TEST_F(PackHidden, AReaderIsToldOfIt) {
   fill_and_close();
   zero_all_slots();
