@@ -61,6 +61,16 @@ std::vector<Workload> mending_workloads() {
          world.repair();
          for (int entry = 1; entry <= 4; ++entry) world.get(entry);
        }},
+      {"HealByPrune", hidden,
+       [](FaultWorld& world) {
+         world.prune(small_segments);
+         for (int entry = 1; entry <= 4; ++entry) world.get(entry);
+       }},
+      {"HealByUpkeep", hidden,
+       [](FaultWorld& world) {
+         world.maintain();
+         for (int entry = 1; entry <= 4; ++entry) world.get(entry);
+       }},
       {"MendLost", some_lost,
        [](FaultWorld& world) {
          world.repair();

@@ -1,4 +1,5 @@
 // An index whose slots were damaged while nobody had it open: what it lacks is in the segments.
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -143,6 +144,32 @@ TEST_F(PackHidden, AClearLooksForNothingInWhatIsNoSegment) {
   EXPECT_EQ(report->kept_entries, 0u);
   EXPECT_TRUE(fs::is_symlink(segments() / "0000000a.seg"));
   EXPECT_TRUE(fs::exists(segments() / "0000000b.seg"));
+}
+
+// Nor because the two could not be compared just now: the next call finds all of it again.
+TEST_F(PackHidden, NothingGoesBecauseTheyCouldNotBeCompared) {
+  for (const bool is_pruned : {true, false}) {
+    fs::remove_all(root());
+    options_.file_system = nullptr;
+    fill_and_close();
+    zero_all_slots();
+    options_.file_system = &faults_;
+    {
+      const auto store = open();
+      faults_.inject({.only = testing::Op::is_locked, .path_contains = ".seg", .os_error = ENOMEM});
+      if (is_pruned) {
+        (void)store->prune({.max_bytes = 1024 * mib});
+      } else {
+        (void)store->maintain();
+      }
+      EXPECT_FALSE(faults_.injected().empty());
+      faults_.clear_faults();
+    }
+    const auto store = open();
+    EXPECT_TRUE(store->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes));
+    EXPECT_EQ(count_present(*store, 0, 100), 100u) << is_pruned;
+    EXPECT_TRUE(content(store->get(numbered(5000))) == large_) << is_pruned;
+  }
 }
 
 TEST_F(PackHidden, AReaderIsToldOfIt) {
