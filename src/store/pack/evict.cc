@@ -79,12 +79,13 @@ bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs:
 }
 
 // What goes with its segment, or is swept, is what the index does not lead to: it has to be right.
-void PackStoreImpl::heal_index(Shelf& shelf) {
+Evictor::Caller::Index PackStoreImpl::heal_index(Shelf& shelf) {
   const auto healed = guarded([&] { return shelf.heal_index_at_first(); });
   if (!healed) {
     log(LogLevel::warning, options_.directory + ": the index could not be compared with the " +
                                "segments: " + healed.error().message);
   }
+  return healed ? Evictor::Caller::Index::compared : Evictor::Caller::Index::may_lack;
 }
 
 Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
@@ -96,8 +97,9 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
-    heal_index(*shelf);
+    const auto index = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
+    evicting.index = index;
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);
     return report;
@@ -123,8 +125,9 @@ Result<void> PackStoreImpl::maintain() {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
-    heal_index(*shelf);
+    const auto index = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
+    evicting.index = index;
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting);
     return kept;

@@ -58,6 +58,9 @@ class Evictor {
     // Lets go of the guard of the epochs for a moment, so that what has left is closed. Nothing of
     // the index and no segment of the table may be in use.
     std::function<void()> rest;
+    // Whether it is known that the index lacks nothing that is whole. Else nothing goes just
+    // because it does not lead there.
+    enum class Index : std::uint8_t { may_lack, compared } index = Index::compared;
     std::vector<Gone> gone = {};
     SegmentEviction::Blocks blocks = SegmentEviction::Blocks::when_closed;  // at least
     std::vector<Error> refused = {};  // why segments stay that should have left, or files or blocks

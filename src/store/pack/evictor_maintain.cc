@@ -155,9 +155,10 @@ Result<void> Evictor::maintain(Caller& caller) {
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
   // Before anything that somebody can ask for.
-  sweep_unused_large(caller);
+  const bool is_compared = caller.index == Caller::Index::compared;
+  if (is_compared) sweep_unused_large(caller);
   LARDER_CHECK_OK(keep_up(turn, caller));
-  LARDER_CHECK_OK(compact_hollow(turn, caller));
+  if (is_compared) LARDER_CHECK_OK(compact_hollow(turn, caller));
   LARDER_CHECK_OK(prove_abandoned());
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_tables(Index::Keep::current);

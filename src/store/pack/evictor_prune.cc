@@ -164,7 +164,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
   // Before anything that somebody can ask for.
-  sweep_unused_large(caller);
+  if (caller.index == Caller::Index::compared) sweep_unused_large(caller);
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();

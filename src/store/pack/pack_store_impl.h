@@ -245,7 +245,7 @@ class PackStoreImpl final : public PackStore {
   bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Result<void> catch_up(Shelf& shelf);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
-  void heal_index(Shelf& shelf);
+  Evictor::Caller::Index heal_index(Shelf& shelf);
   void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);

@@ -205,6 +205,7 @@ class Shelf {
   bool has_entered_ = false;
   bool has_own_index_ = false;
   std::atomic<int> comparisons_left_ = 3;  // of the index with the segments
+  std::atomic<bool> is_complete_ = true;   // the index that this process made anew last
   std::uint64_t own_since_generation_ = 0;
   // Set when the shared index could not be read and is perhaps good: others may go on with it.
   std::optional<std::uint64_t> own_since_sequence_;

@@ -109,6 +109,10 @@ Result<std::uint64_t> Shelf::heal_index() {
   LARDER_TRY(const std::uint64_t hidden, count_hidden());
   if (hidden == 0) return 0;
   LARDER_CHECK_OK(make_index_anew(false));
+  if (!is_complete_.load()) {
+    return std::unexpected(
+        Error{.code = Errc::io_error, .message = "not all of them could be read once more"});
+  }
   if (parts_.options.log) {
     parts_.options.log(LogLevel::warning,
                        parts_.path + ": the index lacked " + std::to_string(hidden) +

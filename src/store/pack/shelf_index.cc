@@ -102,6 +102,7 @@ Result<void> Shelf::make_index_anew(bool alone) {
   LARDER_TRY(Rebuilt rebuilt,
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
+  is_complete_ = rebuilt.is_complete;
   if (!alone) {
     unproven_large_.clear();
     return {};
