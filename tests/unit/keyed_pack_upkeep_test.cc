@@ -191,6 +191,18 @@ TEST_F(KeyedPackUpkeep, WhatOthersEvictedDoesNotComeBackAfterAClear) {
   EXPECT_EQ(content(store->get(numbered(2))), "absent");
 }
 
+// It may be back with the next index, and counts as kept.
+TEST_F(KeyedPackUpkeep, AClearCountsWhatItsOwnerAloneCouldRemove) {
+  put_with(ours_, numbered(1), "ours");
+  const auto held = hold_all();
+  const auto report = open_with(theirs_)->clear();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->evicted_entries, 1u);
+  EXPECT_EQ(report->kept_entries, 1u);
+  lose_the_index();
+  EXPECT_EQ(get_with(ours_, numbered(1)), "ours");
+}
+
 // By the byte, in steps, while others read.
 TEST_F(KeyedPackUpkeep, EvictionCarriesWhatWasReadOfEveryKey) {
   options_.budget = {.max_bytes = 16 * mib};

@@ -149,5 +149,36 @@ TEST_F(PackCarried, ASegmentStaysToWhichSomebodyHasLedMeanwhile) {
   EXPECT_TRUE(told_.contains("another process carries entries to " + source)) << told_;
 }
 
+// Somebody has made the index anew between two steps: of two copies it leads to either.
+TEST_F(PackCarried, WhatIsLedBackToItsSourceIsLedToTheCopyAgain) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(1), "older"), "ok");
+  const std::string others = segment_of(*other, numbered(1));
+  options_.file_system = &faults_;
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), "newer"), "ok");
+  ASSERT_EQ(put(*store, numbered(2), "carried"), "ok");
+  EXPECT_EQ(content(store->get(numbered(2))), "carried");
+  const std::string source = segment_of(*store, numbered(2));
+  ASSERT_NE(source, others);
+  ASSERT_TRUE(store->flush());
+  ASSERT_TRUE(other->flush());
+  const std::string before = read_index();
+  // When the removal of what has just left is synced, which comes after the copies.
+  int syncs = 0;
+  faults_.observe([&](const Operation& operation) {
+    const bool syncs_copies = operation.op == Op::sync_data && operation.path.ends_with(".seg") &&
+                              !operation.path.ends_with(source);
+    if (syncs_copies && ++syncs == 2) lead_back(before, read_index());
+  });
+  EXPECT_TRUE(store->prune({.max_entries = 1}));
+  faults_.observe({});
+  ASSERT_GE(syncs, 2);
+  EXPECT_FALSE(std::filesystem::exists(segments() / source));
+  EXPECT_EQ(content(store->get(numbered(1))), "absent");
+  EXPECT_EQ(content(store->get(numbered(2))), "carried");
+  EXPECT_EQ(strays(*store), std::vector<std::string>{});
+}
+
 }  // namespace
 }  // namespace larder

@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
+#include "store/pack/removal.h"
 
 namespace larder::pack_store {
 namespace {
@@ -72,13 +73,13 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   if (!takes_removal(shelf, entry)) return withdraw_of_other_key(shelf, entry, place_word);
   const std::uint64_t tag = shelf.tag_of(entry);
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(format::record_header_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
   const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
   if (withdrawn != Published::done) return false;
-  if (auto appended = claimed.writer->append(removal, {}, {}); !appended) {
+  if (auto appended = append_removal(*claimed.writer, removal); !appended) {
     (void)shelf.index().publish(tag, 0, place_word, never_other);
     return std::unexpected(std::move(appended).error());
   }
@@ -88,17 +89,17 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
 }
 
 // As PackStoreImpl::confirm_removal.
-Result<bool> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s) {
-  if (!takes_removal(shelf, entry)) return false;
+Result<Buried> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s) {
+  if (!takes_removal(shelf, entry)) return Buried::of_other_key;
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(format::record_header_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
   const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const auto place, find_place(shelf, shelf.tag_of(entry)));
-  if (place) return false;
-  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
+  if (place) return Buried::led_to;
+  LARDER_CHECK_OK(append_removal(*claimed.writer, removal));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
-  return true;
+  return Buried::yes;
 }
 
 Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::uint64_t place_word,

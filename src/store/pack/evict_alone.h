@@ -24,9 +24,10 @@ namespace larder::pack_store {
 Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint64_t place_word,
                             std::int64_t now_s);
 
-// Writes a removal of an entry that the index does not lead to (evict_hidden.h). False when it
-// does by now, or when the entry's key is not here. Errors: those of writing.
-Result<bool> bury_hidden(Shelf& shelf, const format::Record& entry, std::int64_t now_s);
+// Writes a removal of an entry that the index does not lead to (evict_hidden.h), unless it does by
+// now, or the entry's key is not here: its owner would not believe it. Errors: those of writing.
+enum class Buried : std::uint8_t { yes, led_to, of_other_key };
+Result<Buried> bury_hidden(Shelf& shelf, const format::Record& entry, std::int64_t now_s);
 
 // An entry whose record stands at a second place.
 struct Renewal {

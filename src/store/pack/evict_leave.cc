@@ -32,25 +32,28 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
 }
 
 // What nothing led to when it was looked at may be a copy that another process has made, and led
-// the index to since. Not from here on: its turn would have to come.
-Result<void> SegmentEviction::check_dead() const {
+// the index to since: an error. And who made the index anew between two steps may have led it back
+// to what was carried or dropped: true. Not from here on: his turn would have to come.
+Result<bool> SegmentEviction::is_led_back() const {
+  bool is_back = false;
   for (const Item& item : items_) {
-    if (item.fate != Fate::dead || item.entry.removed) continue;
+    if (item.entry.removed) continue;
     LARDER_TRY(const auto word, find_word(parts_.shelf, item.entry.slot_tag, place_word(item)));
     if (!word) continue;
+    is_back = true;
+    if (item.fate != Fate::dead) continue;
     return std::unexpected(Error{.code = Errc::timed_out,
                                  .message = "another process carries entries to " +
                                             path_of(on_disk_.name) + "; it is tried again"});
   }
-  return {};
+  return is_back;
 }
 
 Result<void> SegmentEviction::leave(const Step& step) {
   Shelf& shelf = parts_.shelf;
-  LARDER_CHECK_OK(check_dead());
   LARDER_CHECK_OK(secure_successors(step));
   // Tombstones were left out because certain segments are gone: they must not come back.
-  if (leaves_out_tombstones_) LARDER_CHECK_OK(shelf.segments_directory().sync());
+  if (leaves_out_tombstones_) LARDER_CHECK_OK(shelf.sync_names());
   const auto removed = shelf.segments_directory().remove_file(path_of(on_disk_.name));
   if (!removed && removed.error().code != Errc::absent) return removed;
   shelf.note_unlinked();
@@ -62,14 +65,10 @@ Result<void> SegmentEviction::leave(const Step& step) {
   return {};
 }
 
-// Whether no power cut brings the name back. By a directory of its own: a failure that this sync is
-// told must not be lost to the flush that it concerns.
+// Whether no power cut brings the name back.
 bool SegmentEviction::leaves_for_good(const Step& step) {
   if (has_left_for_good_) return true;
-  const auto synced = [this]() -> Result<void> {
-    LARDER_TRY(const auto segments, parts_.shelf.root().open_directory(format::segments_name));
-    return segments->sync();
-  }();
+  const auto synced = parts_.shelf.sync_names();
   if (!synced) step.told.push_back(synced.error());
   has_left_for_good_ = synced.has_value();
   return has_left_for_good_;

@@ -8,6 +8,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "store/pack/large_files.h"
+#include "store/pack/removal.h"
 #include "store/pack/segment_scan.h"
 
 namespace larder::pack_store {
@@ -146,10 +147,17 @@ Result<bool> SegmentEviction::advance(const Step& step) {
       LARDER_CHECK_OK(bury());
       phase_ = Phase::leave;
       return false;
-    case Phase::leave:
+    case Phase::leave: {
+      LARDER_TRY(const bool is_back, is_led_back());
+      if (is_back) {
+        phase_ = Phase::swing;
+        next_ = 0;
+        return false;
+      }
       LARDER_CHECK_OK(leave(step));
       phase_ = Phase::gone;
       return true;
+    }
     case Phase::gone: return true;
   }
   return true;
@@ -282,7 +290,7 @@ Result<bool> SegmentEviction::carry_for_owner(Item& item) {
   return item.fate == Fate::carry;
 }
 
-// One that stands there keeps its authenticator.
+// One that stands there keeps its authenticator, and has its other copy beside it.
 Result<void> SegmentEviction::leave_tombstone(const Item& item) {
   format::Record record;
   LARDER_TRY(const bool is_good, read_header(item, record));
@@ -299,15 +307,21 @@ Result<void> SegmentEviction::leave_tombstone(const Item& item) {
                            .sequence = record.sequence,
                            .fingerprint = record.fingerprint};
   const DerivedKey* key = find_key(parts_.shelf.keys(), record.key_id);
-  if (record.kind == format::RecordKind::removed) {
+  const bool is_copy = record.kind == format::RecordKind::removed;
+  if (is_copy) {
     tombstone.authenticator = record.authenticator;
   } else if (key != nullptr) {
     authenticate(tombstone, *key);
   }
-  LARDER_TRY(auto claimed, parts_.carriers.claim(tombstone.total_bytes()));
-  LARDER_TRY(const format::Location location, claimed.writer->append(tombstone, {}, {}));
-  destinations_.insert(location.segment);
-  carried_bytes_ += tombstone.total_bytes();
+  const std::uint64_t bytes = is_copy ? tombstone.total_bytes() : removal_bytes;
+  LARDER_TRY(auto claimed, parts_.carriers.claim(bytes));
+  if (is_copy) {
+    LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
+  } else {
+    LARDER_CHECK_OK(append_removal(*claimed.writer, tombstone));
+  }
+  destinations_.insert(claimed.writer->number());
+  carried_bytes_ += bytes;
   return {};
 }
 

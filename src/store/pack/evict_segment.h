@@ -186,7 +186,7 @@ class SegmentEviction {
   Result<void> forget_unlisted(const Step& step);
 
   Result<void> bury();
-  Result<void> check_dead() const;
+  Result<bool> is_led_back() const;
   Result<void> leave(const Step& step);
   Result<void> secure_successors(const Step& step);
   bool leaves_for_good(const Step& step);

@@ -48,6 +48,9 @@ class Evictor {
     Budget budget;
     std::uint64_t segment_bytes = 0;  // of a full one
     Writers::Parts carriers;
+    // Whether a mapping keeps its lock when the descriptors are closed: else nobody knows what is
+    // mapped.
+    bool may_cut = true;
   };
 
   explicit Evictor(const Parts& parts);

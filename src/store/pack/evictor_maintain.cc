@@ -29,13 +29,13 @@ Result<void> Evictor::keep_up(std::optional<Turn>& turn, Caller& caller) {
   recount();
   is_age_due_ = true;
   for (std::size_t left = 2 * disk.segments.size() + 16; left > 0; --left) {
-    LARDER_CHECK_OK(finish_current(caller));
+    LARDER_CHECK_OK(finish_what_is_begun(caller));
     LARDER_CHECK_OK(let_others(turn, caller));
     LARDER_CHECK_OK(sweep(~0ull, caller));
     LARDER_TRY(const bool picked, pick({.large_files = LargeFiles::one_by_one}, caller));
     if (!picked) break;
   }
-  return finish_current(caller);
+  return finish_what_is_begun(caller);
 }
 
 Result<void> Evictor::compact_hollow(std::optional<Turn>& turn, Caller& caller) {
@@ -91,7 +91,7 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
   LARDER_TRY(const bool files_synced, sync_large(parts_.shelf, large));
   if (!files_synced) return {};
   LARDER_CHECK_OK(parts_.shelf.marks().sync(name.number, file));
-  LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());
+  LARDER_CHECK_OK(parts_.shelf.sync_names());
   const auto trailer = format::encode_trailer(*end.footer, segment->key(), end.footer_place);
   const std::array pieces{std::span<const std::byte>(trailer)};
   const std::uint64_t at = std::uint64_t{end.footer_place} * format::pack_unit_bytes;
@@ -155,10 +155,9 @@ Result<void> Evictor::maintain(Caller& caller) {
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
   // Before anything that somebody can ask for.
-  const bool is_compared = caller.index == Caller::Index::compared;
-  if (is_compared) sweep_unused_large(caller);
+  sweep_unused_large(caller);
   LARDER_CHECK_OK(keep_up(turn, caller));
-  if (is_compared) LARDER_CHECK_OK(compact_hollow(turn, caller));
+  if (caller.index == Caller::Index::compared) LARDER_CHECK_OK(compact_hollow(turn, caller));
   LARDER_CHECK_OK(prove_abandoned());
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_tables(Index::Keep::current);

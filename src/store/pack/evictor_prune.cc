@@ -5,6 +5,7 @@
 
 #include "base/try.h"
 #include "store/pack/evictor.h"
+#include "store/pack/removal.h"
 #include "store/pack/segment_leftovers.h"
 
 namespace larder::pack_store {
@@ -144,7 +145,7 @@ void Evictor::trim_all() {
 
 Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller& caller) {
   trim_all();
-  LARDER_CHECK_OK(parts_.shelf.segments_directory().sync());
+  LARDER_CHECK_OK(parts_.shelf.sync_names());
   LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
   const auto gone = std::span(caller.gone).subspan(gone_before);
   PruneReport report{.evicted_entries = gone.size(), .kept_bytes = disk.disk_bytes()};
@@ -160,11 +161,11 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
 Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   LARDER_TRY(std::optional<Turn> turn, wait_for_turn(prune_wait, caller.rest));
   caller.blocks = SegmentEviction::Blocks::at_once;
-  LARDER_CHECK_OK(finish_current(caller));
+  LARDER_CHECK_OK(finish_what_is_begun(caller));
   refused_.clear();
   remove_headless_segments(parts_.shelf.leftover_parts());
   // Before anything that somebody can ask for.
-  if (caller.index == Caller::Index::compared) sweep_unused_large(caller);
+  sweep_unused_large(caller);
   const std::size_t gone_before = caller.gone.size();
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
@@ -203,7 +204,7 @@ Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   std::ranges::move(hidden.unread, std::back_inserter(caller.refused));
   // What ends a clear has to have room, too.
   const std::uint64_t needed =
-      hidden.records.size() * format::record_header_bytes + segments_beside * parts_.segment_bytes;
+      hidden.records.size() * removal_bytes + segments_beside * parts_.segment_bytes;
   if (!hidden.records.empty() && free_bytes() < needed) {
     caller.refused.push_back(
         {.code = Errc::no_space,
@@ -215,7 +216,8 @@ Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   bool any = false;
   for (std::size_t i = 0; i < hidden.records.size(); ++i) {
     auto buried = bury_hidden(parts_.shelf, hidden.records[i], now_s);
-    any = any || buried.value_or(false);
+    any = any || buried.value_or(Buried::led_to) == Buried::yes;
+    if (buried && *buried == Buried::of_other_key) ++left;
     if (buried) continue;
     // A full disk, as a rule: the others would fail as well.
     caller.refused.push_back(std::move(buried).error());

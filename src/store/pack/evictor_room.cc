@@ -35,6 +35,7 @@ std::uint64_t Evictor::free_bytes() const {
 
 SegmentEviction::Blocks Evictor::wanted_blocks(const Caller& caller) const {
   using Blocks = SegmentEviction::Blocks;
+  if (!parts_.may_cut) return Blocks::when_closed;
   if (parts_.budget.min_free_bytes || wants_room_) return Blocks::at_once;
   if (caller.blocks == Blocks::at_once) return caller.blocks;
   // As much as the budget may be held by others, and large artifacts that have room come first.

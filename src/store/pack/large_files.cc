@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -16,10 +19,12 @@ using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
 
+constexpr std::size_t removed_at_once = 64;  // files, of which nobody puts the payload meanwhile
+
 // The files that entries lead to. Only records without a payload of their own need reading.
 // nullopt: a record cannot be read now, and nobody knows which file it leads to.
-Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf) {
-  LARDER_TRY(IndexTable* const table, shelf.index().table());
+Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& index) {
+  LARDER_TRY(IndexTable* const table, index.table());
   std::set<Fingerprint> used;
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const auto location = format::Location::of(table->word_at(slot));
@@ -42,6 +47,21 @@ Result<bool> join_flush(Shelf& shelf, const format::Record& record, const Finger
   if (!file || !artifact) return false;
   LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
   return true;
+}
+
+// Somebody may be putting the same payload right now, and find the file there.
+Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
+  std::map<Fingerprint, store_directory::LockFile::Held> held;
+  for (const Fingerprint& key : unused) {
+    LARDER_TRY(auto lock, shelf.locks().try_acquire(LockOffset::change_of(key)));
+    if (lock) held.emplace(key, *std::move(lock));
+  }
+  LARDER_TRY(const auto used_now, files_in_use(shelf, shelf.index()));
+  if (!used_now) return {};
+  for (const auto& [key, lock] : held) {
+    if (!used_now->contains(key)) (void)shelf.large().remove_of_any_key(key);
+  }
+  return {};
 }
 
 }  // namespace
@@ -83,20 +103,25 @@ Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records
   return std::unexpected(flushed.error());
 }
 
+// The index is a hint: where it leads to no file, the segments are asked.
 Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all) {
-  LARDER_TRY(const auto used, files_in_use(shelf));
+  LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
   if (!used) return {};
   std::vector<Fingerprint> unused;
   LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
     if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
     return Visit::go_on;
   }));
+  if (unused.empty()) return {};
+  LARDER_TRY(const auto truth, shelf.index_of_segments());
+  LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
+  if (!led_to) return {};
+  std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
   if (!unused.empty()) LARDER_CHECK_OK(secure_all());
-  for (const Fingerprint& key : unused) {
-    // Somebody may be putting the same payload right now, and find the file there.
-    LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
-    LARDER_TRY(const auto used_now, files_in_use(shelf));
-    if (held && used_now && !used_now->contains(key)) (void)shelf.large().remove_of_any_key(key);
+  for (std::span<const Fingerprint> left = unused; !left.empty();) {
+    const auto next = left.first(std::min(left.size(), removed_at_once));
+    LARDER_CHECK_OK(remove_unused(shelf, next));
+    left = left.subspan(next.size());
   }
   return {};
 }

@@ -171,7 +171,7 @@ class PackStoreImpl final : public PackStore {
   Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
-  Result<void> append_removal(Writers::Claimed& claimed, const format::Record& removal);
+  Result<void> write_removal(Writers::Claimed& claimed, const format::Record& removal);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc
@@ -213,7 +213,16 @@ class PackStoreImpl final : public PackStore {
     NoEntry why = NoEntry::damaged;
   };
   using OddSlots = std::map<std::uint32_t, std::vector<OddSlot>>;  // by segment
-  static bool is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record);
+  struct Described {
+    EntryInfo info;
+    std::uint64_t key_id = 0;
+    std::optional<NoEntry> file_trouble = {};
+  };
+  static std::optional<NoEntry> trouble_with_file(Shelf& shelf, const format::Record& record);
+  static std::expected<Described, NoEntry> describe_slot(Shelf& shelf, std::uint64_t tag,
+                                                         std::uint64_t word,
+                                                         std::shared_ptr<Segment>& keep);
+  static bool is_hidden(Shelf& shelf, const IndexTable& table, const Described& entry);
   static std::expected<EntryInfo, NoEntry> describe_entry(Shelf& shelf, const IndexTable& table,
                                                           std::uint64_t tag, std::uint64_t word,
                                                           std::shared_ptr<Segment>& keep);

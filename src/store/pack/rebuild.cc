@@ -55,7 +55,8 @@ class Rebuild {
   Rebuild(const RebuildParts& parts, IndexPlace place) : parts_(parts), place_(place) {}
 
   Result<Rebuilt> run() {
-    return place_ == IndexPlace::beside_others ? run_beside_others() : run_alone();
+    if (place_ == IndexPlace::beside_others) return run_beside_others();
+    return place_ == IndexPlace::in_private_memory ? run_for_reader() : run_alone();
   }
 
  private:
@@ -75,11 +76,30 @@ class Rebuild {
     LARDER_CHECK_OK(read_all());
     LARDER_CHECK_OK(keep_newest());
     if (place_ == IndexPlace::shared) LARDER_CHECK_OK(start_shared());
-    if (place_ == IndexPlace::in_private_memory) {
+    if (place_ == IndexPlace::for_comparison) {
       LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
     }
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     if (place_ == IndexPlace::shared) parts_.state.word(StateWord::partial_index).store(0);
+    return result_;
+  }
+
+  // Beside who removes and evicts: what he moves to a segment that was read before, out of one that
+  // is read later, is not seen at all.
+  Result<Rebuilt> run_for_reader() {
+    std::uint64_t removals = 0, gone = 0;
+    const auto is_quiet = [&] { return removals == removal_epoch() && gone == gone_segments(); };
+    for (int round = 0; round < rounds_of_reading && (round == 0 || !is_quiet()); ++round) {
+      removals = removal_epoch();
+      gone = gone_segments();
+      found_.clear();
+      seen_.clear();
+      LARDER_CHECK_OK(read_all());
+    }
+    LARDER_CHECK_OK(keep_newest());
+    LARDER_CHECK_OK(parts_.index.start_private(found_.size()));
+    for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
+    if (!is_quiet()) LARDER_CHECK_OK(take_back_removed());
     return result_;
   }
 
@@ -93,6 +113,7 @@ class Rebuild {
   }
 
   std::uint64_t removal_epoch() const { return parts_.state.word(StateWord::removal_epoch).load(); }
+  std::uint64_t gone_segments() const { return parts_.state.word(StateWord::gone_segments).load(); }
 
   // What was removed after its segment was read. A removal raises the epoch when its record stands
   // there, and then looks whether the entry is in the index: one of the two finds it.

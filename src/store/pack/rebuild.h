@@ -39,9 +39,10 @@ struct Rebuilt {
 };
 
 enum class IndexPlace {
-  shared,         // nobody else is here
-  beside_others,  // who put meanwhile: the new index is in use before the segments are read
-  in_private_memory,
+  shared,             // nobody else is here
+  beside_others,      // who put meanwhile: the new index is in use before the segments are read
+  in_private_memory,  // of a reader, for long
+  for_comparison,     // the same; what is moved or removed meanwhile may be missed, or still there
 };
 
 // Reads every segment, starts a new index and fills it with the newest record of each fingerprint,

@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "store/pack/large_files.h"
 #include "store/pack/pack_store_impl.h"
+#include "store/pack/removal.h"
 
 namespace larder::pack_store {
 namespace {
@@ -40,16 +41,14 @@ struct PackStoreImpl::Removing {
   }
 };
 
-// Two copies: one flipped bit must not bring an entry back. Both have the sequence that the slot
-// was emptied under. With one of them it is removed.
-Result<void> PackStoreImpl::append_removal(Writers::Claimed& claimed,
-                                           const format::Record& removal) {
-  LARDER_CHECK_OK(claimed.writer->append(removal, {}, {}));
-  const auto second = claimed.writer->append(removal, {}, {});
-  if (!second) {
+// With the sequence that the slot was emptied under.
+Result<void> PackStoreImpl::write_removal(Writers::Claimed& claimed,
+                                          const format::Record& removal) {
+  LARDER_TRY(const auto lacking, append_removal(*claimed.writer, removal));
+  if (lacking) {
     log(LogLevel::warning,
         options_.directory + ": " + removal.fingerprint.hex() +
-            ": removed; one copy of that could not be written: " + second.error().message);
+            ": removed; one copy of that could not be written: " + lacking->message);
   }
   return {};
 }
@@ -62,12 +61,12 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
                                                        Removing& removing) {
   const format::Record& removal = removing.removal;
   const std::uint64_t tag = shelf.tag_of(removal);
-  LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
   removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, found.place_word()));
   if (withdrawn != Published::done) return Done::no;
-  auto appended = append_removal(claimed, removal);
+  auto appended = write_removal(claimed, removal);
   if (!appended) {
     // What the segments still have is there, unless somebody has put another one.
     (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removing.name));
@@ -84,13 +83,13 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
 // there.
 Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removing& removing) {
   const format::Record& removal = removing.removal;
-  LARDER_TRY(auto claimed, shelf.writers().claim(2 * removal.total_bytes()));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
   removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   Found found;
   LARDER_TRY(const Outcome outcome, find_record(shelf, removing.name, found));
   if (outcome != Outcome::absent || found.word != 0) return Done::no;
-  LARDER_CHECK_OK(append_removal(claimed, removal));
+  LARDER_CHECK_OK(write_removal(claimed, removal));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return Done::yes;
 }

@@ -26,7 +26,7 @@ Result<void> secure_by_name(Shelf& shelf, std::uint32_t number, std::uint64_t en
   SyncMarks marks = shelf.marks();
   if (file) {
     LARDER_CHECK_OK(marks.sync(number, **file));
-    LARDER_CHECK_OK(directory.sync());
+    LARDER_CHECK_OK(shelf.sync_names());
     LARDER_TRY(const FileInfo info, (*file)->info());
     const auto named = directory.info_at(name);
     if (named && named->same_file(info)) return {};

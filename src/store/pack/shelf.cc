@@ -185,21 +185,27 @@ Result<void> Shelf::make_parts() {
 Result<void> Shelf::make_writers() {
   LARDER_TRY(const SpaceInfo space, root().space());
   segment_bytes_ = segment_capacity(parts_.options.budget, space);
-  Writers::Parts writers{
-      .file_system = parts_.file_system,
-      .segments = *segments_directory_,
-      .state = *state_,
-      .table = *segments_,
-      .origin = origin_,
-      .options = {.hash = hash_, .capacity_bytes = segment_bytes_},
-      .most = most_segments(room_of(parts_.options.budget, space), segment_bytes_)};
-  writers_ = std::make_unique<Writers>(writers);
-  writers.adopt = Writers::Adopt::no;
-  evictor_ = std::make_unique<Evictor>(Evictor::Parts{.shelf = *this,
-                                                      .file_system = parts_.file_system,
-                                                      .budget = parts_.options.budget,
-                                                      .segment_bytes = segment_bytes_,
-                                                      .carriers = writers});
+  LARDER_TRY(const std::string type, root().file_system_type());
+  LARDER_TRY(upkeep_directory_, root().open_directory(format::segments_name));
+  const auto parts = [&](Directory& segments, Writers::Adopt adopt) {
+    return Writers::Parts{
+        .file_system = parts_.file_system,
+        .segments = segments,
+        .state = *state_,
+        .table = *segments_,
+        .origin = origin_,
+        .options = {.hash = hash_, .capacity_bytes = segment_bytes_},
+        .most = most_segments(room_of(parts_.options.budget, space), segment_bytes_),
+        .adopt = adopt};
+  };
+  writers_ = std::make_unique<Writers>(parts(*segments_directory_, Writers::Adopt::yes));
+  evictor_ = std::make_unique<Evictor>(
+      Evictor::Parts{.shelf = *this,
+                     .file_system = parts_.file_system,
+                     .budget = parts_.options.budget,
+                     .segment_bytes = segment_bytes_,
+                     .carriers = parts(*upkeep_directory_, Writers::Adopt::no),
+                     .may_cut = type != "overlay"});
   return {};
 }
 
@@ -278,6 +284,8 @@ Result<bool> Shelf::is_in_place() {
   if (!named) return std::unexpected(named.error());
   return named->same_file(held);
 }
+
+Result<void> Shelf::sync_names() { return upkeep_directory_->sync(); }
 
 void Shelf::drop_gone_segments() {
   const std::uint64_t gone = state_->word(StateWord::gone_segments).load(std::memory_order_relaxed);

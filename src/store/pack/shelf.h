@@ -100,12 +100,21 @@ class Shelf {
   Result<std::uint64_t> count_hidden();
   // Makes the index anew when there are any, beside whoever is here; returns how many there were.
   Result<std::uint64_t> heal_index();
-  // The same for who comes often, and would read all of the store each time: once in a process, or
-  // a few times where others were at work meanwhile. Damage comes while nobody has the store open.
+  // The same for who comes often, and would read all of the store each time: once in a process, and
+  // again when segments can be compared that others were at work on. Damage comes while nobody has
+  // the store open.
   Result<void> heal_index_at_first();
+
+  // What an index would be that is made of the segments now, in private memory. Reads them all.
+  // Errors: not all of it can be known.
+  Result<std::unique_ptr<Index>> index_of_segments();
 
   // A segment has left: its name has to be off the disk before an index without it is called clean.
   void note_unlinked() noexcept { has_unlinked_ = true; }
+
+  // Makes the names of segments durable, for upkeep. By a handle of its own: a failure is told once
+  // to each, and one that upkeep is told must not be lost to the flush that it concerns.
+  Result<void> sync_names();
 
   // Closes what is open of segments that others have unlinked, when there are any.
   void drop_gone_segments();
@@ -173,7 +182,14 @@ class Shelf {
   Result<bool> come_in();
   Result<bool> share_index();
   bool may_share_index();
-  Result<std::vector<std::uint64_t>> find_hidden();
+  struct Comparison {
+    std::set<std::uint64_t> hidden;   // places of whole entries that the index lacks
+    std::set<std::uint32_t> at_work;  // segments that somebody is at work on, and it lacks some of
+  };
+  enum class OwnSegments : std::uint8_t { left_out, compared };  // that this process writes
+  Result<Comparison> compare_once(OwnSegments own);
+  Result<Comparison> compare_index(OwnSegments own);
+  Result<bool> comparison_is_due();
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);
@@ -193,6 +209,7 @@ class Shelf {
   const format::SlotHash hash_;
   const std::vector<DerivedKey> keys_;
   std::unique_ptr<Directory> segments_directory_;  // null: a read-only store that has none yet
+  std::unique_ptr<Directory> upkeep_directory_;    // the same, by another handle
   std::unique_ptr<StateFile> state_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentTable> segments_;
@@ -204,8 +221,9 @@ class Shelf {
   std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
   bool has_own_index_ = false;
-  std::atomic<int> comparisons_left_ = 3;  // of the index with the segments
-  std::atomic<bool> is_complete_ = true;   // the index that this process made anew last
+  std::mutex uncompared_mutex_;
+  std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
+  std::atomic<bool> is_complete_ = true;               // the index that this process made anew last
   std::uint64_t own_since_generation_ = 0;
   // Set when the shared index could not be read and is perhaps good: others may go on with it.
   std::optional<std::uint64_t> own_since_sequence_;

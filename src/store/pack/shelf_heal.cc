@@ -4,6 +4,9 @@
 // or maintain it, compares the two, and makes the index anew before anything goes because the index
 // does not lead there.
 #include <array>
+#include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -54,65 +57,121 @@ Result<bool> is_whole(Shelf& shelf, std::uint64_t word) {
   return count == stored.size() && format::payload_is_good(*record, stored);
 }
 
+Result<std::set<std::uint32_t>> segments_there(Directory& segments) {
+  std::set<std::uint32_t> numbers;
+  LARDER_CHECK_OK(segments.list([&](std::string_view name) {
+    if (const auto parsed = format::parse_segment_name(name)) numbers.insert(parsed->number);
+    return true;
+  }));
+  return numbers;
+}
+
+bool leads_to_any(const IndexTable& table, std::uint64_t tag,
+                  const std::set<std::uint32_t>& there) {
+  for (IndexTable::Cursor cursor(table, tag); cursor.next();) {
+    const std::uint64_t word = cursor.word() & format::place_mask;
+    if (word != 0 && there.contains(format::Location::of(word).segment)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-Result<std::vector<std::uint64_t>> Shelf::find_hidden() {
-  Index truth({.root = root(), .state = *state_, .epochs = parts_.epochs, .origin = origin_});
+Result<std::unique_ptr<Index>> Shelf::index_of_segments() {
+  auto truth = std::make_unique<Index>(
+      Index::Parts{.root = root(), .state = *state_, .epochs = parts_.epochs, .origin = origin_});
   LARDER_TRY(const Rebuilt read,
              rebuild({.segments_directory = *segments_directory_,
                       .origin = origin_,
                       .hash = hash_,
                       .keys = keys_,
                       .segments = *segments_,
-                      .index = truth,
+                      .index = *truth,
                       .state = *state_,
                       .large_is_good = [](const auto&) { return Result<bool>(true); }},
-                     IndexPlace::in_private_memory));
+                     IndexPlace::for_comparison));
   if (!read.is_complete) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "parts of them cannot be read"});
   }
-  LARDER_TRY(const IndexTable* const all, truth.table());
+  return truth;
+}
+
+// A slot that leads to a segment that is gone leads to nothing.
+Result<Shelf::Comparison> Shelf::compare_once(OwnSegments own) {
+  LARDER_TRY(const auto truth, index_of_segments());
+  LARDER_TRY(const auto there, segments_there(*segments_directory_));
+  LARDER_TRY(const IndexTable* const all, truth->table());
   LARDER_TRY(const IndexTable* const table, index_->table());
-  std::vector<std::uint64_t> hidden;
+  Comparison found;
   for (std::uint64_t slot = 0; slot < all->slots(); ++slot) {
     const std::uint64_t word = all->word_at(slot) & format::place_mask;
-    if (word == 0 || table->has_entry(all->tag_at(slot))) continue;
-    LARDER_TRY(const bool rests, is_at_rest(*this, format::Location::of(word).segment));
-    if (!rests) continue;
+    if (word == 0 || leads_to_any(*table, all->tag_at(slot), there)) continue;
+    const std::uint32_t number = format::Location::of(word).segment;
+    LARDER_TRY(const bool rests, is_at_rest(*this, number));
+    const bool is_own = own == OwnSegments::compared && writers_->writes(number);
+    if (!rests && !is_own) {
+      found.at_work.insert(number);
+      continue;
+    }
     LARDER_TRY(const bool whole, is_whole(*this, word));
-    if (whole) hidden.push_back(word);
+    if (whole) found.hidden.insert(word);
   }
-  return hidden;
+  return found;
+}
+
+// What was being put, removed or evicted at the first look is so no more at the second.
+Result<Shelf::Comparison> Shelf::compare_index(OwnSegments own) {
+  LARDER_TRY(Comparison first, compare_once(own));
+  if (first.hidden.empty()) return first;
+  LARDER_TRY(Comparison second, compare_once(own));
+  std::erase_if(second.hidden, [&](std::uint64_t word) { return !first.hidden.contains(word); });
+  return second;
 }
 
 Result<std::uint64_t> Shelf::count_hidden() {
   if (!has_segments() || has_own_index_ || index_is_partial()) return 0;
-  const std::uint64_t removals = state_->word(StateWord::removal_epoch).load();
-  const std::uint64_t gone = state_->word(StateWord::gone_segments).load();
-  LARDER_TRY(const auto hidden, find_hidden());
-  // What left meanwhile is not hidden; the next one to look will see.
-  const bool is_quiet = state_->word(StateWord::removal_epoch).load() == removals &&
-                        state_->word(StateWord::gone_segments).load() == gone;
-  if (is_quiet && hidden.empty()) comparisons_left_ = 0;
-  return is_quiet ? hidden.size() : 0;
+  LARDER_TRY(const Comparison compared, compare_index(OwnSegments::left_out));
+  return compared.hidden.size();
+}
+
+Result<bool> Shelf::comparison_is_due() {
+  const std::lock_guard lock(uncompared_mutex_);
+  if (!uncompared_) return true;
+  for (const std::uint32_t number : *uncompared_) {
+    LARDER_TRY(const bool rests, is_at_rest(*this, number));
+    if (rests) return true;
+  }
+  return false;
 }
 
 Result<void> Shelf::heal_index_at_first() {
-  if (comparisons_left_.load() <= 0) return {};
-  --comparisons_left_;
-  LARDER_CHECK_OK(heal_index());
+  LARDER_TRY(const bool is_due, comparison_is_due());
+  if (is_due) LARDER_CHECK_OK(heal_index());
   return {};
 }
 
 Result<std::uint64_t> Shelf::heal_index() {
-  LARDER_TRY(const std::uint64_t hidden, count_hidden());
-  if (hidden == 0) return 0;
+  if (!has_segments()) return 0;
+  if (index_is_partial()) {
+    return std::unexpected(Error{.code = Errc::timed_out, .message = "it is being made anew"});
+  }
+  LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
+  const std::uint64_t hidden = compared.hidden.size();
+  const auto note_compared = [&](std::set<std::uint32_t> but_for) {
+    const std::lock_guard lock(uncompared_mutex_);
+    uncompared_ = std::move(but_for);
+  };
+  if (hidden == 0) {
+    note_compared(std::move(compared.at_work));
+    return 0;
+  }
   LARDER_CHECK_OK(make_index_anew(false));
   if (!is_complete_.load()) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "not all of them could be read once more"});
   }
+  note_compared({});
   if (parts_.options.log) {
     parts_.options.log(LogLevel::warning,
                        parts_.path + ": the index lacked " + std::to_string(hidden) +

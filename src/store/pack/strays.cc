@@ -127,7 +127,7 @@ Result<void> PackStoreImpl::remove_segment(Shelf& shelf, const format::SegmentNa
   LARDER_CHECK_OK(forget_slots(shelf, slots));
   LARDER_CHECK_OK(directory.remove_file(path));
   shelf.state().word(StateWord::gone_segments).fetch_add(1);
-  return directory.sync();
+  return shelf.sync_names();
 }
 
 // False when there is something else by now. A file that is missing is looked for once more, under

@@ -39,23 +39,31 @@ bool is_entry(Shelf& shelf, const Found& found, std::uint64_t tag) {
 
 // By the entry of a newer key of ours, as look-ups see it: whoever put that one lacks the older
 // key, or was cut off before he took this one away.
-bool PackStoreImpl::is_hidden(Shelf& shelf, const IndexTable& table, const format::Record& record) {
-  if (!shelf.has_key(record.key_id)) return false;
+bool PackStoreImpl::is_hidden(Shelf& shelf, const IndexTable& table, const Described& entry) {
+  if (entry.info.other_key) return false;
   std::shared_ptr<Segment> keep;
   for (const DerivedKey& key : shelf.keys()) {
-    if (key.id == record.key_id) return false;
-    const std::uint64_t tag = shelf.tag_of(record.fingerprint, key.id);
+    if (key.id == entry.key_id) return false;
+    const std::uint64_t tag = shelf.tag_of(entry.info.fingerprint, key.id);
     for (IndexTable::Cursor cursor(table, tag); cursor.next();) {
       const std::uint64_t word = cursor.word() & format::place_mask;
-      if (word != 0 && describe_entry(shelf, table, tag, word, keep)) return true;
+      if (word == 0) continue;
+      const auto newer = describe_slot(shelf, tag, word, keep);
+      if (newer && !newer->file_trouble) return true;
     }
   }
   return false;
 }
 
-std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
-    Shelf& shelf, const IndexTable& table, std::uint64_t tag, std::uint64_t word,
-    std::shared_ptr<Segment>& keep) {
+std::optional<PackStoreImpl::NoEntry> PackStoreImpl::trouble_with_file(
+    Shelf& shelf, const format::Record& record) {
+  const auto has_file = shelf.large().has_file(format::large_file_key(record));
+  if (!has_file) return NoEntry::unreadable;
+  return *has_file ? std::nullopt : std::optional(NoEntry::missing);
+}
+
+std::expected<PackStoreImpl::Described, PackStoreImpl::NoEntry> PackStoreImpl::describe_slot(
+    Shelf& shelf, std::uint64_t tag, std::uint64_t word, std::shared_ptr<Segment>& keep) {
   Found found{.location = format::Location::of(word)};
   const auto segment = shelf.segments().find(found.location.segment, keep);
   if (!segment) {
@@ -81,18 +89,24 @@ std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
     return std::unexpected(NoEntry::gone);
   }
   const format::Record& record = found.record;
-  if (is_hidden(shelf, table, record)) return std::unexpected(NoEntry::gone);
   const bool is_large = record.kind == format::RecordKind::large;
-  if (is_large) {
-    const auto has_file = shelf.large().has_file(format::large_file_key(record));
-    if (!has_file) return std::unexpected(NoEntry::unreadable);
-    if (!*has_file) return std::unexpected(NoEntry::missing);
-  }
-  return EntryInfo{.fingerprint = record.fingerprint,
-                   .payload_bytes = record.raw_bytes,
-                   .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
-                   .last_used_s = record.written_s,
-                   .other_key = !shelf.has_key(record.key_id)};
+  return Described{.info = {.fingerprint = record.fingerprint,
+                            .payload_bytes = record.raw_bytes,
+                            .disk_bytes = record.total_bytes() + (is_large ? record.raw_bytes : 0),
+                            .last_used_s = record.written_s,
+                            .other_key = !shelf.has_key(record.key_id)},
+                   .key_id = record.key_id,
+                   .file_trouble = is_large ? trouble_with_file(shelf, record) : std::nullopt};
+}
+
+std::expected<EntryInfo, PackStoreImpl::NoEntry> PackStoreImpl::describe_entry(
+    Shelf& shelf, const IndexTable& table, std::uint64_t tag, std::uint64_t word,
+    std::shared_ptr<Segment>& keep) {
+  auto described = describe_slot(shelf, tag, word, keep);
+  if (!described) return std::unexpected(described.error());
+  if (is_hidden(shelf, table, *described)) return std::unexpected(NoEntry::gone);
+  if (described->file_trouble) return std::unexpected(*described->file_trouble);
+  return described->info;
 }
 
 // Over the table as it stands: one that takes its place meanwhile holds the same entries, and what
