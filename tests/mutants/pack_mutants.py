@@ -207,6 +207,16 @@ PACK_MUTANTS = [
       "if (done && *done && leaving->had_to_stay() && leaving->number() == 0) {",
       "unit/pack_over_budget"),
     # Mending what is there.
+    _("pack-reader-moved", "a reader's own index misses no removal that moves meanwhile", PACK
+      + "rebuild.cc",
+      "return place_ == IndexPlace::in_private_memory ? run_for_reader() : run_alone();",
+      "return place_ == IndexPlace::shared ? run_alone()\n"
+      "         : parts_.index.start_private(1) ? run_alone() : run_for_reader();",
+      "unit/pack_overlay"),
+    _("pack-cut-on-overlay", "nothing is cut where a mapping does not keep its lock", PACK
+      + "shelf.cc",
+      '.may_cut = type != "overlay"', ".may_cut = !type.empty()",
+      "unit/pack_overlay"),
     _("pack-led-back", "nothing leaves that an index made anew leads back to",
       PACK + "evict_segment.cc",
       "if (is_back) {", "if (is_back && phase_ == Phase::gone) {",

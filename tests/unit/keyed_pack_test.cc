@@ -254,5 +254,29 @@ TEST_F(KeyedPack, ReadOnlyStoresNeedTheKeyToo) {
   EXPECT_EQ(get_with(none_, numbered(1)), "absent");
 }
 
+// Each entry asks for those of newer keys, whose files are all missing.
+TEST_F(KeyedPack, AVisitTakesOneLookForEachNewerKey) {
+  options_.budget = {.max_bytes = 64 * mib};
+  std::vector<Keys::Secret> secrets(12);
+  for (std::size_t i = 0; i < secrets.size(); ++i) {
+    secrets[i].fill(static_cast<std::uint8_t>(i + 1));
+    const auto store = open_with(Keys::from_secrets(std::span(secrets).subspan(i, 1)).value());
+    ASSERT_EQ(put(*store, numbered(1), payload_of(300'000, static_cast<std::uint32_t>(i))), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  ASSERT_EQ(count_large_files(), secrets.size());
+  std::filesystem::remove_all(root() / "large");
+  options_.file_system = &faults_;
+  const auto store = open_with(Keys::from_secrets(secrets).value());
+  std::size_t reads = 0;
+  faults_.observe([&](const testing::Operation& operation) {
+    reads += operation.op == testing::Op::read_at && operation.path.ends_with(".seg") ? 1 : 0;
+  });
+  EXPECT_EQ(count_visited(*store, false), 0u);
+  faults_.observe({});
+  EXPECT_GE(reads, secrets.size());
+  EXPECT_LE(reads, 4 * secrets.size() * secrets.size());
+}
+
 }  // namespace
 }  // namespace larder
