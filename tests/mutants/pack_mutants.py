@@ -230,10 +230,31 @@ PACK_MUTANTS = [
       "own == OwnSegments::compared && writers_->writes(number);",
       "own == OwnSegments::compared && !writers_;",
       "unit/pack_hidden"),
-    _("pack-dangling-is-there", "a slot that leads to no segment hides no entry", PACK
+    _("pack-damage-of-its-own", "what a look-up found damaged is compared once more", PACK
+      + "read.cc",
+      "  shelf.note_index_may_lack();", "", "unit/pack_hidden"),
+    _("pack-bad-uncompared", "what is in a bad segment is compared", PACK + "shelf_heal.cc",
+      "if (bad) file = segments", "if (bad && false) file = segments", "unit/pack_hidden"),
+    _("pack-told-twice", "what is dropped, led back and dropped is told once", PACK
+      + "evict_segment.cc",
+      "if (std::exchange(item.is_told, true)) return {};", "", "unit/pack_carried"),
+    _("pack-one-run", "an index that grows while it is made anew finds room for all", PACK
+      + "rebuild.cc",
+      "std::ranges::sort(found_, {}, &Entry::word);",
+      "std::ranges::sort(found_, {}, &Entry::slot_tag);",
+      "unit/pack_hidden"),
+    _("pack-ends-meanwhile", "what others had when it was compared stays", PACK
+      + "evictor_maintain.cc",
+      "if (caller.uncompared->contains(segment.name.number)) continue;", "",
+      "unit/pack_hidden"),
+    _("pack-pruned-uncompared", "a prune leaves what others had when it was compared", PACK
+      + "evictor_prune.cc",
+      "return !uncompared.contains(name.number) && may_go(name);", "return may_go(name);",
+      "unit/pack_hidden"),
+    _("pack-dangling-is-there", "a slot that leads elsewhere hides no entry", PACK
       + "shelf_heal.cc",
-      "word != 0 && there.contains(format::Location::of(word).segment)",
-      "word != 0 && !there.empty()",
+      "if (record && shelf.tag_of(*record) == tag) return true;",
+      "return true;",
       "unit/pack_hidden"),
     _("pack-clear-miscounts", "a clear counts what its owner alone could remove", PACK
       + "evictor_prune.cc",

@@ -177,6 +177,7 @@ TEST_F(PackCarried, WhatIsLedBackToItsSourceIsLedToTheCopyAgain) {
   EXPECT_FALSE(std::filesystem::exists(segments() / source));
   EXPECT_EQ(content(store->get(numbered(1))), "absent");
   EXPECT_EQ(content(store->get(numbered(2))), "carried");
+  EXPECT_EQ(store->metrics().evictions, 1u) << "told twice";
   EXPECT_EQ(strays(*store), std::vector<std::string>{});
 }
 

@@ -1,8 +1,10 @@
 // An index whose slots were damaged while nobody had it open: what it lacks is in the segments.
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/pack_index.h"
@@ -50,6 +52,21 @@ class PackHidden : public PackStoreFixture {
     std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(format::index_header_bytes);
     file << std::string(fs::file_size(index()) - format::index_header_bytes, '\0');
+  }
+
+  void flip_in_all_places(std::uint64_t bit) const {
+    std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
+    for (std::uint64_t at = format::index_header_bytes; at < fs::file_size(index());
+         at += format::slot_bytes) {
+      std::uint64_t word = 0;
+      const auto place_at = static_cast<std::streamoff>(at + 8);
+      file.seekg(place_at);
+      file.read(reinterpret_cast<char*>(&word), sizeof word);
+      if (word == 0) continue;
+      word ^= bit;
+      file.seekp(place_at);
+      file.write(reinterpret_cast<const char*>(&word), sizeof word);
+    }
   }
 
   // The tag of the first slot in use.
@@ -352,32 +369,88 @@ TEST_F(PackHidden, IsFoundBesideWhoRemoves) {
   expect_all(*store);
 }
 
-// An index that leads to segments which are gone, and to nothing in those that are there.
-TEST_F(PackHidden, ASlotThatLeadsToNoSegmentLeadsToNothing) {
-  fill_and_close();
-  {
-    std::fstream file(index(), std::ios::in | std::ios::out | std::ios::binary);
-    for (std::uint64_t at = format::index_header_bytes; at < fs::file_size(index());
-         at += format::slot_bytes) {
-      // The number of the segment, in the lowest bits of the second word.
-      file.seekg(static_cast<std::streamoff>(at + 10));
-      const int byte = file.get();
-      file.seekp(static_cast<std::streamoff>(at + 8));
-      if (std::string word(8, '\0'); byte >= 0) {
-        file.seekg(static_cast<std::streamoff>(at + 8));
-        file.read(word.data(), 8);
-        if (word == std::string(8, '\0')) continue;
-        word[2] = static_cast<char>(word[2] ^ 1);
-        file.seekp(static_cast<std::streamoff>(at + 8));
-        file.write(word.data(), 8);
-      }
-    }
+// It leads to segments that are not there, or to other places in those that are.
+TEST_F(PackHidden, ASlotThatLeadsElsewhereHidesNothingForLong) {
+  constexpr std::uint64_t of_segment = 1u << 16, of_place = 1u << 28;
+  for (const std::uint64_t bit : {of_segment, of_place}) {
+    fs::remove_all(root());
+    fill_and_close();
+    flip_in_all_places(bit);
+    const auto store = open();
+    EXPECT_GE(tell(*store, Repair::no).entries, 101u);
+    EXPECT_TRUE(store->maintain());
+    expect_all(*store);
   }
+}
+
+// A slot of its own may have led it there, and the entry stands elsewhere.
+TEST_F(PackHidden, WhatALookUpFoundDamagedIsComparedOnceMore) {
+  fill_small_and_close();
   const auto store = open();
-  EXPECT_EQ(count_present(*store, 0, 100), 0u);
-  EXPECT_EQ(tell(*store, Repair::no).entries, 202u) << "what leads to nothing, and what is hidden";
   EXPECT_TRUE(store->maintain());
-  expect_all(*store);
+  flip_in_all_places(1u << 28);
+  for (std::uint32_t i = 0; i < 100; ++i) EXPECT_NE(content(store->get(numbered(i))), "ok");
+  EXPECT_TRUE(store->maintain());
+  EXPECT_EQ(count_present(*store, 0, 100), 100u);
+}
+
+// It has another name since a sync of it failed, all of what stood there before being good.
+TEST_F(PackHidden, WhatIsInABadSegmentIsComparedToo) {
+  fill_small_and_close();
+  zero_all_slots();
+  const std::string name = segment_names().front();
+  fs::rename(segments() / name, segments() / (name.substr(0, 8) + ".00008000.bad"));
+  const auto store = open();
+  EXPECT_TRUE(store->maintain());
+  EXPECT_EQ(count_present(*store, 0, 100), 100u);
+}
+
+// The others end when this process has compared what it can, and is about to take its turn.
+TEST_F(PackHidden, NothingGoesThatOthersHadWhenItWasCompared) {
+  for (const bool is_pruned : {true, false}) {
+    fs::remove_all(root());
+    options_.file_system = nullptr;
+    fill_small_and_close();
+    zero_all_slots();
+    const auto held = hold(segment_names().front());
+    options_.file_system = &faults_;
+    const auto store = open();
+    bool has_compared = false, has_ended = false;
+    faults_.observe([&](const testing::Operation& operation) {
+      if (operation.op == testing::Op::is_locked) has_compared = true;
+      const bool is_turn =
+          operation.op == testing::Op::try_lock && operation.path.ends_with(".larder-lock");
+      if (!is_turn || !has_compared || std::exchange(has_ended, true)) return;
+      EXPECT_TRUE(held->unlock(pack_store::owner_lock_at, 1));
+    });
+    if (is_pruned) {
+      EXPECT_TRUE(store->prune({.max_bytes = 1}));
+    } else {
+      EXPECT_TRUE(store->maintain());
+    }
+    faults_.observe({});
+    ASSERT_TRUE(has_ended);
+    EXPECT_TRUE(store->maintain());
+    EXPECT_EQ(count_present(*store, 0, 100), 100u) << is_pruned;
+  }
+}
+
+// So many that the new index, which begins small, grows several times while it is filled.
+TEST_F(PackHidden, AreFoundAmongManyBesideOthers) {
+  constexpr std::uint32_t many = 250'000;
+  {
+    const auto store = open();
+    for (std::uint32_t i = 0; i < many; ++i) ASSERT_EQ(put(*store, numbered(i), "small"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  flip_a_bit();
+  const auto store = open();
+  ASSERT_TRUE(store->maintain());
+  EXPECT_TRUE(std::ranges::any_of(
+      log_, [](const std::string& line) { return line.contains("was made anew"); }));
+  std::uint32_t present = 0;
+  for (std::uint32_t i = 0; i < many; ++i) present += store->contains(numbered(i)) == true;
+  EXPECT_EQ(present, many);
 }
 
 }  // namespace

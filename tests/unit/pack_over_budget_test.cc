@@ -82,8 +82,8 @@ TEST_F(PackOverBudget, APutWritesNoRemovalsAnew) {
   count_anew();
   put_small(*store, 100'000, 100'200);
   EXPECT_EQ(count_small(*store, 100'150, 100'200), 50u);
-  // Each put, both copies of the removal of what left for it, and a few for the segment.
-  EXPECT_LE(writes_, 3 * 200u + 20u);
+  // Each put, and the removal of what left for it.
+  EXPECT_LE(writes_, 3 * 200u);
   EXPECT_LE(made_, 1u);
 }
 
@@ -296,7 +296,7 @@ TEST_F(PackOverBudget, ASweepMovesNoRemovals) {
   ASSERT_TRUE(store->flush());
   count_anew();
   put_small(*store, 100'000, 102'000);
-  EXPECT_LE(writes_, 4 * 2'000u);
+  EXPECT_LE(writes_, 3 * 2'000u);
 }
 
 // What a stranger's removal would not keep away goes on with its older values.

@@ -78,14 +78,15 @@ bool PackStoreImpl::make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs:
   return made.value_or(false);
 }
 
-// What goes with its segment, or is swept, is what the index does not lead to: it has to be right.
-Evictor::Caller::Index PackStoreImpl::heal_index(Shelf& shelf) {
+// What goes with its segment is what the index does not lead to: it has to be right. Returns what
+// could not be compared: see Evictor::Caller.
+std::optional<std::set<std::uint32_t>> PackStoreImpl::heal_index(Shelf& shelf) {
   const auto healed = guarded([&] { return shelf.heal_index_at_first(); });
   if (!healed) {
     log(LogLevel::warning, options_.directory + ": the index could not be compared with the " +
                                "segments: " + healed.error().message);
   }
-  return healed ? Evictor::Caller::Index::compared : Evictor::Caller::Index::may_lack;
+  return healed ? std::optional(shelf.uncompared_segments()) : std::nullopt;
 }
 
 Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
@@ -97,9 +98,9 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
-    const auto index = heal_index(*shelf);
+    auto uncompared = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
-    evicting.index = index;
+    evicting.uncompared = std::move(uncompared);
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);
     return report;
@@ -125,9 +126,9 @@ Result<void> PackStoreImpl::maintain() {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
-    const auto index = heal_index(*shelf);
+    auto uncompared = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
-    evicting.index = index;
+    evicting.uncompared = std::move(uncompared);
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting);
     return kept;

@@ -7,7 +7,6 @@
 #include "base/try.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
-#include "store/pack/removal.h"
 
 namespace larder::pack_store {
 namespace {
@@ -69,17 +68,17 @@ Result<bool> withdraw_of_other_key(Shelf& shelf, const Record& entry, std::uint6
 
 // The order of the steps is that of PackStoreImpl::remove_once, and for its reasons.
 Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t place_word,
-                            std::int64_t now_s) {
+                            std::int64_t now_s, Copies copies) {
   if (!takes_removal(shelf, entry)) return withdraw_of_other_key(shelf, entry, place_word);
   const std::uint64_t tag = shelf.tag_of(entry);
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(copies)));
   const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
   if (withdrawn != Published::done) return false;
-  if (auto appended = append_removal(*claimed.writer, removal); !appended) {
+  if (auto appended = append_removal(*claimed.writer, removal, copies); !appended) {
     (void)shelf.index().publish(tag, 0, place_word, never_other);
     return std::unexpected(std::move(appended).error());
   }
@@ -92,12 +91,12 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
 Result<Buried> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s) {
   if (!takes_removal(shelf, entry)) return Buried::of_other_key;
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(Copies::two)));
   const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const auto place, find_place(shelf, shelf.tag_of(entry)));
   if (place) return Buried::led_to;
-  LARDER_CHECK_OK(append_removal(*claimed.writer, removal));
+  LARDER_CHECK_OK(append_removal(*claimed.writer, removal, Copies::two));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return Buried::yes;
 }

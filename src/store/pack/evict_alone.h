@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 
+#include "store/pack/removal.h"
 #include "store/pack/shelf.h"
 
 namespace larder::pack_store {
@@ -22,7 +23,7 @@ namespace larder::pack_store {
 // until that is made anew. A file of its own stays: drop_files. Errors: those of writing; then the
 // entry is still there.
 Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint64_t place_word,
-                            std::int64_t now_s);
+                            std::int64_t now_s, Copies copies);
 
 // Writes a removal of an entry that the index does not lead to (evict_hidden.h), unless it does by
 // now, or the entry's key is not here: its owner would not believe it. Errors: those of writing.

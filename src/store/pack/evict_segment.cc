@@ -313,13 +313,10 @@ Result<void> SegmentEviction::leave_tombstone(const Item& item) {
   } else if (key != nullptr) {
     authenticate(tombstone, *key);
   }
-  const std::uint64_t bytes = is_copy ? tombstone.total_bytes() : removal_bytes;
+  const Copies copies = is_copy ? Copies::one : Copies::two;
+  const std::uint64_t bytes = removal_bytes(copies);
   LARDER_TRY(auto claimed, parts_.carriers.claim(bytes));
-  if (is_copy) {
-    LARDER_CHECK_OK(claimed.writer->append(tombstone, {}, {}));
-  } else {
-    LARDER_CHECK_OK(append_removal(*claimed.writer, tombstone));
-  }
+  LARDER_CHECK_OK(append_removal(*claimed.writer, tombstone, copies));
   destinations_.insert(claimed.writer->number());
   carried_bytes_ += bytes;
   return {};
@@ -423,6 +420,7 @@ Result<void> SegmentEviction::drop(Item& item, const Step& step) {
     return left;
   }
   has_removals_ = has_removals_ || item.needs_removal;
+  if (std::exchange(item.is_told, true)) return {};
   shelf.count_entries(-1);
   tell(item, step);
   return {};

@@ -157,6 +157,7 @@ class SegmentEviction {
     EvictionReason reason = EvictionReason::bytes;
     bool visited = false;
     bool needs_removal = false;  // when it has been dropped
+    bool is_told = false;        // dropped before, and led back to since
   };
 
   SegmentEviction(const Parts& parts, const SegmentOnDisk& on_disk, Rules rules,

@@ -97,7 +97,7 @@ Result<bool> EntrySweep::let_go(const Place& place, std::vector<Gone>& gone,
   }
   if (!*record) return let_go_of_damaged(place, gone);
   const std::int64_t now_s = parts_.file_system.now_s();
-  LARDER_TRY(const bool left, withdraw_alone(shelf, **record, place.word, now_s));
+  LARDER_TRY(const bool left, withdraw_alone(shelf, **record, place.word, now_s, Copies::one));
   if (!left) return false;
   withdrawn.push_back(**record);
   gone.push_back(gone_of(**record, EvictionReason::entries, now_s));

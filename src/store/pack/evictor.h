@@ -61,9 +61,9 @@ class Evictor {
     // Lets go of the guard of the epochs for a moment, so that what has left is closed. Nothing of
     // the index and no segment of the table may be in use.
     std::function<void()> rest;
-    // Whether it is known that the index lacks nothing that is whole. Else nothing goes just
-    // because it does not lead there.
-    enum class Index : std::uint8_t { may_lack, compared } index = Index::compared;
+    // Segments of which the index may lack what is whole; nullopt: all may be. Nothing of them is
+    // taken for dead by upkeep.
+    std::optional<std::set<std::uint32_t>> uncompared = std::set<std::uint32_t>();
     std::vector<Gone> gone = {};
     SegmentEviction::Blocks blocks = SegmentEviction::Blocks::when_closed;  // at least
     std::vector<Error> refused = {};  // why segments stay that should have left, or files or blocks
@@ -250,7 +250,8 @@ class Evictor {
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
-  Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk);
+  Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk,
+                         const std::set<std::uint32_t>& uncompared);
   enum class Round { first, later };
   SegmentEviction::Removals removals_of(std::uint32_t segment, const PrunePlan& plan,
                                         Round round) const;

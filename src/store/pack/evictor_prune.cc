@@ -34,14 +34,17 @@ bool Evictor::may_go(const format::SegmentName& name) {
   return locked && !*locked;
 }
 
-Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk) {
+Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk,
+                                const std::set<std::uint32_t>& uncompared) {
   LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());
   return PrunePlan::make({.shelf = parts_.shelf,
                           .budget = budget,
                           .disk = disk,
                           .free_bytes = space.free_bytes,
                           .now_s = parts_.file_system.now_s(),
-                          .may_go = [this](const auto& name) { return may_go(name); }});
+                          .may_go = [&](const auto& name) {
+                            return !uncompared.contains(name.number) && may_go(name);
+                          }});
 }
 
 // Out of segments that other processes write.
@@ -56,7 +59,7 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
     if (left == leaving.end()) continue;
     const auto entry = describe_record(shelf, format::Location::of(word));
     if (!entry) continue;
-    LARDER_TRY(const bool is_gone, withdraw_alone(shelf, *entry, word, now_s));
+    LARDER_TRY(const bool is_gone, withdraw_alone(shelf, *entry, word, now_s, Copies::two));
     if (!is_gone) continue;
     withdrawn.push_back(*entry);
     caller.gone.push_back(gone_of(*entry, left->second, now_s));
@@ -167,10 +170,11 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   // Before anything that somebody can ask for.
   sweep_unused_large(caller);
   const std::size_t gone_before = caller.gone.size();
+  const auto uncompared = caller.uncompared.value_or(std::set<std::uint32_t>());
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
     LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
-    LARDER_TRY(const PrunePlan next, plan(budget, disk));
+    LARDER_TRY(const PrunePlan next, plan(budget, disk, uncompared));
     if (next.changes_nothing()) break;
     LARDER_CHECK_OK(carry_out(next, round == 0 ? Round::first : Round::later, turn, caller));
   }
@@ -179,7 +183,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
 
 Result<PruneReport> Evictor::foresee(const Budget& budget) {
   LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::one_by_one));
-  LARDER_TRY(const PrunePlan next, plan(budget, disk));
+  LARDER_TRY(const PrunePlan next, plan(budget, disk, {}));
   return next.report();
 }
 
@@ -204,7 +208,7 @@ Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   std::ranges::move(hidden.unread, std::back_inserter(caller.refused));
   // What ends a clear has to have room, too.
   const std::uint64_t needed =
-      hidden.records.size() * removal_bytes + segments_beside * parts_.segment_bytes;
+      hidden.records.size() * removal_bytes(Copies::two) + segments_beside * parts_.segment_bytes;
   if (!hidden.records.empty() && free_bytes() < needed) {
     caller.refused.push_back(
         {.code = Errc::no_space,

@@ -254,7 +254,7 @@ class PackStoreImpl final : public PackStore {
   bool make_room(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Result<void> catch_up(Shelf& shelf);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
-  Evictor::Caller::Index heal_index(Shelf& shelf);
+  std::optional<std::set<std::uint32_t>> heal_index(Shelf& shelf);
   void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);

@@ -59,6 +59,7 @@ void PackStoreImpl::mark_visited(const Found& found) const {
 void PackStoreImpl::forget_damaged(Shelf& shelf, const EntryName& name, const Found& found) {
   if (options_.access == Access::read_only) return;
   shelf.note_forgotten();
+  shelf.note_index_may_lack();
   const std::uint64_t tag = shelf.tag_of(name.fingerprint, name.key_id);
   if (!shelf.index().try_withdraw(tag, found.place_word())) return;
   count_removal(shelf);

@@ -66,6 +66,8 @@ class Rebuild {
     LARDER_CHECK_OK(parts_.index.start_anew(0));
     LARDER_CHECK_OK(read_all());
     LARDER_CHECK_OK(keep_newest());
+    // Not in the order of their tags: in a table that has yet to grow they would all be in one run.
+    std::ranges::sort(found_, {}, &Entry::word);
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     if (removal_epoch() != removals) LARDER_CHECK_OK(take_back_removed());
     parts_.state.word(StateWord::partial_index).store(0);

@@ -10,12 +10,17 @@
 
 namespace larder::pack_store {
 
-// Two copies: one flipped bit must not bring an entry back.
-inline constexpr std::uint64_t removal_bytes = 2 * format::record_header_bytes;
+// Two: one flipped bit must not bring back what somebody has removed, or cleared. One, of what a
+// put has let go of for a budget of entries: each put would pay for the other.
+enum class Copies : std::uint8_t { one = 1, two = 2 };
+constexpr std::uint64_t removal_bytes(Copies copies) noexcept {
+  return static_cast<std::uint64_t>(copies) * format::record_header_bytes;
+}
 
-// Writes the copies, both with the removal's sequence. With one of them the entry is removed:
+// Writes the copies, all with the removal's sequence. With one of them the entry is removed:
 // returns why the other is not there. Errors: those of writing; then none is.
-Result<std::optional<Error>> append_removal(SegmentWriter& writer, const format::Record& removal);
+Result<std::optional<Error>> append_removal(SegmentWriter& writer, const format::Record& removal,
+                                            Copies copies);
 
 }  // namespace larder::pack_store
 

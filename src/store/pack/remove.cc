@@ -44,7 +44,7 @@ struct PackStoreImpl::Removing {
 // With the sequence that the slot was emptied under.
 Result<void> PackStoreImpl::write_removal(Writers::Claimed& claimed,
                                           const format::Record& removal) {
-  LARDER_TRY(const auto lacking, append_removal(*claimed.writer, removal));
+  LARDER_TRY(const auto lacking, append_removal(*claimed.writer, removal, Copies::two));
   if (lacking) {
     log(LogLevel::warning,
         options_.directory + ": " + removal.fingerprint.hex() +
@@ -61,7 +61,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
                                                        Removing& removing) {
   const format::Record& removal = removing.removal;
   const std::uint64_t tag = shelf.tag_of(removal);
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(Copies::two)));
   removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, found.place_word()));
@@ -83,7 +83,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
 // there.
 Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removing& removing) {
   const format::Record& removal = removing.removal;
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes));
+  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(Copies::two)));
   removing.take_sequence(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   Found found;

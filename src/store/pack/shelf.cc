@@ -187,6 +187,7 @@ Result<void> Shelf::make_writers() {
   segment_bytes_ = segment_capacity(parts_.options.budget, space);
   LARDER_TRY(const std::string type, root().file_system_type());
   LARDER_TRY(upkeep_directory_, root().open_directory(format::segments_name));
+  LARDER_TRY(carriers_directory_, root().open_directory(format::segments_name));
   const auto parts = [&](Directory& segments, Writers::Adopt adopt) {
     return Writers::Parts{
         .file_system = parts_.file_system,
@@ -204,7 +205,7 @@ Result<void> Shelf::make_writers() {
                      .file_system = parts_.file_system,
                      .budget = parts_.options.budget,
                      .segment_bytes = segment_bytes_,
-                     .carriers = parts(*upkeep_directory_, Writers::Adopt::no),
+                     .carriers = parts(*carriers_directory_, Writers::Adopt::no),
                      .may_cut = type != "overlay"});
   return {};
 }

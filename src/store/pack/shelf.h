@@ -104,6 +104,10 @@ class Shelf {
   // again when segments can be compared that others were at work on. Damage comes while nobody has
   // the store open.
   Result<void> heal_index_at_first();
+  // A slot has led to damage, which may have been its own; or to a copy that is not on the disk.
+  void note_index_may_lack() noexcept { may_lack_more_ = true; }
+  // Of which the index may still lack entries, since somebody was at work there.
+  std::set<std::uint32_t> uncompared_segments();
 
   // What an index would be that is made of the segments now, in private memory. Reads them all.
   // Errors: not all of it can be known.
@@ -209,7 +213,8 @@ class Shelf {
   const format::SlotHash hash_;
   const std::vector<DerivedKey> keys_;
   std::unique_ptr<Directory> segments_directory_;  // null: a read-only store that has none yet
-  std::unique_ptr<Directory> upkeep_directory_;    // the same, by another handle
+  std::unique_ptr<Directory> upkeep_directory_;    // the same, by a handle of its own
+  std::unique_ptr<Directory> carriers_directory_;  // the same, for the names of what is carried
   std::unique_ptr<StateFile> state_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentTable> segments_;
@@ -221,6 +226,7 @@ class Shelf {
   std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
   bool has_own_index_ = false;
+  std::atomic<bool> may_lack_more_ = false;
   std::mutex uncompared_mutex_;
   std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
   std::atomic<bool> is_complete_ = true;               // the index that this process made anew last

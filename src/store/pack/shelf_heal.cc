@@ -4,12 +4,14 @@
 // or maintain it, compares the two, and makes the index anew before anything goes because the index
 // does not lead there.
 #include <array>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/try.h"
+#include "store/pack/evict_segment.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/look_up.h"
 #include "store/pack/rebuild.h"
@@ -23,8 +25,12 @@ using format::StateWord;
 
 // Whoever evicts from it, or writes to it, is at work there.
 Result<bool> is_at_rest(Shelf& shelf, std::uint32_t number) {
-  const auto file =
-      shelf.segments_directory().open_file(format::segment_name(number), OpenMode::read);
+  Directory& segments = shelf.segments_directory();
+  auto file = segments.open_file(format::segment_name(number), OpenMode::read);
+  if (!file && file.error().code == Errc::absent) {
+    LARDER_TRY(const auto bad, find_bad_segment(segments, number));
+    if (bad) file = segments.open_file(path_of(*bad), OpenMode::read);
+  }
   if (!file && file.error().code == Errc::absent) return false;
   if (!file) return std::unexpected(file.error());
   LARDER_TRY(const bool is_locked, (*file)->is_locked(owner_lock_at, 1));
@@ -45,7 +51,7 @@ Result<bool> is_whole(Shelf& shelf, std::uint64_t word) {
   const auto location = format::Location::of(word);
   std::shared_ptr<Segment> keep;
   const auto segment = shelf.segments().find(location.segment, keep);
-  const auto record = describe_record(shelf, location, keep);
+  LARDER_TRY(const auto record, read_record(shelf, location, keep));
   if (!segment || !record) return false;
   if (record->kind == format::RecordKind::large) {
     return has_file(shelf, *record);
@@ -57,20 +63,17 @@ Result<bool> is_whole(Shelf& shelf, std::uint64_t word) {
   return count == stored.size() && format::payload_is_good(*record, stored);
 }
 
-Result<std::set<std::uint32_t>> segments_there(Directory& segments) {
-  std::set<std::uint32_t> numbers;
-  LARDER_CHECK_OK(segments.list([&](std::string_view name) {
-    if (const auto parsed = format::parse_segment_name(name)) numbers.insert(parsed->number);
-    return true;
-  }));
-  return numbers;
-}
-
-bool leads_to_any(const IndexTable& table, std::uint64_t tag,
-                  const std::set<std::uint32_t>& there) {
+// Whether a slot of that tag leads to a record of it: to the one at `word`, or to another, a copy
+// or what was put since. One that is damaged leads to anything.
+Result<bool> leads_to_record(Shelf& shelf, const IndexTable& table, std::uint64_t tag,
+                             std::uint64_t word) {
   for (IndexTable::Cursor cursor(table, tag); cursor.next();) {
-    const std::uint64_t word = cursor.word() & format::place_mask;
-    if (word != 0 && there.contains(format::Location::of(word).segment)) return true;
+    const std::uint64_t there = cursor.word() & format::place_mask;
+    if (there == word) return true;
+    if (there == 0) continue;
+    std::shared_ptr<Segment> keep;
+    LARDER_TRY(const auto record, read_record(shelf, format::Location::of(there), keep));
+    if (record && shelf.tag_of(*record) == tag) return true;
   }
   return false;
 }
@@ -97,20 +100,24 @@ Result<std::unique_ptr<Index>> Shelf::index_of_segments() {
   return truth;
 }
 
-// A slot that leads to a segment that is gone leads to nothing.
 Result<Shelf::Comparison> Shelf::compare_once(OwnSegments own) {
   LARDER_TRY(const auto truth, index_of_segments());
-  LARDER_TRY(const auto there, segments_there(*segments_directory_));
   LARDER_TRY(const IndexTable* const all, truth->table());
   LARDER_TRY(const IndexTable* const table, index_->table());
   Comparison found;
+  std::map<std::uint32_t, bool> at_rest;
   for (std::uint64_t slot = 0; slot < all->slots(); ++slot) {
     const std::uint64_t word = all->word_at(slot) & format::place_mask;
-    if (word == 0 || leads_to_any(*table, all->tag_at(slot), there)) continue;
+    if (word == 0) continue;
+    LARDER_TRY(const bool is_led_to, leads_to_record(*this, *table, all->tag_at(slot), word));
+    if (is_led_to) continue;
     const std::uint32_t number = format::Location::of(word).segment;
-    LARDER_TRY(const bool rests, is_at_rest(*this, number));
+    if (!at_rest.contains(number)) {
+      LARDER_TRY(const bool rests, is_at_rest(*this, number));
+      at_rest.emplace(number, rests);
+    }
     const bool is_own = own == OwnSegments::compared && writers_->writes(number);
-    if (!rests && !is_own) {
+    if (!at_rest.at(number) && !is_own) {
       found.at_work.insert(number);
       continue;
     }
@@ -126,6 +133,7 @@ Result<Shelf::Comparison> Shelf::compare_index(OwnSegments own) {
   if (first.hidden.empty()) return first;
   LARDER_TRY(Comparison second, compare_once(own));
   std::erase_if(second.hidden, [&](std::uint64_t word) { return !first.hidden.contains(word); });
+  second.at_work.merge(first.at_work);
   return second;
 }
 
@@ -135,7 +143,13 @@ Result<std::uint64_t> Shelf::count_hidden() {
   return compared.hidden.size();
 }
 
+std::set<std::uint32_t> Shelf::uncompared_segments() {
+  const std::lock_guard lock(uncompared_mutex_);
+  return uncompared_.value_or(std::set<std::uint32_t>());
+}
+
 Result<bool> Shelf::comparison_is_due() {
+  if (may_lack_more_.load()) return true;
   const std::lock_guard lock(uncompared_mutex_);
   if (!uncompared_) return true;
   for (const std::uint32_t number : *uncompared_) {
@@ -156,6 +170,7 @@ Result<std::uint64_t> Shelf::heal_index() {
   if (index_is_partial()) {
     return std::unexpected(Error{.code = Errc::timed_out, .message = "it is being made anew"});
   }
+  may_lack_more_ = false;
   LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
   const std::uint64_t hidden = compared.hidden.size();
   const auto note_compared = [&](std::set<std::uint32_t> but_for) {
