@@ -43,6 +43,13 @@ void Model::removed(std::size_t number) {
   entries_[number].was_evicted = false;
 }
 
+void Model::removed_in_vain(std::size_t number) {
+  Entry& entry = entries_[number];
+  if (!ever_spoilt_ || !entry.was_evicted) return removed(number);
+  entry.may_hold = entry.ever;
+  entry.may_be_absent = true;
+}
+
 // With the removal, a put may be lost that was not synced yet.
 void Model::remove_failed(std::size_t number) {
   entries_[number].may_hold = entries_[number].ever;

@@ -38,6 +38,9 @@ class Model {
   void put(std::size_t number, std::string payload);
   void put_failed(std::size_t number, std::string payload);  // the old one or this one
   void removed(std::size_t number);
+  // There was nothing to remove. What a budget of entries had let go of before may be back when the
+  // one record that says so is damaged.
+  void removed_in_vain(std::size_t number);
   void remove_failed(std::size_t number);
   void evicted(const Fingerprint& fingerprint);
   void cleared();

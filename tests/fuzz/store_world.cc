@@ -271,8 +271,9 @@ void StoreWorld::remove(std::size_t number) {
     return model_.remove_failed(number);
   }
   if (*done && !is_excused()) require(!model_.must_be_absent(number));
-  if (!*done) model_.check_absent(number);
-  model_.removed(number);
+  if (*done) return model_.removed(number);
+  model_.check_absent(number);
+  model_.removed_in_vain(number);
 }
 
 void StoreWorld::flush() {
@@ -338,7 +339,8 @@ void StoreWorld::let_stranger_work(std::size_t number, unsigned what) {
     case 2: {
       const auto removed = store.remove(fingerprint);
       require(removed || is_excused());
-      return removed ? strangers_.removed(number) : strangers_.remove_failed(number);
+      if (!removed) return strangers_.remove_failed(number);
+      return *removed ? strangers_.removed(number) : strangers_.removed_in_vain(number);
     }
     case 3:
       (void)store.visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes);
