@@ -199,7 +199,7 @@ Result<bool> Evictor::advance(std::uint64_t bytes, Caller& caller) {
   word.fetch_add(leaving->carried_bytes() - carried);
   if (!done) refused_.insert(leaving->number());
   // Who made the index anew meanwhile may have led it to copies that are lost now.
-  if (!done) parts_.shelf.note_index_may_lack();
+  if (!done && done.error().code == Errc::io_error) parts_.shelf.note_index_may_lack();
   is_own_failure_ = !done && leaving->is_own_failure(done.error());
   if (done && *done) lower(word, leaving->used_bytes());
   if (done && *done && leaving->had_to_stay()) {

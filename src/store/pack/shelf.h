@@ -194,6 +194,8 @@ class Shelf {
   Result<Comparison> compare_once(OwnSegments own);
   Result<Comparison> compare_index(OwnSegments own);
   Result<bool> comparison_is_due();
+  void note_compared(std::set<std::uint32_t> but_for);
+  Result<std::uint64_t> compare_and_heal();
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);

@@ -165,18 +165,25 @@ Result<void> Shelf::heal_index_at_first() {
   return {};
 }
 
+void Shelf::note_compared(std::set<std::uint32_t> but_for) {
+  const std::lock_guard lock(uncompared_mutex_);
+  uncompared_ = std::move(but_for);
+}
+
 Result<std::uint64_t> Shelf::heal_index() {
   if (!has_segments()) return 0;
   if (index_is_partial()) {
     return std::unexpected(Error{.code = Errc::timed_out, .message = "it is being made anew"});
   }
   may_lack_more_ = false;
+  auto healed = compare_and_heal();
+  if (!healed) may_lack_more_ = true;
+  return healed;
+}
+
+Result<std::uint64_t> Shelf::compare_and_heal() {
   LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
   const std::uint64_t hidden = compared.hidden.size();
-  const auto note_compared = [&](std::set<std::uint32_t> but_for) {
-    const std::lock_guard lock(uncompared_mutex_);
-    uncompared_ = std::move(but_for);
-  };
   if (hidden == 0) {
     note_compared(std::move(compared.at_work));
     return 0;
