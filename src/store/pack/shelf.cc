@@ -62,9 +62,13 @@ std::uint64_t room_of(const Budget& budget, const SpaceInfo& space) noexcept {
   return space.total_bytes == 0 ? room : std::min(room, space.total_bytes);
 }
 
-// At most a sixteenth of the room is open; where that is not one segment, one is.
-MostSegments most_segments(std::uint64_t room, std::uint64_t segment_bytes) noexcept {
-  const std::uint64_t open = std::clamp<std::uint64_t>(room / segment_bytes / 16, 1, writer_slots);
+// At most a sixteenth of the room is open, and of the descriptors: each open one may have four that
+// wait for their sync, and those that are carried to as many. Where that is not one segment, one
+// is.
+MostSegments most_segments(std::uint64_t room, std::uint64_t segment_bytes,
+                           std::uint64_t descriptors) noexcept {
+  const std::uint64_t open =
+      std::clamp<std::uint64_t>(std::min(room / segment_bytes, descriptors) / 16, 1, writer_slots);
   return {.open = static_cast<std::size_t>(open), .unsynced = static_cast<std::size_t>(2 * open)};
 }
 
@@ -196,7 +200,8 @@ Result<void> Shelf::make_writers() {
         .table = *segments_,
         .origin = origin_,
         .options = {.hash = hash_, .capacity_bytes = segment_bytes_},
-        .most = most_segments(room_of(parts_.options.budget, space), segment_bytes_),
+        .most = most_segments(room_of(parts_.options.budget, space), segment_bytes_,
+                              descriptor_allowance(parts_.file_system)),
         .adopt = adopt};
   };
   writers_ = std::make_unique<Writers>(parts(*segments_directory_, Writers::Adopt::yes));
