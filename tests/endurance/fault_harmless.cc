@@ -117,6 +117,8 @@ const std::vector<Harmless> of_packs = {
     {Op::sync_data, 0, "Close", "/index.", "then the next open makes the index anew"},
     {Op::sync_directory, 0, "Close", "/store", "then the next open makes the index anew"},
 
+    {Op::is_locked, 0, "ClearHidden", "/segments/", "it counts as held"},
+    {Op::open_file, 0, "ClearHidden", "/segments/", "it is not adopted, or counts as held"},
     {Op::read_at, 0, "GetMany", "/segments/", "what many do not find is asked for alone"},
     {Op::map, 0, "", "/segments/", "what cannot be mapped is read"},
     {Op::try_lock, 0, "View", "/segments/", "what cannot be mapped is read"},

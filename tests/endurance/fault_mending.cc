@@ -22,6 +22,17 @@ void hidden(FaultWorld& world) {
   world.open();
 }
 
+// In a segment that another process writes.
+void hidden_at_anothers(FaultWorld& world) {
+  world.options.budget = small_segments;
+  world.open();
+  for (int entry = 1; entry <= 3; ++entry) world.put_by_another(entry, "another's payload");
+  world.flush();
+  world.close();
+  world.empty_index();
+  world.open();
+}
+
 // A segment that another process has written, and a file.
 void some_lost(FaultWorld& world) {
   three_durable(world);
@@ -60,6 +71,11 @@ std::vector<Workload> mending_workloads() {
        [](FaultWorld& world) {
          world.repair();
          for (int entry = 1; entry <= 4; ++entry) world.get(entry);
+       }},
+      {"ClearHidden", hidden_at_anothers,
+       [](FaultWorld& world) {
+         world.clear();
+         for (int entry = 1; entry <= 3; ++entry) world.get(entry);
        }},
       {"HealByPrune", hidden,
        [](FaultWorld& world) {

@@ -254,6 +254,12 @@ void FaultWorld::clear() {
   const auto report = watched([&] { return store_->clear(); });
   note("clear", outcome(report));
   if (report) note("evicted", std::to_string(report->evicted_entries));
+  if (!are_hidden_) return;
+  // It tells of none that the index lacks.
+  for (auto& [number, entry] : entries_) {
+    entry.durable.clear();
+    entry.standing.clear();
+  }
 }
 
 void FaultWorld::maintain() {

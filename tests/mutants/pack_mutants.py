@@ -53,8 +53,8 @@ PACK_MUTANTS = [
 
     # Order of changes.
     _("pack-removal-unwritten", "a removal is a record", PACK + "remove.cc",
-      "auto appended = write_removal(claimed, removal);", "Result<void> appended;\n  "
-      "(void)claimed;",
+      "auto appended = append_removal(shelf, *claimed.writer, removal, Copies::two);",
+      "Result<void> appended;\n  (void)claimed;",
       "unit/pack_store endurance/crash_states"),
     _("pack-removal-unsynced", "a removal is durable when it returns", PACK + "remove.cc",
       "LARDER_CHECK_OK(sync_shelf(state(), shelf));", "",

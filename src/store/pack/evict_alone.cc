@@ -78,7 +78,7 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
   if (withdrawn != Published::done) return false;
-  if (auto appended = append_removal(*claimed.writer, removal, copies); !appended) {
+  if (auto appended = append_removal(shelf, *claimed.writer, removal, copies); !appended) {
     (void)shelf.index().publish(tag, 0, place_word, never_other);
     return std::unexpected(std::move(appended).error());
   }
@@ -96,7 +96,7 @@ Result<Buried> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const auto place, find_place(shelf, shelf.tag_of(entry)));
   if (place) return Buried::led_to;
-  LARDER_CHECK_OK(append_removal(*claimed.writer, removal, Copies::two));
+  LARDER_CHECK_OK(append_removal(shelf, *claimed.writer, removal, Copies::two));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return Buried::yes;
 }

@@ -316,7 +316,7 @@ Result<void> SegmentEviction::leave_tombstone(const Item& item) {
   const Copies copies = is_copy ? Copies::one : Copies::two;
   const std::uint64_t bytes = removal_bytes(copies);
   LARDER_TRY(auto claimed, parts_.carriers.claim(bytes));
-  LARDER_CHECK_OK(append_removal(*claimed.writer, tombstone, copies));
+  LARDER_CHECK_OK(append_removal(parts_.shelf, *claimed.writer, tombstone, copies));
   destinations_.insert(claimed.writer->number());
   carried_bytes_ += bytes;
   return {};

@@ -171,7 +171,6 @@ class PackStoreImpl final : public PackStore {
   Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
-  Result<void> write_removal(Writers::Claimed& claimed, const format::Record& removal);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc

@@ -2,11 +2,11 @@
 #define LARDER_STORE_PACK_REMOVAL_H_
 
 #include <cstdint>
-#include <optional>
 
 #include "format/pack_record.h"
 #include "larder/error.h"
 #include "store/pack/segment_writer.h"
+#include "store/pack/shelf.h"
 
 namespace larder::pack_store {
 
@@ -17,10 +17,10 @@ constexpr std::uint64_t removal_bytes(Copies copies) noexcept {
   return static_cast<std::uint64_t>(copies) * format::record_header_bytes;
 }
 
-// Writes the copies, all with the removal's sequence. With one of them the entry is removed:
-// returns why the other is not there. Errors: those of writing; then none is.
-Result<std::optional<Error>> append_removal(SegmentWriter& writer, const format::Record& removal,
-                                            Copies copies);
+// Writes the copies, all with the removal's sequence. With one of them the entry is removed: why
+// the other is not there, the store's log is told. Errors: those of writing; then none is.
+Result<void> append_removal(Shelf& shelf, SegmentWriter& writer, const format::Record& removal,
+                            Copies copies);
 
 }  // namespace larder::pack_store
 

@@ -41,18 +41,6 @@ struct PackStoreImpl::Removing {
   }
 };
 
-// With the sequence that the slot was emptied under.
-Result<void> PackStoreImpl::write_removal(Writers::Claimed& claimed,
-                                          const format::Record& removal) {
-  LARDER_TRY(const auto lacking, append_removal(*claimed.writer, removal, Copies::two));
-  if (lacking) {
-    log(LogLevel::warning,
-        options_.directory + ": " + removal.fingerprint.hex() +
-            ": removed; one copy of that could not be written: " + lacking->message);
-  }
-  return {};
-}
-
 // No when the entry was changed meanwhile. The sequence is taken before the slot is emptied, and
 // the removal written afterwards, by whoever emptied it: a put that comes later has a higher
 // sequence, and one that comes between is not removed. The epoch is raised before the slot is
@@ -66,7 +54,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::remove_once(Shelf& shelf, const Found
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, found.place_word()));
   if (withdrawn != Published::done) return Done::no;
-  auto appended = write_removal(claimed, removal);
+  auto appended = append_removal(shelf, *claimed.writer, removal, Copies::two);
   if (!appended) {
     // What the segments still have is there, unless somebody has put another one.
     (void)shelf.index().publish(tag, 0, found.place_word(), other_than(shelf, removing.name));
@@ -89,7 +77,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removin
   Found found;
   LARDER_TRY(const Outcome outcome, find_record(shelf, removing.name, found));
   if (outcome != Outcome::absent || found.word != 0) return Done::no;
-  LARDER_CHECK_OK(write_removal(claimed, removal));
+  LARDER_CHECK_OK(append_removal(shelf, *claimed.writer, removal, Copies::two));
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   return Done::yes;
 }

@@ -291,6 +291,10 @@ Result<bool> Shelf::is_in_place() {
   return named->same_file(held);
 }
 
+void Shelf::tell(LogLevel level, std::string_view message) const {
+  if (parts_.options.log) parts_.options.log(level, parts_.path + ": " + std::string(message));
+}
+
 Result<void> Shelf::sync_names() { return upkeep_directory_->sync(); }
 
 void Shelf::drop_gone_segments() {

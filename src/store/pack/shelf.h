@@ -116,6 +116,9 @@ class Shelf {
   // A segment has left: its name has to be off the disk before an index without it is called clean.
   void note_unlinked() noexcept { has_unlinked_ = true; }
 
+  // To the store's log, with its path.
+  void tell(LogLevel level, std::string_view message) const;
+
   // Makes the names of segments durable, for upkeep. By a handle of its own: a failure is told once
   // to each, and one that upkeep is told must not be lost to the flush that it concerns.
   Result<void> sync_names();

@@ -194,11 +194,8 @@ Result<std::uint64_t> Shelf::compare_and_heal() {
         Error{.code = Errc::io_error, .message = "not all of them could be read once more"});
   }
   note_compared({});
-  if (parts_.options.log) {
-    parts_.options.log(LogLevel::warning,
-                       parts_.path + ": the index lacked " + std::to_string(hidden) +
-                           " entries that the segments hold, and was made anew from them");
-  }
+  tell(LogLevel::warning, "the index lacked " + std::to_string(hidden) +
+                              " entries that the segments hold, and was made anew from them");
   return hidden;
 }
 
