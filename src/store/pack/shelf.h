@@ -101,8 +101,8 @@ class Shelf {
   // Makes the index anew when there are any, beside whoever is here; returns how many there were.
   Result<std::uint64_t> heal_index();
   // The same for who comes often, and would read all of the store each time: once in a process, and
-  // again when segments can be compared that others were at work on. Damage comes while nobody has
-  // the store open.
+  // again when segments can be compared that others were at work on, or when note_index_may_lack()
+  // said so. Other damage comes while nobody has the store open.
   Result<void> heal_index_at_first();
   // A slot has led to damage, which may have been its own; or to a copy that is not on the disk.
   void note_index_may_lack() noexcept { may_lack_more_ = true; }
@@ -231,7 +231,7 @@ class Shelf {
   std::vector<format::Record> unproven_large_;
   bool has_entered_ = false;
   bool has_own_index_ = false;
-  std::atomic<bool> may_lack_more_ = false;
+  std::atomic<bool> may_lack_more_ = false;  // than `uncompared_` says
   std::mutex uncompared_mutex_;
   std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
   std::atomic<bool> is_complete_ = true;               // the index that this process made anew last
