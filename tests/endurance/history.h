@@ -29,6 +29,7 @@ class History {
   void clear() noexcept {
     count_ = 0;
     complaint_length_ = 0;
+    lacks_evictions_ = false;
   }
 
   // Room is kept for what a put evicts.
@@ -36,6 +37,11 @@ class History {
   Event& append(Deed deed, std::uint32_t key, std::uint64_t version, std::uint64_t now) noexcept;
 
   std::span<const Event> events() const noexcept { return std::span(events_).first(count_); }
+
+  // Who evicts says what when his call returns: one that dies before has not said it.
+  void begin_evicting() noexcept { lacks_evictions_ = true; }
+  void end_evicting() noexcept { lacks_evictions_ = false; }
+  bool lacks_evictions() const noexcept { return lacks_evictions_; }
 
   // What this writer found to be wrong; the first one counts.
   void complain(std::string_view what) noexcept;
@@ -46,6 +52,7 @@ class History {
 
   std::atomic<std::uint32_t> count_ = 0;
   std::atomic<std::uint32_t> complaint_length_ = 0;
+  std::atomic<bool> lacks_evictions_ = false;
   std::array<char, 400> complaint_ = {};
   std::array<Event, capacity> events_ = {};
 };

@@ -101,10 +101,6 @@ void Ledger::add(std::span<const Event> life) {
   }
 }
 
-void Ledger::excuse_absence(std::uint64_t now) {
-  for (auto& [number, key] : keys_) key.evicted_at = now;
-}
-
 // What had returned before the lasting one began is over.
 void Ledger::settle(Key& key, const Value& value) {
   if (key.lasting && key.lasting->begun > value.begun) return;
@@ -114,8 +110,8 @@ void Ledger::settle(Key& key, const Value& value) {
   });
 }
 
-bool Ledger::may_be_absent(const Key& key) {
-  return !key.lasting || key.evicted_at >= key.lasting->begun ||
+bool Ledger::may_be_absent(const Key& key) const {
+  return !key.lasting || std::max(key.evicted_at, excused_at_) >= key.lasting->begun ||
          std::ranges::any_of(key.values, &Value::is_removal);
 }
 

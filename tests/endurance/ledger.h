@@ -35,11 +35,14 @@ class Ledger {
 
   explicit Ledger(Lasting lasting) : lasting_(lasting) {}
 
-  void forget_all() { keys_.clear(); }
+  void forget_all() {
+    keys_.clear();
+    excused_at_ = 0;
+  }
   void add(std::span<const Event> life);
 
-  // Somebody who evicts was killed before it could say what.
-  void excuse_absence(std::uint64_t now);
+  // Somebody died who was evicting, and has not said what.
+  void excuse_absence(std::uint64_t now) noexcept { excused_at_ = now; }
 
   // Compares every entry that was ever put with what the store gives. Returns what is wrong, a line
   // for each of the first ones. What is absent, or wrong, is forgotten.
@@ -62,11 +65,12 @@ class Ledger {
 
   void settle(Key& key, const Value& value);
   std::string judge(std::uint32_t number, Key& key, Store& store);
-  static bool may_be_absent(const Key& key);
+  bool may_be_absent(const Key& key) const;
   static std::string describe(const Key& key);
 
   const Lasting lasting_;
   std::map<std::uint32_t, Key> keys_;
+  std::uint64_t excused_at_ = 0;  // what began later may not be absent for it
   std::uint64_t promises_checked_ = 0;
 };
 

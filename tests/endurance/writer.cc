@@ -4,6 +4,7 @@
 #include <random>
 #include <span>
 
+#include "larder/testing/fault_file_system.h"
 #include "tests/endurance/ledger.h"
 
 namespace larder {
@@ -35,6 +36,7 @@ class Writer {
       } else {
         do_something();
       }
+      history_.end_evicting();
     }
   }
 
@@ -141,6 +143,16 @@ class Writer {
   bool is_wrong_ = false;
 };
 
+// From here on entries may be gone. In a pack others may end what was begun, and tell of nothing
+// that the index had let go of: whoever is about to evict takes the lock of the store for it.
+bool may_evict(Kind kind, const testing::Operation& operation) {
+  using testing::Op;
+  if (kind == Kind::pack) {
+    return operation.op == Op::try_lock && operation.path.ends_with("/store/.larder-lock");
+  }
+  return operation.op == Op::remove_file && !operation.path.contains("/.larder-");
+}
+
 }  // namespace
 
 std::string_view name_of(Kind kind) noexcept {
@@ -164,12 +176,15 @@ Result<std::shared_ptr<Store>> open_chosen(const StoreChoice& choice) {
     return open_file_store({.directory = choice.directory,
                             .layout = layout,
                             .budget = budget,
-                            .on_evict = choice.on_evict});
+                            .on_evict = choice.on_evict,
+                            .file_system = choice.file_system});
   }
   // Never reached; with it segments are small.
   if (!budget.max_bytes) budget.max_bytes = 64u << 20;
-  return open_pack_store(
-      {.directory = choice.directory, .budget = budget, .on_evict = choice.on_evict});
+  return open_pack_store({.directory = choice.directory,
+                          .budget = budget,
+                          .on_evict = choice.on_evict,
+                          .file_system = choice.file_system});
 }
 
 int write_at_random(Stage& stage, const WriterOptions& options) {
@@ -179,9 +194,16 @@ int write_at_random(Stage& stage, const WriterOptions& options) {
     const std::uint32_t key = key_of(eviction.fingerprint);
     if (key != canary) history.append(Deed::evicted, key, 0, stage.now());
   };
-  const auto store = open_chosen(choice);
+  testing::FaultFileSystem watched(posix_file_system());
+  watched.observe([&](const testing::Operation& operation) {
+    if (may_evict(choice.kind, operation)) history.begin_evicting();
+  });
+  if (choice.size == Size::bounded) choice.file_system = &watched;
+  auto store = open_chosen(choice);
   if (store) {
     Writer(stage, options, **store).run();
+    store->reset();
+    history.end_evicting();
   } else if (!stage.is_over) {
     history.complain("open failed: " + store.error().message);
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "larder/file_system.h"
 #include "larder/pack_store.h"
 #include "larder/store.h"
 #include "tests/endurance/history.h"
@@ -25,6 +26,7 @@ struct StoreChoice {
   Size size = Size::unbounded;
   std::string directory;
   EvictionListener on_evict = {};
+  FileSystem* file_system = nullptr;  // the machine's
 };
 Result<std::shared_ptr<Store>> open_chosen(const StoreChoice& choice);
 
