@@ -33,6 +33,25 @@ void hidden_at_anothers(FaultWorld& world) {
   world.open();
 }
 
+// In a segment that another process writes, and led to.
+void anothers_three(FaultWorld& world) {
+  world.options.budget = small_segments;
+  world.open();
+  world.put(4, "four");
+  for (int entry = 1; entry <= 3; ++entry) world.put_by_another(entry, "another's payload");
+  world.flush();
+}
+
+// The file of what was removed stays, since it cannot be unlinked just now.
+void file_unused(FaultWorld& world) {
+  three_durable(world);
+  world.put(4, own_file);
+  world.flush();
+  world.faults.inject({.only = testing::Op::remove_file, .path_contains = "/large"});
+  world.remove(4);
+  world.faults.clear_faults();
+}
+
 // A segment that another process has written, and a file.
 void some_lost(FaultWorld& world) {
   three_durable(world);
@@ -77,6 +96,18 @@ std::vector<Workload> mending_workloads() {
          world.clear();
          for (int entry = 1; entry <= 3; ++entry) world.get(entry);
        }},
+      {"ClearBesideAnother", anothers_three,
+       [](FaultWorld& world) {
+         world.clear();
+         for (int entry = 1; entry <= 4; ++entry) world.get(entry);
+       }},
+      {"MaintainTwice", hidden_at_anothers,
+       [](FaultWorld& world) {
+         world.maintain();
+         world.maintain();
+         for (int entry = 1; entry <= 3; ++entry) world.get(entry);
+       }},
+      {"MaintainUnused", file_unused, [](FaultWorld& world) { world.maintain(); }},
       {"HealByPrune", hidden,
        [](FaultWorld& world) {
          world.prune(small_segments);

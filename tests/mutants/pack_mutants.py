@@ -245,11 +245,11 @@ PACK_MUTANTS = [
       "unit/pack_hidden"),
     _("pack-ends-meanwhile", "what others had when it was compared stays", PACK
       + "evictor_maintain.cc",
-      "if (caller.uncompared->contains(segment.name.number)) continue;", "",
+      "if (caller.may_lack(segment.name.number)) continue;", "",
       "unit/pack_hidden"),
     _("pack-pruned-uncompared", "a prune leaves what others had when it was compared", PACK
       + "evictor_prune.cc",
-      "return !uncompared.contains(name.number) && may_go(name);", "return may_go(name);",
+      "return !caller.may_lack(name.number) && may_go(name);", "return may_go(name);",
       "unit/pack_hidden"),
     _("pack-dangling-is-there", "a slot that leads elsewhere hides no entry", PACK
       + "shelf_heal.cc",
@@ -273,4 +273,53 @@ PACK_MUTANTS = [
     _("pack-evicted-missing", "what was evicted is not missing", PACK + "visit.cc",
       "drop_left(shelf, odd);\n  return odd;", "return odd;",
       "unit/pack_visit"),
+    _("pack-forgets-listed", "what a new index leads back to is not taken away again", PACK
+      + "evict_segment.cc",
+      "if (listed.contains(word)) continue;", "", "unit/pack_made_anew"),
+    _("pack-leaves-unsynced", "copies are synced before their source leaves", PACK + "secure.cc",
+      "if (parts.carriers.writes(number)) return sync_carried(parts.shelf, parts.carriers);",
+      "if (parts.carriers.writes(number)) return {};", "unit/pack_made_anew"),
+    _("pack-vouches-unsynced", "a put relies on no copy that was not synced", PACK + "evictor.h",
+      "return carriers_.has_synced(location); }",
+      "return carriers_.writes(location.segment); }", "unit/pack_made_anew"),
+    _("pack-closes-unsynced", "copies are synced when the store is closed", PACK + "shelf.cc",
+      "evictor_->sync_copies() && ", "", "unit/pack_made_anew"),
+    _("pack-compared-another", "an index that others made anew is compared again", PACK
+      + "shelf_heal.cc",
+      "|| !index_was_compared()) return true;", ") return true;", "unit/pack_made_anew"),
+    _("pack-hides-older", "a value that an index hid does not come back", PACK + "shelf_heal.cc",
+      "if (read.hides_older && !read_only()) note_forgotten();", "", "unit/pack_made_anew"),
+    _("pack-aged-uncompared", "nothing aged is dead that was not compared", PACK
+      + "evictor_pick.cc",
+      "if (caller.may_lack(name.number)) continue;", "", "unit/pack_made_anew"),
+    _("pack-partial-unbegun", "an index that cannot be begun leaves the old one whole", PACK
+      + "rebuild.cc",
+      "partial.store(was_partial);", "partial.store(1);", "unit/pack_partial_index"),
+    _("pack-partial-hidden", "nothing is hidden that a partial index lacks", PACK
+      + "shelf_heal.cc",
+      "has_own_index_ || index_is_partial()) return 0;", "has_own_index_) return 0;",
+      "unit/pack_partial_index"),
+    _("pack-waits-for-lost", "what is lost keeps nothing that it has replaced", PACK
+      + "secure.cc",
+      "files == FilesSynced::not_now", "files != FilesSynced::all", "unit/pack_upkeep"),
+    _("pack-put-takes-file", "a put that fails takes no file that was there", PACK + "write.cc",
+      "if (!done && !writing.had_file)", "if (!done)", "unit/pack_large_kept"),
+    _("pack-dead-takes-file", "a dead record takes no file that is led to", PACK
+      + "large_files.cc",
+      "absent == Absent::is_gone", "true", "unit/pack_large_kept"),
+    _("pack-recipe-hides", "a damaged recipe hides no payload", PACK + "shelf_index.cc",
+      "if (code == Errc::corrupt) return large_", "if (code == Errc::absent) return large_",
+      "unit/pack_large_kept"),
+    _("pack-sweeps-held", "no file is swept that somebody is putting", PACK + "large_files.cc",
+      "if (lock) held.emplace(key, *std::move(lock));",
+      "if (lock) held.emplace(key, *std::move(lock)); else (void)shelf.large()"
+      ".remove_of_any_key(key);", "unit/pack_large_sweep"),
+    _("pack-reader-last-look", "a reader misses no removal, however many there are", PACK
+      + "rebuild.cc",
+      "if (!is_quiet()) LARDER_CHECK_OK(take_back_removed());", "", "unit/pack_overlay"),
+    _("pack-buries-anyway", "a clear buries nothing that is put meanwhile", PACK
+      + "evict_alone.cc",
+      "if (place) return Buried::led_to;", "", "unit/pack_hidden"),
+    _("pack-no-retract", "of an append that failed no record stays", PACK + "segment_writer.cc",
+      "if (!written) retract(header.size());", "", "endurance/every_fault"),
 ]

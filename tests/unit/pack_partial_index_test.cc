@@ -85,8 +85,6 @@ TEST_F(PackPartialIndex, NothingLeavesForBeingMissingThere) {
   const auto other = open();
   fill(*other);
   fail_a_rebuild();
-  EXPECT_FALSE(other->maintain());
-  EXPECT_FALSE(other->prune({.max_bytes = 1u << 20}, DryRun::no));
   for (std::uint32_t i = 0; i < 100; ++i) {
     ASSERT_EQ(put(*other, numbered(entries + i), payload_of(1000, i)), "ok");
   }
@@ -94,6 +92,55 @@ TEST_F(PackPartialIndex, NothingLeavesForBeingMissingThere) {
   EXPECT_EQ(count_there(*store), entries);
   EXPECT_TRUE(other->maintain());
   EXPECT_EQ(count_there(*other), entries);
+}
+
+// Whoever comes for upkeep makes it anew, though others keep the store open.
+TEST_F(PackPartialIndex, UpkeepEndsIt) {
+  for (const bool is_pruned : {true, false}) {
+    fs::remove_all(root());
+    const auto other = open();
+    fill(*other);
+    fail_a_rebuild();
+    EXPECT_LT(count_there(*other), entries);
+    if (is_pruned) {
+      EXPECT_TRUE(other->prune({.max_bytes = 1u << 30}));
+    } else {
+      EXPECT_TRUE(other->maintain());
+    }
+    EXPECT_EQ(count_there(*other), entries);
+    EXPECT_EQ(other->clear()->evicted_entries, entries);
+  }
+}
+
+// The old one stands as it was.
+TEST_F(PackPartialIndex, AnIndexThatCannotBeBegunMakesNoneOfTheOldOne) {
+  options_.file_system = &faults_;
+  const auto store = open();
+  fill(*store);
+  const std::string before = index_bytes();
+  ASSERT_EQ(put(*store, numbered(entries), "hidden"), "ok");
+  ASSERT_EQ(zero_slots_changed_since(before), 1u);
+  faults_.inject({.only = Op::allocate, .path_contains = "index.", .os_error = ENOSPC});
+  (void)store->maintain();
+  ASSERT_EQ(faults_.injected().size(), 1u);
+  faults_.clear_faults();
+  EXPECT_EQ(count_there(*store), entries);
+  EXPECT_TRUE(store->clear());
+}
+
+// What it lacks is not lost, and who verifies the store is not told so.
+TEST_F(PackPartialIndex, NothingIsCalledHiddenForBeingMissingThere) {
+  const auto other = open();
+  fill(*other);
+  fail_a_rebuild();
+  std::uint64_t hidden = 0;
+  EXPECT_TRUE(other->visit_strays(
+      [&](const Stray& stray) {
+        hidden += stray.entries;
+        return Visit::go_on;
+      },
+      Repair::no));
+  EXPECT_EQ(hidden, 0u);
 }
 
 TEST_F(PackPartialIndex, TheLastOneToCloseDoesNotCallItWhole) {

@@ -282,6 +282,49 @@ TEST_F(PackRoom, NoCallIsRefusedForBothReasons) {
   EXPECT_LE(refused, 70u);
 }
 
+// One of those whose blocks would not come back is mapped no more: the next call tries at once.
+TEST_F(PackRoom, NoCallIsRefusedWhenWhatWasSparedIsLetGoOf) {
+  (void)open_full();
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(4000), "adopts"), "ok");
+  auto of_first = open()->view(numbered(0)).value();
+  const auto of_second = open()->view(numbered(entries_of_segment + 10)).value();
+  ASSERT_TRUE(of_first && of_second);
+  ASSERT_NE(segment_of(*store, numbered(0)), segment_of(*store, numbered(entries_of_segment + 10)));
+  fill_the_disk();
+  EXPECT_EQ(put(*store, numbered(5000), "new"), "ok");
+  const std::uint32_t evicted = evicted_;
+  ASSERT_GT(evicted, 0u);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    fill_the_disk();
+    EXPECT_NE(put(*store, numbered(6000 + i), "newer"), "ok");
+  }
+  ASSERT_EQ(evicted_, evicted);
+  of_first.reset();
+  give_back({mib});
+  fill_the_disk();
+  EXPECT_EQ(put(*store, numbered(7000), "newest"), "ok");
+  EXPECT_GT(evicted_, evicted);
+}
+
+// A budget of free space goes before what others have mapped.
+TEST_F(PackRoom, WhereSpaceHasToStayFreeTheMappedOnesLeaveToo) {
+  (void)open_full();
+  const auto reader = open();
+  std::vector<MappedView> views;
+  for (std::uint32_t segment = 0; segment < 5; ++segment) {
+    auto view = reader->view(numbered(segment * entries_of_segment + 10)).value();
+    ASSERT_TRUE(view);
+    views.push_back(*std::move(view));
+  }
+  options_.budget.min_free_bytes = 1ull << 50;
+  const auto store = open();
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    ASSERT_EQ(put(*store, numbered(5000 + i), payload_of(100'000, i)), "ok");
+  }
+  EXPECT_GT(evicted_, entries_of_segment + 5);
+}
+
 // All is in the one segment that it writes.
 TEST_F(PackRoom, WhatItWritesItselfLeavesWhereThereIsNothingElse) {
   const auto store = open();
@@ -298,7 +341,7 @@ TEST_F(PackRoom, WhatItWritesItselfStaysWhereItsSummaryCannotBeWritten) {
   fill(*store, 0, 100);
   give_back({mib});
   fill_the_disk();
-  full_.inject({.only = Op::write_at, .path_contains = ".seg", .at = 2, .os_error = EIO});
+  full_.inject({.only = Op::write_at, .path_contains = ".seg", .at = 3, .os_error = EIO});
   EXPECT_NE(put(*store, numbered(5000), "new"), "ok");
   EXPECT_EQ(full_.injected().size(), 2u);
   EXPECT_EQ(evicted_, 0u);

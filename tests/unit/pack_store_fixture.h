@@ -8,11 +8,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "format/pack_index.h"
 #include "larder/file_system.h"
 #include "larder/pack_store.h"
 #include "larder/testing/fault_file_system.h"
@@ -158,6 +161,33 @@ class PackStoreFixture : public ::testing::Test {
       const std::string name = entry.path().filename().string();
       if (name == "state" || name.starts_with("index.")) std::filesystem::remove(entry.path());
     }
+  }
+
+  std::filesystem::path index_path() const {
+    for (const auto& entry : std::filesystem::directory_iterator(root())) {
+      if (entry.path().filename().string().starts_with("index.")) return entry.path();
+    }
+    return {};
+  }
+
+  std::string index_bytes() const {
+    std::ifstream file(index_path(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  // As a damaged disk may have it: slots that have changed since then were never used. How many.
+  std::size_t zero_slots_changed_since(const std::string& before) const {
+    const std::string now = index_bytes();
+    EXPECT_EQ(now.size(), before.size()) << "there is another index";
+    std::fstream file(index_path(), std::ios::in | std::ios::out | std::ios::binary);
+    std::size_t zeroed = 0;
+    for (std::size_t at = format::index_header_bytes; at < now.size(); at += format::slot_bytes) {
+      if (now.compare(at, format::slot_bytes, before, at, format::slot_bytes) == 0) continue;
+      file.seekp(static_cast<std::streamoff>(at));
+      file << std::string(format::slot_bytes, '\0');
+      ++zeroed;
+    }
+    return zeroed;
   }
 
   std::filesystem::path directory_;

@@ -285,19 +285,47 @@ TEST_F(PackUnreadable, SomeEntriesLeaveForOthersAllTheSame) {
   EXPECT_EQ(count_present(*store, 1'190, 1'200), 10u);
 }
 
-// The file of the large artifact that replaced an entry is gone: it cannot be made durable.
+// Somebody is just putting the file of the large artifact that replaced an entry.
 TEST_F(PackUnreadable, WhatCannotLeaveYetKeepsNoOtherOne) {
   const auto store = open();
   const auto other = open();
   ASSERT_EQ(put(*other, numbered(0), large(0)), "ok");
-  for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
-    if (entry.is_regular_file() && fs::file_size(entry) > large_bytes) fs::remove(entry);
-  }
-  const auto report = store->prune({.max_entries = 10});
+  Result<PruneReport> report;
+  bool is_putting = false;
+  spoilt_.observe([&](const Operation& operation) {
+    if (!operation.path.contains("/large/") || std::exchange(is_putting, true)) return;
+    report = store->prune({.max_entries = 10});
+  });
+  ASSERT_EQ(put(*other, numbered(0), large(0)), "ok");
+  spoilt_.observe({});
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(was_told("could not be synced"));
   EXPECT_TRUE(fs::exists(segments() / segment_));
   EXPECT_LE(report->kept_entries, 10u);
+}
+
+// That file is gone or damaged: nobody gets anything from there, and there is nothing to wait for.
+TEST_F(PackUnreadable, WhatReplacedAnEntryAndIsLostKeepsNothing) {
+  for (const bool is_gone : {true, false}) {
+    const auto store = open();
+    const auto other = open();
+    ASSERT_EQ(put(*other, numbered(0), large(0)), "ok");
+    ASSERT_TRUE(other->flush());
+    for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+      if (!entry.is_regular_file() || fs::file_size(entry) <= large_bytes) continue;
+      if (is_gone) {
+        fs::remove(entry);
+      } else {
+        std::fstream(entry.path(), std::ios::in | std::ios::out).seekp(1000) << "damaged";
+      }
+    }
+    const auto report = store->prune({.max_entries = 10});
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_FALSE(fs::exists(segments() / segment_));
+    EXPECT_LE(report->kept_entries, 10u);
+    store->clear();
+    SetUp();
+  }
 }
 
 TEST_F(PackUnreadable, ClearTakesTheOthersAndTellsOfIt) {

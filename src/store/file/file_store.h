@@ -91,8 +91,9 @@ class FileStore final : public Store {
   Result<bool> has_file(const Fingerprint& fingerprint);
   // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
   Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
-  // The same, and the next flush vouches for the file. False also when one has failed for it.
-  Result<bool> join_flush(const Fingerprint& fingerprint, const Digest& payload_digest);
+  // The same, and the file and its name are on the disk by then. Damaged ones are no such file.
+  // Errors: it may not be; a file whose own sync failed has left the store, and nobody is told.
+  Result<bool> sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;

@@ -221,11 +221,23 @@ Result<bool> FileStore::holds_payload(const Fingerprint& fingerprint,
   });
 }
 
-Result<bool> FileStore::join_flush(const Fingerprint& fingerprint, const Digest& payload_digest) {
+Result<bool> FileStore::sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest) {
   return guarded([&]() -> Result<bool> {
-    const std::uint64_t generation = directory().generation();
-    LARDER_TRY(auto entry, read_payload(fingerprint, payload_digest));
-    return entry && state().pending.join(fingerprint, entry->file, entry->info, generation);
+    LARDER_TRY(const auto entry, read_payload(fingerprint, payload_digest));
+    if (!entry) return false;
+    if (auto synced = entry->file->sync_data(); !synced) {
+      remove_damaged(fingerprint, entry->info);
+      return std::unexpected(std::move(synced).error());
+    }
+    LARDER_TRY(const auto root, directory().reader());
+    if (!root) return false;
+    const std::string folder_name = format::shard_name(options_.layout, fingerprint);
+    if (!folder_name.empty()) {
+      LARDER_TRY(const auto folder, root->open_directory(folder_name));
+      LARDER_CHECK_OK(folder->sync());
+    }
+    LARDER_CHECK_OK(root->sync());
+    return directory().is_at_its_path();
   });
 }
 

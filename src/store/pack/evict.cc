@@ -98,9 +98,11 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     if (is_empty) return PruneReport{};
     if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
     LARDER_CHECK_OK(shelf_for_writing());
-    auto uncompared = heal_index(*shelf);
+    const auto uncompared = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
-    evicting.uncompared = std::move(uncompared);
+    if (uncompared) {
+      evicting.may_lack = [&](std::uint32_t number) { return uncompared->contains(number); };
+    }
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);
     return report;
@@ -126,9 +128,11 @@ Result<void> PackStoreImpl::maintain() {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_writing());
-    auto uncompared = heal_index(*shelf);
+    const auto uncompared = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
-    evicting.uncompared = std::move(uncompared);
+    evicting.may_lack = [&](std::uint32_t number) {
+      return !uncompared || uncompared->contains(number) || !shelf->index_was_compared();
+    };
     auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
     tell(evicting);
     return kept;

@@ -128,7 +128,7 @@ void drop_files(Shelf& shelf, std::span<const Record> withdrawn,
   });
   if (may_uncover && !sync_own()) return;
   for (const Record& record : withdrawn) {
-    if (record.kind == RecordKind::large) drop_large(shelf, record);
+    if (record.kind == RecordKind::large) drop_large(shelf, record, Absent::is_gone);
   }
 }
 

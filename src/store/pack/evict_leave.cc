@@ -92,16 +92,18 @@ void SegmentEviction::give_back_blocks() noexcept {
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older
 // one in the same segment. What stays by mistake is swept.
 void SegmentEviction::drop_large_files(const Step& step) {
-  std::vector<format::Record> left;
+  std::vector<std::pair<format::Record, Absent>> left;
   for (const Item& item : items_) {
     const bool is_gone = item.fate == Fate::dead || item.fate == Fate::drop;
     if (!is_gone || item.entry.removed || item.entry.hit_units != units_of_large) continue;
     format::Record record;
     const auto is_good = read_header(item, record);
-    if (is_good && *is_good && record.kind == format::RecordKind::large) left.push_back(record);
+    if (is_good && *is_good && record.kind == format::RecordKind::large) {
+      left.emplace_back(record, item.fate == Fate::drop ? Absent::is_gone : Absent::tells_nothing);
+    }
   }
   if (left.empty() || !leaves_for_good(step)) return;
-  for (const format::Record& record : left) drop_large(parts_.shelf, record);
+  for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent);
 }
 
 }  // namespace larder::pack_store

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 #include <utility>
 
 #include "base/guarded.h"
@@ -447,9 +448,13 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
 // Entries whose header is damaged and that no summary tells of: only the index knows them.
 Result<void> SegmentEviction::forget_unlisted(const Step& step) {
   LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
+  std::unordered_set<std::uint64_t> listed;
+  for (const Item& item : items_) listed.insert(place_word(item));
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0 || format::Location::of(word).segment != number()) continue;
+    // Who made the index anew meanwhile has led it back: see is_led_back.
+    if (listed.contains(word)) continue;
     parts_.shelf.note_forgotten();
     LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));
     if (withdrawn != Published::done) continue;

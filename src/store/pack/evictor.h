@@ -61,9 +61,9 @@ class Evictor {
     // Lets go of the guard of the epochs for a moment, so that what has left is closed. Nothing of
     // the index and no segment of the table may be in use.
     std::function<void()> rest;
-    // Segments of which the index may lack what is whole; nullopt: all may be. Nothing of them is
-    // taken for dead by upkeep.
-    std::optional<std::set<std::uint32_t>> uncompared = std::set<std::uint32_t>();
+    // Whether the index may lack what is whole in the segment of that number. Nothing of such a
+    // one is taken for dead by upkeep; puts do not ask.
+    std::function<bool(std::uint32_t)> may_lack = [](std::uint32_t) { return false; };
     std::vector<Gone> gone = {};
     SegmentEviction::Blocks blocks = SegmentEviction::Blocks::when_closed;  // at least
     std::vector<Error> refused = {};  // why segments stay that should have left, or files or blocks
@@ -124,8 +124,13 @@ class Evictor {
   // What is there, and what this process has put and not yet told the others.
   std::uint64_t used_bytes() const noexcept;
 
-  // Whether this process carried the record, so that the disk has it.
-  bool carried(const format::Location& location) { return carriers_.writes(location.segment); }
+  // Whether this process carried the record, and the disk has it. Who has made the index anew leads
+  // it to copies that were not synced yet.
+  bool carried(const format::Location& location) { return carriers_.has_synced(location); }
+  // Makes durable what it has carried so far.
+  Result<void> sync_copies() {
+    return carriers_.is_settled() ? Result<void>() : sync_carried(parts_.shelf, carriers_);
+  }
 
   // At the end, when all of this process is synced: carries what lives in a segment that no sync
   // vouches for any more into one of this process.
@@ -185,7 +190,7 @@ class Evictor {
   std::uint64_t open_bytes(const OnDisk& disk);
   Result<Picked> pick_from(const OnDisk& disk, EvictionReason reason, const Care& care);
   Result<bool> pick_aged(Caller& caller);
-  Result<bool> pick_suspect();
+  Result<bool> pick_suspect(const Caller& caller);
   Result<void> find_aged(Caller& caller);
   std::int64_t oldest_use_s(const format::SegmentName& name);
   Content content_of(const SegmentOnDisk& segment);
@@ -250,8 +255,7 @@ class Evictor {
 
   // evictor_prune.cc
   bool may_go(const format::SegmentName& name);
-  Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk,
-                         const std::set<std::uint32_t>& uncompared);
+  Result<PrunePlan> plan(const Budget& budget, const OnDisk& disk, const Caller& caller);
   enum class Round { first, later };
   SegmentEviction::Removals removals_of(std::uint32_t segment, const PrunePlan& plan,
                                         Round round) const;

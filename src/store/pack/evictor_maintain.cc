@@ -49,7 +49,7 @@ Result<void> Evictor::compact_hollow(std::optional<Turn>& turn, Caller& caller) 
   for (const SegmentOnDisk& segment : disk.segments) {
     const std::uint64_t live = live_bytes[segment.name.number];
     if (live >= segment.used_bytes / hollow_fraction) continue;
-    if (caller.uncompared->contains(segment.name.number)) continue;
+    if (caller.may_lack(segment.name.number)) continue;
     // What is small is put together with others, whatever it holds.
     const bool is_small = segment.used_bytes < parts_.segment_bytes / 2;
     const auto begun =
@@ -89,8 +89,8 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
     if (record.kind == format::RecordKind::large) large.push_back(record);
   }));
   if (there != summary->size()) return {};
-  LARDER_TRY(const bool files_synced, sync_large(parts_.shelf, large));
-  if (!files_synced) return {};
+  LARDER_TRY(const FilesSynced files, sync_large(parts_.shelf, large));
+  if (files != FilesSynced::all) return {};
   LARDER_CHECK_OK(parts_.shelf.marks().sync(name.number, file));
   LARDER_CHECK_OK(parts_.shelf.sync_names());
   const auto trailer = format::encode_trailer(*end.footer, segment->key(), end.footer_place);
@@ -158,7 +158,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   // Before anything that somebody can ask for.
   sweep_unused_large(caller);
   LARDER_CHECK_OK(keep_up(turn, caller));
-  if (caller.uncompared) LARDER_CHECK_OK(compact_hollow(turn, caller));
+  LARDER_CHECK_OK(compact_hollow(turn, caller));
   LARDER_CHECK_OK(prove_abandoned());
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_tables(Index::Keep::current);

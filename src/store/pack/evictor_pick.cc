@@ -224,6 +224,7 @@ Result<bool> Evictor::pick_aged(Caller& caller) {
   while (!aged_.empty()) {
     const format::SegmentName name = aged_.back();
     aged_.pop_back();
+    if (caller.may_lack(name.number)) continue;
     LARDER_TRY(const bool begun, begin(name, rules_of_age()));
     if (begun) return true;
   }
@@ -231,12 +232,12 @@ Result<bool> Evictor::pick_aged(Caller& caller) {
 }
 
 // One that no sync vouches for any more, so that it keeps no other one from leaving.
-Result<bool> Evictor::pick_suspect() {
+Result<bool> Evictor::pick_suspect(const Caller& caller) {
   SyncMarks marks = parts_.shelf.marks();
   Directory& directory = parts_.shelf.segments_directory();
   for (const std::uint32_t number : marks.suspects()) {
     std::optional name = format::SegmentName{.number = number};
-    if (refused_.contains(number) || writes(*name)) continue;
+    if (refused_.contains(number) || writes(*name) || caller.may_lack(number)) continue;
     const auto info = directory.info_at(path_of(*name));
     if (!info && info.error().code == Errc::absent) {
       LARDER_TRY(name, find_bad_segment(directory, number));
@@ -254,9 +255,10 @@ Result<bool> Evictor::pick_suspect() {
 
 Result<bool> Evictor::pick(const Care& care, Caller& caller) {
   count_refused();
-  LARDER_TRY(const bool is_suspect, pick_suspect());
+  LARDER_TRY(const bool is_suspect, pick_suspect(caller));
   if (is_suspect) return true;
-  if (const auto hollow = sweep_.take_hollow(); hollow && !refused_.contains(hollow->number)) {
+  if (const auto hollow = sweep_.take_hollow();
+      hollow && !refused_.contains(hollow->number) && !caller.may_lack(hollow->number)) {
     LARDER_TRY(const bool begun,
                begin(*hollow, {.judge = SegmentEviction::carry_all, .removals = Removals::stay}));
     if (begun) return true;

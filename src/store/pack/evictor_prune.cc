@@ -34,17 +34,15 @@ bool Evictor::may_go(const format::SegmentName& name) {
   return locked && !*locked;
 }
 
-Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk,
-                                const std::set<std::uint32_t>& uncompared) {
+Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk, const Caller& caller) {
   LARDER_TRY(const SpaceInfo space, parts_.shelf.root().space());
-  return PrunePlan::make({.shelf = parts_.shelf,
-                          .budget = budget,
-                          .disk = disk,
-                          .free_bytes = space.free_bytes,
-                          .now_s = parts_.file_system.now_s(),
-                          .may_go = [&](const auto& name) {
-                            return !uncompared.contains(name.number) && may_go(name);
-                          }});
+  return PrunePlan::make(
+      {.shelf = parts_.shelf,
+       .budget = budget,
+       .disk = disk,
+       .free_bytes = space.free_bytes,
+       .now_s = parts_.file_system.now_s(),
+       .may_go = [&](const auto& name) { return !caller.may_lack(name.number) && may_go(name); }});
 }
 
 // Out of segments that other processes write.
@@ -170,11 +168,10 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
   // Before anything that somebody can ask for.
   sweep_unused_large(caller);
   const std::size_t gone_before = caller.gone.size();
-  const auto uncompared = caller.uncompared.value_or(std::set<std::uint32_t>());
   for (int round = 0; round < prune_rounds; ++round) {
     trim_all();
     LARDER_TRY(const OnDisk disk, measure(LargeFiles::one_by_one));
-    LARDER_TRY(const PrunePlan next, plan(budget, disk, uncompared));
+    LARDER_TRY(const PrunePlan next, plan(budget, disk, caller));
     if (next.changes_nothing()) break;
     LARDER_CHECK_OK(carry_out(next, round == 0 ? Round::first : Round::later, turn, caller));
   }
@@ -183,7 +180,7 @@ Result<PruneReport> Evictor::prune(const Budget& budget, Caller& caller) {
 
 Result<PruneReport> Evictor::foresee(const Budget& budget) {
   LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::one_by_one));
-  LARDER_TRY(const PrunePlan next, plan(budget, disk, {}));
+  LARDER_TRY(const PrunePlan next, plan(budget, disk, Caller()));
   return next.report();
 }
 

@@ -36,19 +36,6 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& i
   return used;
 }
 
-// False when there is no such file. One of another key than is written with is not stored again: it
-// would have this one then, and those who have only its own would miss it.
-Result<bool> join_flush(Shelf& shelf, const format::Record& record, const Fingerprint& key) {
-  file_store::FileStore& files = shelf.large();
-  const bool is_of_our_puts = record.key_id == shelf.keys().front().id;
-  if (!is_of_our_puts) return files.join_flush(key, record.payload_digest);
-  LARDER_TRY(const auto file, files.inspect(key));
-  LARDER_TRY(const auto artifact, files.get(key));
-  if (!file || !artifact) return false;
-  LARDER_CHECK_OK(files.put(key, artifact->bytes(), {.recipe = file->recipe}));
-  return true;
-}
-
 // Somebody may be putting the same payload right now, and find the file there.
 Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
   std::map<Fingerprint, store_directory::LockFile::Held> held;
@@ -66,7 +53,7 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
 
 }  // namespace
 
-void drop_large(Shelf& shelf, const format::Record& record) {
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
   const Fingerprint key = large_file_key(record);
   const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
   if (!held) return;
@@ -76,31 +63,25 @@ void drop_large(Shelf& shelf, const format::Record& record) {
                                [&](Found& there) { return pack_store::read_header(name, there); });
   const bool is_gone =
       outcome &&
-      (*outcome == Outcome::absent ||
+      ((*outcome == Outcome::absent && absent == Absent::is_gone) ||
        (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
   if (is_gone) (void)shelf.large().remove_of_any_key(key);
 }
 
-Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records) {
-  file_store::FileStore& files = shelf.large();
-  std::set<Fingerprint> keys;
+// By descriptors of its own: what others have put, and perhaps flushed, is not this process's to
+// give up because a sync failed.
+Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& records) {
+  FilesSynced synced = FilesSynced::all;
   for (const format::Record& record : records) {
     const Fingerprint key = large_file_key(record);
     // Else it could be stored anew behind the back of whoever removes it.
     LARDER_TRY(const auto held, shelf.locks().try_acquire(LockOffset::change_of(key)));
-    if (!held) return false;
-    LARDER_TRY(const bool joined, join_flush(shelf, record, key));
-    if (!joined) return false;
-    keys.insert(key);
+    if (!held) return FilesSynced::not_now;
+    auto done = shelf.large().sync_payload(key, record.payload_digest);
+    if (!done && !is_no_file(done.error())) return std::unexpected(std::move(done).error());
+    if (!done || !*done) synced = FilesSynced::not_all;
   }
-  if (keys.empty()) return true;
-  // A flush goes on naming what was lost before, until somebody puts it again.
-  const auto flushed = files.flush();
-  const bool names_ours =
-      !flushed && std::ranges::any_of(flushed.error().fingerprints,
-                                      [&](const auto& lost) { return keys.contains(lost); });
-  if (flushed || (flushed.error().code == Errc::not_durable && !names_ours)) return true;
-  return std::unexpected(flushed.error());
+  return synced;
 }
 
 // The index is a hint: where it leads to no file, the segments are asked.

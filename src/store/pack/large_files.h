@@ -17,11 +17,25 @@ inline constexpr std::uint32_t units_of_large =
 // Removes the file of a record unless an entry leads to it, under the lock that a put of the same
 // payload holds from storing the file to publishing what leads to it. What stays by mistake is
 // swept.
-void drop_large(Shelf& shelf, const format::Record& record);
+enum class Absent : std::uint8_t {
+  is_gone,        // the entry was taken out of the index
+  tells_nothing,  // the index may lack it
+};
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent);
 
-// Syncs the files that these records lead to, by descriptors of this process. False when one of
-// them is not there as it should be, or is being changed by somebody.
-Result<bool> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
+// What stands there is none that anybody is given.
+inline bool is_no_file(const Error& error) noexcept {
+  return error.code == Errc::corrupt || error.code == Errc::not_ours ||
+         error.code == Errc::too_large;
+}
+
+// Syncs the files that these records lead to, by descriptors of this process.
+enum class FilesSynced : std::uint8_t {
+  all,
+  not_all,  // of those that are missing or damaged there is nothing to sync
+  not_now,  // one is being changed by somebody
+};
+Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
 
 // Removes files that nothing leads to: a process was killed between storing and publishing, or
 // could not take a file away. Who is about to lead to one holds its lock. The record that led to

@@ -61,16 +61,21 @@ class Rebuild {
 
  private:
   Result<Rebuilt> run_beside_others() {
-    parts_.state.word(StateWord::partial_index).store(1);
+    auto partial = parts_.state.word(StateWord::partial_index);
+    const std::uint64_t was_partial = partial.load();
+    partial.store(1);
     const std::uint64_t removals = removal_epoch();
-    LARDER_CHECK_OK(parts_.index.start_anew(0));
+    if (auto started = parts_.index.start_anew(0); !started) {
+      partial.store(was_partial);  // the old one stands as it was
+      return std::unexpected(std::move(started).error());
+    }
     LARDER_CHECK_OK(read_all());
     LARDER_CHECK_OK(keep_newest());
     // Not in the order of their tags: in a table that has yet to grow they would all be in one run.
     std::ranges::sort(found_, {}, &Entry::word);
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
     if (removal_epoch() != removals) LARDER_CHECK_OK(take_back_removed());
-    parts_.state.word(StateWord::partial_index).store(0);
+    partial.store(0);
     return result_;
   }
 
@@ -238,7 +243,11 @@ class Rebuild {
       return newest.slot_tag == other.slot_tag && !newest.removed && !newest.supersedes &&
              !other.removed;
     };
+    const auto hides_older = [&](const Entry& newest, const Entry& other) {
+      return hides(newest, other) && newest.sequence != other.sequence;
+    };
     if (std::ranges::adjacent_find(found_, hides) != found_.end()) result_.has_copies = true;
+    if (std::ranges::adjacent_find(found_, hides_older) != found_.end()) result_.hides_older = true;
   }
 
   // Those that would count: the newest of an entry that has something older.

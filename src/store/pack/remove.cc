@@ -147,7 +147,7 @@ Result<bool> PackStoreImpl::finish_removal(Shelf& shelf,
                                            const std::vector<format::Record>& removed) {
   LARDER_CHECK_OK(sync_shelf(state(), shelf));
   for (const format::Record& record : removed) {
-    if (record.kind == format::RecordKind::large) drop_large(shelf, record);
+    if (record.kind == format::RecordKind::large) drop_large(shelf, record, Absent::is_gone);
   }
   return !removed.empty();
 }

@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "format/pack_name.h"
+#include "store/pack/evict_segment.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/large_files.h"
 
@@ -54,10 +55,12 @@ Result<void> secure(const SecureParts& parts, std::uint32_t number, const Secure
   std::shared_ptr<Segment> keep;
   const auto segment = parts.shelf.segments().find(number, keep);
   if (segment && (*segment)->is_known_durable()) return {};
-  LARDER_TRY(const bool files_synced, sync_large(parts.shelf, there.large));
-  if (!files_synced) return not_now("the file of what replaced an entry could not be synced");
-  // What was carried is led to when it is synced.
-  if (parts.carriers.writes(number)) return {};
+  LARDER_TRY(const FilesSynced files, sync_large(parts.shelf, there.large));
+  if (files == FilesSynced::not_now) {
+    return not_now("the file of what replaced an entry could not be synced");
+  }
+  // What was carried is led to when it is synced, but by whoever has made the index anew.
+  if (parts.carriers.writes(number)) return sync_carried(parts.shelf, parts.carriers);
   if (parts.shelf.writers().writes(number)) {
     if (parts.sync_own()) return {};
     return not_now("what replaced an entry could not be made durable");

@@ -144,6 +144,13 @@ std::uint64_t SegmentWriter::zeros_behind(std::uint64_t record_end) const noexce
   return until > record_end ? until - record_end : 0;
 }
 
+// Of a write that failed, all of the record may stand there: the next rebuild would find a value,
+// or a removal, of which the caller was told that there is none. Where this fails as well, it does.
+void SegmentWriter::retract(std::size_t header_bytes) noexcept {
+  const std::array pieces{std::span(zeros).first(header_bytes)};
+  best_effort([&] { (void)segment_->file()->write_at(pieces, end_); });
+}
+
 Result<format::Location> SegmentWriter::append(const format::Record& record,
                                                std::span<const std::byte> payload,
                                                std::string_view recipe) {
@@ -157,6 +164,7 @@ Result<format::Location> SegmentWriter::append(const format::Record& record,
       header, payload, std::as_bytes(std::span(recipe.data(), recipe.size())),
       std::span(zeros).first(padding), std::span(zeros).first(ahead)};
   auto written = segment_->file()->write_at(pieces, end_);
+  if (!written) retract(header.size());
   end_ += bytes;
   if (!written) return std::unexpected(std::move(written).error());
   if (ahead > 0) zeroed_until_ = end_ + ahead;

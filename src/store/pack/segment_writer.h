@@ -125,6 +125,7 @@ class SegmentWriter {
 
   Result<void> count_large();
   Result<void> reserve(std::uint64_t until);
+  void retract(std::size_t header_bytes) noexcept;
   std::uint64_t zeros_behind(std::uint64_t record_end) const noexcept;
   Result<std::vector<format::SummaryEntry>> complete_summary();
 

@@ -312,7 +312,7 @@ Shelf::~Shelf() {
 void Shelf::close_cleanly() {
   if (!writers_ || read_only() || !has_entered_) return;
   const bool flushed = writers_->is_settled() && large_->durability().durable;
-  const bool ends_well = !has_changed_ || (flushed && sync_unproven());
+  const bool ends_well = !has_changed_ || (flushed && evictor_->sync_copies() && sync_unproven());
   evictor_->close();
   writers_->close_all();
   auto sessions = state_->word(StateWord::open_sessions);

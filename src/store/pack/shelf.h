@@ -99,15 +99,20 @@ class Shelf {
   // not be found out.
   Result<std::uint64_t> count_hidden();
   // Makes the index anew when there are any, beside whoever is here; returns how many there were.
+  // Also when whoever made it anew did not come to the end: then it is not known how many.
   Result<std::uint64_t> heal_index();
   // The same for who comes often, and would read all of the store each time: once in a process, and
-  // again when segments can be compared that others were at work on, or when note_index_may_lack()
-  // said so. Other damage comes while nobody has the store open.
+  // again when segments can be compared that others were at work on, when there is another index,
+  // or when note_index_may_lack() said so. Other damage comes while nobody has the store open.
   Result<void> heal_index_at_first();
   // A slot has led to damage, which may have been its own; or to a copy that is not on the disk.
   void note_index_may_lack() noexcept { may_lack_more_ = true; }
   // Of which the index may still lack entries, since somebody was at work there.
   std::set<std::uint32_t> uncompared_segments();
+  // Whether the index is still the one that was compared. Who made it anew may not have read all.
+  bool index_was_compared() const noexcept {
+    return state_->generation() == compared_generation_.load();
+  }
 
   // What an index would be that is made of the segments now, in private memory. Reads them all.
   // Errors: not all of it can be known.
@@ -232,6 +237,7 @@ class Shelf {
   bool has_entered_ = false;
   bool has_own_index_ = false;
   std::atomic<bool> may_lack_more_ = false;  // than `uncompared_` says
+  std::atomic<std::uint64_t> compared_generation_ = 0;
   std::mutex uncompared_mutex_;
   std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
   std::atomic<bool> is_complete_ = true;               // the index that this process made anew last

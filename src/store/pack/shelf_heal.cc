@@ -13,6 +13,7 @@
 #include "base/try.h"
 #include "store/pack/evict_segment.h"
 #include "store/pack/evict_usage.h"
+#include "store/pack/large_files.h"
 #include "store/pack/look_up.h"
 #include "store/pack/rebuild.h"
 #include "store/pack/segment_writer.h"
@@ -41,8 +42,7 @@ Result<bool> is_at_rest(Shelf& shelf, std::uint32_t number) {
 Result<bool> has_file(Shelf& shelf, const format::Record& record) {
   auto holds = shelf.large().holds_payload(format::large_file_key(record), record.payload_digest);
   if (holds) return holds;
-  const Errc code = holds.error().code;
-  if (code == Errc::not_ours || code == Errc::corrupt || code == Errc::too_large) return false;
+  if (is_no_file(holds.error())) return false;
   return holds;
 }
 
@@ -97,6 +97,8 @@ Result<std::unique_ptr<Index>> Shelf::index_of_segments() {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "parts of them cannot be read"});
   }
+  // What was put while the index lacked the entry says of none that is older.
+  if (read.hides_older && !read_only()) note_forgotten();
   return truth;
 }
 
@@ -129,6 +131,7 @@ Result<Shelf::Comparison> Shelf::compare_once(OwnSegments own) {
 
 // What was being put, removed or evicted at the first look is so no more at the second.
 Result<Shelf::Comparison> Shelf::compare_index(OwnSegments own) {
+  compared_generation_ = state_->generation();
   LARDER_TRY(Comparison first, compare_once(own));
   if (first.hidden.empty()) return first;
   LARDER_TRY(Comparison second, compare_once(own));
@@ -149,7 +152,7 @@ std::set<std::uint32_t> Shelf::uncompared_segments() {
 }
 
 Result<bool> Shelf::comparison_is_due() {
-  if (may_lack_more_.load()) return true;
+  if (may_lack_more_.load() || !index_was_compared()) return true;
   const std::lock_guard lock(uncompared_mutex_);
   if (!uncompared_) return true;
   for (const std::uint32_t number : *uncompared_) {
@@ -172,9 +175,8 @@ void Shelf::note_compared(std::set<std::uint32_t> but_for) {
 
 Result<std::uint64_t> Shelf::heal_index() {
   if (!has_segments()) return 0;
-  if (index_is_partial()) {
-    return std::unexpected(Error{.code = Errc::timed_out, .message = "it is being made anew"});
-  }
+  // Whoever is at it holds the lock, and is waited for.
+  if (index_is_partial()) LARDER_CHECK_OK(make_index_anew(false));
   may_lack_more_ = false;
   auto healed = compare_and_heal();
   if (!healed) may_lack_more_ = true;

@@ -75,8 +75,9 @@ Result<bool> Shelf::is_good(const format::Record& record) {
   if (details && *details) unproven_large_.push_back(record);
   if (details) return details->has_value();
   const Errc code = details.error().code;
-  const bool is_known = code == Errc::corrupt || code == Errc::not_ours || code == Errc::too_large;
-  if (is_known) return false;
+  // A damaged recipe keeps no payload from being served.
+  if (code == Errc::corrupt) return large_->holds_payload(file, record.payload_digest);
+  if (code == Errc::not_ours || code == Errc::too_large) return false;
   return std::unexpected(details.error());
 }
 

@@ -35,7 +35,7 @@ bool Shelf::sync_unproven_files() {
   const auto in_use = unproven_large_in_use();
   if (!in_use) return false;
   const auto synced = sync_large(*this, *in_use);
-  return synced && *synced;
+  return synced && *synced == FilesSynced::all;
 }
 
 // Where nobody else is, no sync is under way that a mark could stand for.

@@ -43,6 +43,7 @@ struct PackStoreImpl::Writing {
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
   bool must_write = false;    // the same bytes, but under a sequence that came too early
 
+  bool had_file = true;        // somebody may lead to it, though the index does not
   bool has_made_room = false;  // on a full disk, once
   bool has_made_way = false;   // within the budget, before something large is written
   std::optional<Evictor::Reserved> reserved = {};
@@ -176,6 +177,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing&
   const Fingerprint key = format::large_file_key(record);
   LARDER_TRY(const auto held,
              shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
+  writing.had_file = shelf.large().has_file(key).value_or(true);
   LARDER_CHECK_OK(store_large(shelf, writing, key));
   return append_and_publish(shelf, writing);
 }
@@ -198,7 +200,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
     return Done::no;  // what was examined may have left
   }
   auto done = put_large_once(shelf, writing);
-  if (!done) drop_large(shelf, writing.record);
+  if (!done && !writing.had_file) drop_large(shelf, writing.record, Absent::is_gone);
   return done;
 }
 

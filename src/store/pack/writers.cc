@@ -180,6 +180,16 @@ bool Writers::writes(std::uint32_t number) {
   return std::ranges::any_of(all(), [&](const auto& each) { return each->number() == number; });
 }
 
+bool Writers::has_synced(const format::Location& location) {
+  for (const auto& writer : all()) {
+    const std::lock_guard lock(writer->mutex());
+    if (writer->number() != location.segment) continue;
+    return !writer->has_failed() &&
+           location.offset_bytes() + location.hit_bytes() <= writer->synced_until();
+  }
+  return false;
+}
+
 std::optional<std::vector<format::SummaryEntry>> Writers::entries_of(std::uint32_t number) {
   for (const auto& writer : all()) {
     const std::lock_guard lock(writer->mutex());

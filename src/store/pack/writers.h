@@ -63,6 +63,9 @@ class Writers {
   // Whether the segment is written by this process; then the next flush covers the record too.
   bool rely_on(const format::Location& location, const Fingerprint& fingerprint);
 
+  // Whether the segment is one of these, and a sync of it has covered the record.
+  bool has_synced(const format::Location& location);
+
   // Whether the segment is one of these.
   bool writes(std::uint32_t number);
 

@@ -1,0 +1,136 @@
+// The file of a large artifact stays as long as an entry leads to it, also one that the index
+// lacks, or whose own process has flushed it long ago.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+
+#include "larder/recipe.h"
+#include "tests/unit/pack_upkeep_fixture.h"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::Op;
+using testing::Repeat;
+
+class PackLargeKept : public PackUpkeep {
+ protected:
+  // A small entry beside a large one, to whose slot happened what hides it.
+  void leave_a_hidden_one() {
+    std::string before;
+    {
+      const auto store = open();
+      fill(*store, 100, 110);
+      before = index_bytes();
+      ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+      ASSERT_TRUE(store->flush());
+    }
+    ASSERT_EQ(zero_slots_changed_since(before), 1u);
+  }
+
+  fs::path file() const {
+    for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+      if (entry.path().extension() == ".art") return entry.path();
+    }
+    return {};
+  }
+};
+
+TEST_F(PackLargeKept, WhenAPutOfTheSameFails) {
+  leave_a_hidden_one();
+  const auto store = open();
+  spoilt_.inject(
+      {.only = Op::write_at, .path_contains = ".seg", .repeat = Repeat::for_ever, .os_error = EIO});
+  EXPECT_NE(put(*store, numbered(0), large(0)), "ok");
+  spoilt_.clear_faults();
+  EXPECT_EQ(large_files(), 1u);
+  EXPECT_TRUE(store->maintain());
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
+}
+
+TEST_F(PackLargeKept, ButNotThatOfAPutThatFails) {
+  const auto store = open();
+  spoilt_.inject(
+      {.only = Op::write_at, .path_contains = ".seg", .repeat = Repeat::for_ever, .os_error = EIO});
+  EXPECT_NE(put(*store, numbered(0), large(0)), "ok");
+  EXPECT_EQ(large_files(), 0u);
+}
+
+// The value was there before, and that record leaves.
+TEST_F(PackLargeKept, WhenADeadRecordOfTheSameLeaves) {
+  options_.budget = {.max_bytes = 16 * mib};
+  std::string before;
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+    fill(*store, 100, 500);
+    ASSERT_EQ(put(*store, numbered(0), large(1)), "ok");
+    fill(*store, 500, 900);
+    ASSERT_TRUE(store->flush());
+    before = index_bytes();
+    ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  ASSERT_EQ(zero_slots_changed_since(before), 1u);
+  const auto store = open();
+  for (std::uint32_t i = 10'000; fs::exists(segments() / "00000000.seg"); ++i) {
+    ASSERT_LT(i, 20'000u);
+    ASSERT_EQ(put(*store, numbered(i), payload_of(4096, i)), "ok");
+  }
+  EXPECT_TRUE(store->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes));
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
+}
+
+// Upkeep syncs it too, before something leaves that it has replaced.
+TEST_F(PackLargeKept, WhenASyncOfItsNameFailsThatItsOwnerDidNotAskFor) {
+  PackStoreOptions sound = options_;
+  sound.file_system = nullptr;
+  const auto owner = open_pack_store(sound).value();
+  for (std::uint32_t i = 0; i < 5; ++i) ASSERT_EQ(put(*owner, numbered(i), large(i)), "ok");
+  ASSERT_EQ(put(*owner, numbered(9), large(9)), "ok");
+  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
+  ASSERT_TRUE(owner->flush());
+  for (const std::uint64_t nth : {1u, 2u, 3u}) {
+    const auto store = open();
+    spoilt_.inject({.only = Op::sync_directory, .path_contains = "/large", .at = nth});
+    EXPECT_TRUE(store->maintain());
+    EXPECT_FALSE(spoilt_.injected().empty());
+    spoilt_.clear_faults();
+    for (std::uint32_t i = 0; i < 5; ++i) {
+      EXPECT_TRUE(content(owner->get(numbered(i))) == large(i)) << i;
+    }
+    EXPECT_TRUE(content(owner->get(numbered(9))) == large(10));
+    EXPECT_TRUE(store->flush());
+  }
+}
+
+// A look-up serves it, and so does the next index.
+TEST_F(PackLargeKept, WhenABitOfItsRecipeIsFlipped) {
+  Recipe recipe("larder.test 2026-11 large artifacts");
+  (void)recipe.field("source", "a recipe that is long enough");
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->put(numbered(0), bytes_of(large(0)), {.recipe = recipe.encode()}));
+    ASSERT_TRUE(store->flush());
+  }
+  std::string bytes(fs::file_size(file()), '\0');
+  std::fstream(file(), std::ios::in | std::ios::binary).read(bytes.data(), std::ssize(bytes));
+  const std::size_t at = bytes.rfind("long enough");
+  ASSERT_NE(at, std::string::npos);
+  std::fstream(file(), std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(static_cast<std::streamoff>(at))
+      .put('L');
+  lose_the_index();
+  const auto store = open();
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
+  EXPECT_TRUE(store->maintain());
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
+  EXPECT_FALSE(was_told("made anew"));
+}
+
+}  // namespace
+}  // namespace larder
