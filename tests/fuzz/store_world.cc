@@ -73,11 +73,12 @@ Result<std::shared_ptr<Store>> StoreWorld::open(Access access, const Keys& keys)
     model_.evicted(eviction.fingerprint);
     strangers_.evicted(eviction.fingerprint);
   };
-  // What an index lacks that could not be made of all segments, the log alone tells.
+  // What an index lacks that could not be made of all segments, the log alone tells: entries, and
+  // removals, so that an older value may be there instead.
   const auto log = [this](LogLevel, std::string_view message) {
     if (!message.contains("is missing until a later open")) return;
-    model_.may_be_evicted();
-    strangers_.may_be_evicted();
+    model_.unsettled();
+    strangers_.unsettled();
   };
   if (choice_.kind == StoreChoice::Kind::pack) {
     return open_pack_store({.directory = (directory_ / "store").string(),

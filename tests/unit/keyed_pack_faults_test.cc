@@ -57,5 +57,20 @@ TEST_F(KeyedPackFaults, APutThatItsOwnSyncLostIsRefused) {
   EXPECT_TRUE(rotated->flush());
 }
 
+// The older one stays, so that a power cut leaves one of the two; that other is named by the flush.
+TEST_F(KeyedPackFaults, APutWhoseSyncLostAnotherEntryIsNoFailure) {
+  put_with(keys_of({1}), numbered(1), "old");
+  const auto rotated = open_with(keys_of({3, 1}));
+  ASSERT_EQ(put(*rotated, numbered(2), payload_of(17 * mib, 2)), "ok");
+  faults_.inject({.only = Op::sync_data, .path_contains = "/large/"});
+  EXPECT_EQ(put(*rotated, numbered(1), "new"), "ok");
+  EXPECT_EQ(faults_.injected().size(), 1u);
+  EXPECT_EQ(content(rotated->get(numbered(1))), "new");
+  EXPECT_EQ(get_with(keys_of({1}), numbered(1)), "old");
+  const auto flushed = rotated->flush();
+  ASSERT_FALSE(flushed);
+  EXPECT_EQ(flushed.error().fingerprints, std::vector{numbered(2)});
+}
+
 }  // namespace
 }  // namespace larder

@@ -170,6 +170,30 @@ TEST_F(PackHidden, AClearLooksForNothingInWhatIsNoSegment) {
   EXPECT_TRUE(fs::exists(segments() / "0000000b.seg"));
 }
 
+// It would bury what the index lacks; others put the same just then, and theirs stays.
+TEST_F(PackHidden, AClearBuriesNothingThatIsPutMeanwhile) {
+  const auto other = open();
+  fill(*other, 0, 10);
+  ASSERT_TRUE(other->flush());
+  zero_all_slots();
+  options_.file_system = &faults_;
+  const auto store = open();
+  bool is_put = false;
+  faults_.observe([&](const testing::Operation& operation) {
+    const bool buries =
+        operation.op == testing::Op::create_file && operation.path.ends_with(".seg");
+    if (!buries || std::exchange(is_put, true)) return;
+    fill(*other, 0, 10);
+  });
+  EXPECT_TRUE(store->clear());
+  faults_.observe({});
+  ASSERT_TRUE(is_put);
+  EXPECT_EQ(count_present(*store, 0, 10), 10u);
+  EXPECT_TRUE(tell(*store, Repair::yes).entries == 0);
+  lose_the_index();
+  EXPECT_EQ(count_present(*open(), 0, 10), 10u);
+}
+
 // Nor because the two could not be compared just now: the next call finds all of it again.
 TEST_F(PackHidden, NothingGoesBecauseTheyCouldNotBeCompared) {
   for (const bool is_pruned : {true, false}) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -96,6 +98,63 @@ TEST(PackOnOverlay, AReaderMissesNoRemovalThatMovesMeanwhile) {
   ASSERT_FALSE(segments->info_at(last));
   EXPECT_EQ(content(reader->get(numbered(1))), "absent");
   EXPECT_EQ(content(reader->get(numbered(2))), "absent");
+}
+
+// Removals that reach segments which a reader has read, each time that he reads the entry's.
+class PackReaderBesideRemovals : public ::testing::Test {
+ protected:
+  static constexpr std::uint32_t entries = 10;
+  static constexpr std::uint32_t times_it_is_read = 4;  // before a reader takes it as it is
+
+  // The removals go to the first segment, and the entries are in the last one.
+  void SetUp() override {
+    remover_ = open_in(disk_);
+    ASSERT_TRUE(remover_->put(numbered(1000), bytes_of("payload")));
+    const auto holder = open_in(disk_);
+    for (std::uint32_t i = 0; i < entries; ++i) {
+      ASSERT_TRUE(holder->put(numbered(i), bytes_of("payload")));
+    }
+  }
+
+  // `after_each` is called when one was.
+  template <class Each>
+  Result<std::shared_ptr<PackStore>> open_beside_removals(const Each& after_each) {
+    seen_.observe([&](const Operation& operation) {
+      const bool comes_to_it =
+          operation.op == Op::open_file && operation.path.ends_with("00000001.seg");
+      if (!comes_to_it || removed_ == times_it_is_read) return;
+      EXPECT_EQ(remover_->remove(numbered(removed_++)), true);
+      after_each();
+    });
+    auto opened = open_pack_store(
+        {.directory = "/store", .access = Access::read_only, .file_system = &seen_});
+    seen_.observe({});
+    EXPECT_EQ(removed_, times_it_is_read);
+    return opened;
+  }
+
+  MemoryFileSystem disk_{{.type = "overlay"}};
+  FaultFileSystem seen_{disk_};
+  std::shared_ptr<PackStore> remover_;
+  std::uint32_t removed_ = 0;
+};
+
+TEST_F(PackReaderBesideRemovals, MissesNoneOfThem) {
+  const auto reader = open_beside_removals([] {});
+  ASSERT_TRUE(reader);
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    EXPECT_EQ(content((*reader)->get(numbered(i))), i < removed_ ? "absent" : "payload") << i;
+  }
+}
+
+// It would have what was removed, and does not open.
+TEST_F(PackReaderBesideRemovals, DoesNotOpenWhenItCannotLookForThem) {
+  const auto reader = open_beside_removals([&] {
+    if (removed_ < times_it_is_read) return;
+    seen_.inject({.only = Op::list, .path_contains = "segments", .at = 2, .os_error = ENOMEM});
+  });
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code, Errc::out_of_memory);
 }
 
 }  // namespace
