@@ -322,4 +322,10 @@ PACK_MUTANTS = [
       "if (place) return Buried::led_to;", "", "unit/pack_hidden"),
     _("pack-no-retract", "of an append that failed no record stays", PACK + "segment_writer.cc",
       "if (!written) retract(header.size());", "", "endurance/every_fault"),
+    _("pack-anew-distrusted", "a new index leads to nothing that a sync has lost meanwhile", PACK
+      + "rebuild.cc",
+      "LARDER_CHECK_OK(take_back_distrusted());", "", "unit/pack_made_anew"),
+    _("pack-foreign-compare", "a segment of somebody else's keeps nobody from comparing", PACK
+      + "evict_usage.cc",
+      "|| is(Errc::not_ours);", ";", "unit/pack_foreign_owner"),
 ]

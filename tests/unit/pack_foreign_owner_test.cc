@@ -105,6 +105,26 @@ TEST_F(PackForeignOwner, ASegmentIsAsGoodAsADamagedOne) {
   EXPECT_EQ(files_that_begin_with("00000000.seg").size(), 1u) << "it is not ours to remove";
 }
 
+// The index leads to it, and an older value stands in one of ours.
+TEST_F(PackForeignOwner, ASegmentKeepsNobodyFromComparing) {
+  if (is_skipped_) return;
+  std::string told;
+  options_.log = [&](LogLevel, std::string_view line) { told += line; };
+  {
+    const auto first = open();
+    fill(*first, 0, entries);
+    const auto second = open();
+    ASSERT_EQ(put(*second, numbered(0), "newer, in a segment of its own"), "ok");
+    ASSERT_TRUE(first->flush());
+    ASSERT_TRUE(second->flush());
+  }
+  give_away("00000001.seg");
+  watch();
+  const auto store = open();
+  EXPECT_TRUE(store->maintain());
+  EXPECT_FALSE(told.contains("could not be compared")) << told;
+}
+
 TEST_F(PackForeignOwner, ARebuildPassesASegmentOver) {
   if (is_skipped_) return;
   make_store();

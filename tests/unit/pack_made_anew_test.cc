@@ -134,6 +134,42 @@ TEST_F(PackMadeAnew, OthersCompareWhatSomebodyElseCouldNotRead) {
   EXPECT_EQ(count_present(*other, 0, 600), 600u);
 }
 
+// Its sync fails when the new index is being filled, and grows: it has been read by then.
+TEST_F(PackMadeAnew, NobodyServesWhatTheDiskNeverGot) {
+  constexpr std::uint32_t that_grow = 4'000;
+  {
+    const auto store = open();
+    for (std::uint32_t i = 0; i < that_grow; ++i)
+      ASSERT_EQ(put(*store, numbered(i), payload_of(100, i)), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  const std::string lost = payload_of(5'000, 1);
+  const auto failing = open();
+  const auto other = open();
+  ASSERT_EQ(put(*failing, numbered(7'000), "flushed"), "ok");
+  ASSERT_TRUE(failing->flush());
+  ASSERT_EQ(put(*failing, numbered(7'001), lost), "ok");
+  ASSERT_EQ(content(other->get(numbered(7'001))), lost) << "has the segment open";
+  fs::remove(index_path());
+  FaultFileSystem seen(clock_);
+  int indexes = 0;
+  seen.observe([&](const Operation& operation) {
+    const bool is_index = operation.op == Op::create_file && operation.path.contains("/index.");
+    if (!is_index || ++indexes != 2) return;
+    spoilt_.inject({.only = Op::sync_data, .path_contains = ".seg"});
+    EXPECT_FALSE(failing->flush());
+  });
+  PackStoreOptions making = options_;
+  making.file_system = &seen;
+  const auto maker = open_pack_store(making);
+  seen.observe({});
+  ASSERT_GE(indexes, 2);
+  for (const auto& store : {failing, other, maker.value()}) {
+    EXPECT_EQ(content(store->get(numbered(7'001))), "absent");
+    EXPECT_EQ(content(store->get(numbered(7'000))), "flushed");
+  }
+}
+
 // The new value does not say that there is an older one, since the index lacked that.
 TEST_F(PackMadeAnew, AnOlderValueThatWasHiddenDoesNotComeBack) {
   std::string before;

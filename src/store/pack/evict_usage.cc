@@ -102,8 +102,8 @@ std::optional<format::Record> describe_record(Shelf& shelf, const format::Locati
 Result<std::optional<format::Record>> read_record(Shelf& shelf, const format::Location& location,
                                                   std::shared_ptr<Segment>& keep) {
   const auto segment = shelf.segments().find(location.segment, keep);
-  const bool is_none =
-      !segment && (segment.error().code == Errc::absent || segment.error().code == Errc::corrupt);
+  const auto is = [&](Errc code) { return !segment && segment.error().code == code; };
+  const bool is_none = is(Errc::absent) || is(Errc::corrupt) || is(Errc::not_ours);
   if (!segment && !is_none) return std::unexpected(segment.error());
   if (is_none || !(*segment)->covers(location.offset_bytes(), location.hit_bytes())) {
     return std::nullopt;

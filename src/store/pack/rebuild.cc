@@ -74,6 +74,7 @@ class Rebuild {
     // Not in the order of their tags: in a table that has yet to grow they would all be in one run.
     std::ranges::sort(found_, {}, &Entry::word);
     for (const Entry& newest : found_) LARDER_CHECK_OK(insert(newest));
+    LARDER_CHECK_OK(take_back_distrusted());
     if (removal_epoch() != removals) LARDER_CHECK_OK(take_back_removed());
     partial.store(0);
     return result_;
@@ -121,6 +122,23 @@ class Rebuild {
 
   std::uint64_t removal_epoch() const { return parts_.state.word(StateWord::removal_epoch).load(); }
   std::uint64_t gone_segments() const { return parts_.state.word(StateWord::gone_segments).load(); }
+
+  // What was read before its segment was renamed, since a sync of it failed. Whoever does that
+  // looks for it in the index afterwards: one of the two finds it.
+  Result<void> take_back_distrusted() {
+    LARDER_TRY(const auto names, list_segments(parts_.segments_directory));
+    for (const format::SegmentName& name : names) {
+      if (!name.good_until_place || seen_.contains({name.number, name.good_until_place})) continue;
+      for (const Entry& entry : found_) {
+        const auto location = format::Location::of(entry.word);
+        if (location.segment != name.number || location.place < *name.good_until_place) continue;
+        LARDER_TRY(const Published withdrawn,
+                   parts_.index.withdraw(entry.slot_tag, entry.word, Index::Lock::is_held));
+        if (withdrawn == Published::done && result_.entries > 0) --result_.entries;
+      }
+    }
+    return {};
+  }
 
   // What was removed after its segment was read. A removal raises the epoch when its record stands
   // there, and then looks whether the entry is in the index: one of the two finds it.
