@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include "tests/unit/keyed_pack_fixture.h"
 
@@ -221,6 +223,32 @@ TEST_F(KeyedPack, AVisitTellsOnceWhatIsThereUnderTwoKeys) {
   const auto older = open_with(keys_of({1}));
   EXPECT_EQ(count_visited(*older, false), 1u);
   EXPECT_EQ(count_visited(*older, true), 1u) << "of another key, and told as such";
+}
+
+TEST_F(KeyedPack, AVisitTellsWhatADamagedRecordDoesNotHide) {
+  put_with(keys_of({1}), numbered(1), "of key one");
+  {
+    const auto store = open_with(keys_of({3}));
+    ASSERT_EQ(put(*store, numbered(1), "of three"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  std::size_t damaged = 0;
+  for (const std::string& name : segment_names()) {
+    std::fstream file(segments() / name, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t at = bytes.find("of three");
+    if (at == std::string::npos) continue;
+    file.seekp(static_cast<std::streamoff>(at - 100));
+    file.put(static_cast<char>(bytes[at - 100] ^ 1));
+    ++damaged;
+  }
+  ASSERT_EQ(damaged, 1u);
+  std::vector<std::uint64_t> sizes;
+  EXPECT_TRUE(open_with(keys_of({3, 1}))->visit([&](const EntryInfo& entry) {
+    sizes.push_back(entry.payload_bytes);
+    return Visit::go_on;
+  }));
+  EXPECT_EQ(sizes, std::vector<std::uint64_t>{std::string("of key one").size()});
 }
 
 TEST_F(KeyedPack, AVisitTellsWhatALookUpFallsBackTo) {

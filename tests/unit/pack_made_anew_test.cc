@@ -201,6 +201,34 @@ TEST_F(PackMadeAnew, AnOlderValueThatWasHiddenDoesNotComeBack) {
   EXPECT_EQ(content(next->get(numbered(0))), "absent");
 }
 
+// Who may not write sees it as well, and notes nothing.
+TEST_F(PackMadeAnew, AReaderMayCompareAValueThatHidesAnOlderOne) {
+  std::string before;
+  {
+    const auto store = open();
+    before = index_bytes();
+    ASSERT_EQ(put(*store, numbered(0), "old"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  ASSERT_EQ(zero_slots_changed_since(before), 1u);
+  {
+    const auto store = open();
+    ASSERT_EQ(put(*store, numbered(0), "new"), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  options_.access = Access::read_only;
+  const auto reader = open();
+  std::uint64_t hidden = 0;
+  EXPECT_TRUE(reader->visit_strays(
+      [&](const Stray& stray) {
+        hidden += stray.entries;
+        return Visit::go_on;
+      },
+      Repair::no));
+  EXPECT_EQ(hidden, 0u);
+  EXPECT_EQ(content(reader->get(numbered(0))), "new");
+}
+
 // Copies that an eviction made and gave up before it had synced them, and to which the new index
 // leads.
 class PackUnsyncedCopies : public ::testing::Test {
