@@ -223,7 +223,7 @@ PACK_MUTANTS = [
       "unit/pack_carried"),
     _("pack-compared-for-ever", "what could not be compared at first is compared later",
       PACK + "shelf_heal.cc",
-      "note_compared(std::move(compared.at_work));", "note_compared({});",
+      "note_compared(std::move(compared.at_work), generation);", "note_compared({}, generation);",
       "unit/pack_hidden"),
     _("pack-own-uncompared", "upkeep compares the segments of its own process", PACK
       + "shelf_heal.cc",
@@ -275,7 +275,8 @@ PACK_MUTANTS = [
       "unit/pack_visit"),
     _("pack-forgets-listed", "what a new index leads back to is not taken away again", PACK
       + "evict_segment.cc",
-      "if (listed.contains(word)) continue;", "", "unit/pack_made_anew"),
+      "if (led_back != listed.end() && led_back->second == table->tag_at(slot)) continue;", "",
+      "unit/pack_made_anew"),
     _("pack-leaves-unsynced", "copies are synced before their source leaves", PACK + "secure.cc",
       "if (parts.carriers.writes(number)) return sync_carried(parts.shelf, parts.carriers);",
       "if (parts.carriers.writes(number)) return {};", "unit/pack_made_anew"),
@@ -308,7 +309,7 @@ PACK_MUTANTS = [
       + "large_files.cc",
       "absent == Absent::is_gone", "true", "unit/pack_large_kept"),
     _("pack-recipe-hides", "a damaged recipe hides no payload", PACK + "shelf_index.cc",
-      "if (code == Errc::corrupt) return large_", "if (code == Errc::absent) return large_",
+      "if (code == Errc::corrupt) {", "if (code == Errc::absent) {",
       "unit/pack_large_kept"),
     _("pack-sweeps-held", "no file is swept that somebody is putting", PACK + "large_files.cc",
       "if (lock) held.emplace(key, *std::move(lock));",

@@ -130,6 +130,8 @@ TEST_F(PackMadeAnew, OthersCompareWhatSomebodyElseCouldNotRead) {
   spoilt_.observe({});
   ASSERT_TRUE(is_failed);
   ASSERT_LT(count_present(*other, 0, 600), 600u);
+  // Who only looks compares them too, and mends nothing.
+  EXPECT_TRUE(other->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::no));
   EXPECT_TRUE(other->maintain());
   EXPECT_EQ(count_present(*other, 0, 600), 600u);
 }

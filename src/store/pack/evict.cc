@@ -101,7 +101,9 @@ Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
     const auto uncompared = heal_index(*shelf);
     Evictor::Caller evicting = caller(*shelf, guard);
     if (uncompared) {
-      evicting.may_lack = [&](std::uint32_t number) { return uncompared->contains(number); };
+      evicting.may_lack = [&](std::uint32_t number) {
+        return uncompared->contains(number) || !shelf->index_was_compared();
+      };
     }
     auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
     tell(evicting);

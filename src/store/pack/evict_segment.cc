@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/guarded.h"
@@ -448,13 +448,14 @@ void SegmentEviction::tell(const Item& item, const Step& step) {
 // Entries whose header is damaged and that no summary tells of: only the index knows them.
 Result<void> SegmentEviction::forget_unlisted(const Step& step) {
   LARDER_TRY(IndexTable* const table, parts_.shelf.index().table());
-  std::unordered_set<std::uint64_t> listed;
-  for (const Item& item : items_) listed.insert(place_word(item));
+  std::unordered_map<std::uint64_t, std::uint64_t> listed;  // tags, by their places
+  for (const Item& item : items_) listed.emplace(place_word(item), item.entry.slot_tag);
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     if (word == 0 || format::Location::of(word).segment != number()) continue;
     // Who made the index anew meanwhile has led it back: see is_led_back.
-    if (listed.contains(word)) continue;
+    const auto led_back = listed.find(word);
+    if (led_back != listed.end() && led_back->second == table->tag_at(slot)) continue;
     parts_.shelf.note_forgotten();
     LARDER_TRY(const Published withdrawn, parts_.shelf.index().withdraw(table->tag_at(slot), word));
     if (withdrawn != Published::done) continue;

@@ -130,6 +130,8 @@ Result<void> Evictor::carry_out(const PrunePlan& plan, Round round, std::optiona
     return {.fate = Verdict::Fate::drop, .reason = leaving->second};
   };
   for (const format::SegmentName& name : names) {
+    // Others may have made the index anew since the plan was made.
+    if (caller.may_lack(name.number)) continue;
     const SegmentEviction::Rules rules{.judge = judge,
                                        .removals = removals_of(name.number, plan, round)};
     LARDER_CHECK_OK(evict_whole(name, rules, caller));

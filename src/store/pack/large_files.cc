@@ -79,7 +79,10 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
     if (!held) return FilesSynced::not_now;
     auto done = shelf.large().sync_payload(key, record.payload_digest);
     if (!done && !is_no_file(done.error())) return std::unexpected(std::move(done).error());
-    if (!done || !*done) synced = FilesSynced::not_all;
+    if (done && *done) continue;
+    // Its sync may have failed before, and it left for that: then the older value must stay.
+    if (!shelf.large().has_file(key).value_or(false)) return FilesSynced::not_now;
+    synced = FilesSynced::not_all;
   }
   return synced;
 }

@@ -32,8 +32,8 @@ inline bool is_no_file(const Error& error) noexcept {
 // Syncs the files that these records lead to, by descriptors of this process.
 enum class FilesSynced : std::uint8_t {
   all,
-  not_all,  // of those that are missing or damaged there is nothing to sync
-  not_now,  // one is being changed by somebody
+  not_all,  // of those that are damaged there is nothing to sync
+  not_now,  // one is missing, or being changed by somebody
 };
 Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& records);
 

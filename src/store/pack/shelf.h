@@ -202,7 +202,7 @@ class Shelf {
   Result<Comparison> compare_once(OwnSegments own);
   Result<Comparison> compare_index(OwnSegments own);
   Result<bool> comparison_is_due();
-  void note_compared(std::set<std::uint32_t> but_for);
+  void note_compared(std::set<std::uint32_t> but_for, std::uint64_t generation);
   Result<std::uint64_t> compare_and_heal();
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
@@ -237,7 +237,9 @@ class Shelf {
   bool has_entered_ = false;
   bool has_own_index_ = false;
   std::atomic<bool> may_lack_more_ = false;  // than `uncompared_` says
+  std::mutex heal_mutex_;                    // before the next one
   std::atomic<std::uint64_t> compared_generation_ = 0;
+  std::atomic<std::uint64_t> made_generation_ = 0;  // of the index that this process made anew last
   std::mutex uncompared_mutex_;
   std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
   std::atomic<bool> is_complete_ = true;               // the index that this process made anew last

@@ -131,7 +131,6 @@ Result<Shelf::Comparison> Shelf::compare_once(OwnSegments own) {
 
 // What was being put, removed or evicted at the first look is so no more at the second.
 Result<Shelf::Comparison> Shelf::compare_index(OwnSegments own) {
-  compared_generation_ = state_->generation();
   LARDER_TRY(Comparison first, compare_once(own));
   if (first.hidden.empty()) return first;
   LARDER_TRY(Comparison second, compare_once(own));
@@ -162,14 +161,17 @@ Result<bool> Shelf::comparison_is_due() {
   return false;
 }
 
+// One thread at a time: nobody may take for compared what another one is about to.
 Result<void> Shelf::heal_index_at_first() {
+  const std::lock_guard lock(heal_mutex_);
   LARDER_TRY(const bool is_due, comparison_is_due());
   if (is_due) LARDER_CHECK_OK(heal_index());
   return {};
 }
 
-void Shelf::note_compared(std::set<std::uint32_t> but_for) {
+void Shelf::note_compared(std::set<std::uint32_t> but_for, std::uint64_t generation) {
   const std::lock_guard lock(uncompared_mutex_);
+  compared_generation_ = generation;
   uncompared_ = std::move(but_for);
 }
 
@@ -184,10 +186,11 @@ Result<std::uint64_t> Shelf::heal_index() {
 }
 
 Result<std::uint64_t> Shelf::compare_and_heal() {
+  const std::uint64_t generation = state_->generation();
   LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
   const std::uint64_t hidden = compared.hidden.size();
   if (hidden == 0) {
-    note_compared(std::move(compared.at_work));
+    note_compared(std::move(compared.at_work), generation);
     return 0;
   }
   LARDER_CHECK_OK(make_index_anew(false));
@@ -195,7 +198,7 @@ Result<std::uint64_t> Shelf::compare_and_heal() {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "not all of them could be read once more"});
   }
-  note_compared({});
+  note_compared({}, made_generation_);
   tell(LogLevel::warning, "the index lacked " + std::to_string(hidden) +
                               " entries that the segments hold, and was made anew from them");
   return hidden;

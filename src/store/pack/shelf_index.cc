@@ -76,7 +76,11 @@ Result<bool> Shelf::is_good(const format::Record& record) {
   if (details) return details->has_value();
   const Errc code = details.error().code;
   // A damaged recipe keeps no payload from being served.
-  if (code == Errc::corrupt) return large_->holds_payload(file, record.payload_digest);
+  if (code == Errc::corrupt) {
+    LARDER_TRY(const bool is_there, large_->holds_payload(file, record.payload_digest));
+    if (is_there) unproven_large_.push_back(record);
+    return is_there;
+  }
   if (code == Errc::not_ours || code == Errc::too_large) return false;
   return std::unexpected(details.error());
 }
@@ -104,6 +108,7 @@ Result<void> Shelf::make_index_anew(bool alone) {
              rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
   take_over(rebuilt, alone);
   is_complete_ = rebuilt.is_complete;
+  made_generation_ = state_->generation();
   if (!alone) {
     unproven_large_.clear();
     return {};
