@@ -329,4 +329,13 @@ PACK_MUTANTS = [
     _("pack-foreign-compare", "a segment of somebody else's keeps nobody from comparing", PACK
       + "evict_usage.cc",
       "|| is(Errc::not_ours);", ";", "unit/pack_foreign_owner"),
+    _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
+      + "shelf_heal.cc",
+      "LARDER_TRY(Comparison first, compare_once(own));",
+      "compared_generation_ = state_->generation();\n"
+      "  LARDER_TRY(Comparison first, compare_once(own));", "unit/pack_made_anew"),
+    _("pack-recipe-unsynced", "one with a damaged recipe is synced before a clean close", PACK
+      + "shelf_index.cc",
+      "if (is_there) unproven_large_.push_back(record);\n    return is_there;\n  }\n  if (code",
+      "return is_there;\n  }\n  if (code", "unit/pack_large_kept"),
 ]

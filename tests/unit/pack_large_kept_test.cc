@@ -2,11 +2,13 @@
 // lacks, or whose own process has flushed it long ago.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <string>
 
 #include "larder/recipe.h"
+#include "larder/testing/memory_file_system.h"
 #include "tests/unit/pack_upkeep_fixture.h"
 
 namespace larder {
@@ -130,6 +132,43 @@ TEST_F(PackLargeKept, WhenABitOfItsRecipeIsFlipped) {
   EXPECT_TRUE(store->maintain());
   EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
   EXPECT_FALSE(was_told("made anew"));
+}
+
+// Its owner never flushed it; who makes the index anew, and closes that cleanly, syncs it.
+TEST(PackLargeOnDisk, WhenABitOfItsRecipeIsFlipped) {
+  testing::MemoryFileSystem disk;
+  const std::string recipe(200, 'r'), payload = payload_of(500'000, 7);
+  const auto open_in = [](FileSystem& on) {
+    return open_pack_store(
+               {.directory = "/store", .budget = {.max_bytes = 64 * mib}, .file_system = &on})
+        .value();
+  };
+  ASSERT_TRUE(open_in(disk)->put(numbered(0), bytes_of(payload), {.recipe = recipe}));
+  std::string folder, name;
+  const auto large = disk.open_directory("/store/large").value();
+  ASSERT_TRUE(large->list([&](std::string_view each) {
+    if (each.size() == 2) folder = each;
+    return true;
+  }));
+  const auto inside = large->open_directory(folder).value();
+  ASSERT_TRUE(inside->list([&](std::string_view each) {
+    name = each;
+    return true;
+  }));
+  const auto file = inside->open_file(name, OpenMode::read_write).value();
+  std::string bytes(file->info()->size_bytes, '\0');
+  ASSERT_TRUE(file->read_at(std::as_writable_bytes(std::span(bytes)), 0));
+  const std::size_t at = bytes.find(recipe.substr(0, 100));
+  ASSERT_NE(at, std::string::npos);
+  const std::array flipped{std::byte{'q'}};
+  ASSERT_TRUE(file->write_at(std::array{std::span<const std::byte>(flipped)}, at));
+  {
+    const auto store = open_in(disk);
+    ASSERT_TRUE(store->put(numbered(1), bytes_of("small")));
+    ASSERT_TRUE(store->flush());
+  }
+  const auto after = disk.crash_clone(1, 0);
+  EXPECT_TRUE(content(open_in(*after)->get(numbered(0))) == payload);
 }
 
 }  // namespace
