@@ -89,6 +89,21 @@ void SegmentEviction::give_back_blocks() noexcept {
   });
 }
 
+// To the file of a dead one that the index does not lead to, a record may lead that it lacks.
+void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Absent>>& left) {
+  Shelf& shelf = parts_.shelf;
+  OlderRecords::Sequences asked;  // any at all
+  for (const auto& [record, absent] : left) {
+    const bool is_there = shelf.large().has_file(format::large_file_key(record)).value_or(true);
+    if (absent == Absent::tells_nothing && is_there) asked.emplace(shelf.tag_of(record), ~0ull);
+  }
+  if (asked.empty()) return;
+  const auto others = parts_.older.among(asked, number());
+  for (auto& [record, absent] : left) {
+    if (others && !others->contains(shelf.tag_of(record))) absent = Absent::is_gone;
+  }
+}
+
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older
 // one in the same segment. What stays by mistake is swept.
 void SegmentEviction::drop_large_files(const Step& step) {
@@ -103,6 +118,7 @@ void SegmentEviction::drop_large_files(const Step& step) {
     }
   }
   if (left.empty() || !leaves_for_good(step)) return;
+  look_for_others(left);
   for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent);
 }
 

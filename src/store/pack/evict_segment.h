@@ -23,6 +23,7 @@
 
 #include "store/pack/evict_older.h"
 #include "store/pack/evict_usage.h"
+#include "store/pack/large_files.h"
 #include "store/pack/shelf.h"
 
 namespace larder::pack_store {
@@ -192,6 +193,7 @@ class SegmentEviction {
   Result<void> secure_successors(const Step& step);
   bool leaves_for_good(const Step& step);
   void drop_large_files(const Step& step);
+  void look_for_others(std::vector<std::pair<format::Record, Absent>>& left);
 
   const Parts parts_;
   const SegmentOnDisk on_disk_;
