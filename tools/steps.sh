@@ -32,11 +32,24 @@ build_preset() {
   cmake --preset "$preset" && cmake --build --preset "$preset" "$@"
 }
 
+# ctest, and below its summary what the tests that failed complained of: whoever is shown only the
+# end of a log, as of a run elsewhere, has to find it there.
+ctest_and_complaints() {
+  local preset=$1 status=0
+  shift
+  ctest --preset "$preset" "$@" || status=$?
+  ((status == 0)) && return 0
+  grep -hE -A3 ': Failure$|^FAIL|ERROR: .*Sanitizer|runtime error:|^error: ' \
+    "build/$preset/Testing/Temporary/LastTest.log" | cut -c1-160 | head -n 12
+  return "$status"
+}
+
 # ctest_preset PRESET ARGUMENTS...: the tests' summary is worth seeing, also when all is well.
 ctest_preset() {
   local preset=$1
   shift
-  step "tests ($preset)" "test-$preset" ctest --preset "$preset" -j "$(nproc)" --no-tests=error "$@"
+  step "tests ($preset)" "test-$preset" ctest_and_complaints "$preset" \
+    -j "$(nproc)" --no-tests=error "$@"
   grep -E 'tests passed|Total Test time' "$log_dir/test-$preset.log" | sed 's/^ */   /'
   # What a test could not do here, with the reason; it says so itself.
   { grep -h '^SKIPPED' "build/$preset/Testing/Temporary/LastTest.log" || true; } | sort -u |

@@ -125,6 +125,7 @@ enum class StateWord : std::uint32_t {
   sequence = 8,       // the next one to give to a record
   forgotten = 9,      // 1: the index may lack what a rebuild would find, without a durable removal
   evictions = 10,     // of segments, begun and not ended: index and segments differ meanwhile
+  rebuilds = 11,      // of the index beside others, begun: what was compared is compared again
   entries = 16,       // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none

@@ -88,7 +88,7 @@ TEST_F(PackLargeKept, WhenADeadRecordOfTheSameLeaves) {
 }
 
 // Upkeep syncs it too, before something leaves that it has replaced.
-TEST_F(PackLargeKept, WhenASyncOfItsNameFailsThatItsOwnerDidNotAskFor) {
+TEST_F(PackLargeKept, WhenASyncFailsThatItsOwnerDidNotAskFor) {
   PackStoreOptions sound = options_;
   sound.file_system = nullptr;
   const auto owner = open_pack_store(sound).value();
@@ -96,9 +96,10 @@ TEST_F(PackLargeKept, WhenASyncOfItsNameFailsThatItsOwnerDidNotAskFor) {
   ASSERT_EQ(put(*owner, numbered(9), large(9)), "ok");
   ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
   ASSERT_TRUE(owner->flush());
-  for (const std::uint64_t nth : {1u, 2u, 3u}) {
+  std::uint64_t nth = 0;
+  for (const Op op : {Op::sync_data, Op::sync_directory, Op::sync_directory}) {
     const auto store = open();
-    spoilt_.inject({.only = Op::sync_directory, .path_contains = "/large", .at = nth});
+    spoilt_.inject({.only = op, .path_contains = "/large", .at = ++nth});
     EXPECT_TRUE(store->maintain());
     EXPECT_FALSE(spoilt_.injected().empty());
     spoilt_.clear_faults();
@@ -108,6 +109,45 @@ TEST_F(PackLargeKept, WhenASyncOfItsNameFailsThatItsOwnerDidNotAskFor) {
     EXPECT_TRUE(content(owner->get(numbered(9))) == large(10));
     EXPECT_TRUE(store->flush());
   }
+}
+
+// Nobody knows what the disk has of it: who puts the same writes it once more.
+TEST_F(PackLargeKept, ButIsWrittenAnewWhenASyncOfItHasFailed) {
+  PackStoreOptions sound = options_;
+  sound.file_system = nullptr;
+  const auto owner = open_pack_store(sound).value();
+  ASSERT_EQ(put(*owner, numbered(9), large(9)), "ok");
+  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
+  const auto store = open();
+  spoilt_.inject({.only = Op::sync_data, .path_contains = "/large"});
+  (void)store->prune({.max_entries = 0});
+  ASSERT_EQ(spoilt_.injected().size(), 1u);
+  spoilt_.clear_faults();
+  int writes = 0;
+  spoilt_.observe([&](const testing::Operation& operation) {
+    writes += operation.op == Op::write_at && operation.path.contains("/large");
+  });
+  ASSERT_EQ(put(*store, numbered(9), large(10)), "ok");
+  spoilt_.observe({});
+  EXPECT_GE(writes, 1);
+  EXPECT_TRUE(store->flush());
+}
+
+// Other versions of it lead to files of their own.
+TEST_F(PackLargeKept, ButNotForAnotherVersion) {
+  options_.budget = {.max_bytes = 16 * mib};
+  const auto store = open();
+  for (std::uint32_t version = 0; version < 4; ++version) {
+    ASSERT_EQ(put(*store, numbered(0), large(version)), "ok");
+    fill(*store, 500 * version + 100, 500 * version + 500);
+  }
+  ASSERT_EQ(store->remove(numbered(0)), true);
+  ASSERT_EQ(large_files(), 3u);
+  for (std::uint32_t i = 10'000; fs::exists(segments() / "00000000.seg"); ++i) {
+    ASSERT_LT(i, 20'000u);
+    ASSERT_EQ(put(*store, numbered(i), payload_of(4096, i)), "ok");
+  }
+  EXPECT_LE(large_files(), 2u);
 }
 
 // A look-up serves it, and so does the next index.

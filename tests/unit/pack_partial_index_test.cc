@@ -155,8 +155,10 @@ TEST_F(PackPartialIndex, TheLastOneToCloseDoesNotCallItWhole) {
 TEST_F(PackPartialIndex, WhatIsRemovedMeanwhileDoesNotComeBack) {
   const auto other = open();
   fill(*other);
-  const auto store = open_beside_others([&] { EXPECT_TRUE(other->remove(numbered(7))); });
+  std::jthread remover;
+  const auto store = open_beside_others([&] { remover = remove_beside(*other, numbered(7)); });
   ASSERT_TRUE(store);
+  remover.join();
   EXPECT_EQ(content((*store)->get(numbered(7))), "absent");
   EXPECT_EQ(content(other->get(numbered(7))), "absent");
   EXPECT_EQ(count_there(**store), entries - 1);
@@ -166,12 +168,14 @@ TEST_F(PackPartialIndex, WhatIsRemovedMeanwhileDoesNotComeBack) {
 TEST_F(PackPartialIndex, WhatIsReplacedMeanwhileDoesNotComeBack) {
   const auto other = open();
   fill(*other);
+  std::jthread remover;
   const auto store = open_beside_others([&] {
     EXPECT_EQ(put(*other, numbered(7), "new"), "ok");
     EXPECT_EQ(put(*other, numbered(8), "new"), "ok");
-    EXPECT_TRUE(other->remove(numbered(8)));
+    remover = remove_beside(*other, numbered(8));
   });
   ASSERT_TRUE(store);
+  remover.join();
   EXPECT_EQ(content((*store)->get(numbered(7))), "new");
   EXPECT_EQ(content((*store)->get(numbered(8))), "absent");
   EXPECT_EQ(content(other->get(numbered(8))), "absent");

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "format/pack_index.h"
@@ -95,6 +97,18 @@ class PackStoreFixture : public ::testing::Test {
   static std::string put(Store& store, const Fingerprint& fingerprint, std::string_view payload) {
     const auto stored = store.put(fingerprint, bytes_of(payload));
     return stored ? "ok" : stored.error().message;
+  }
+
+  // In a thread of its own, which the caller joins: where the index is being made anew, it waits
+  // for the end of that. Returns when its record is written.
+  std::jthread remove_beside(Store& store, const Fingerprint& fingerprint) const {
+    const std::uint64_t before = removal_epoch();
+    std::jthread remover([&store, fingerprint] { EXPECT_TRUE(store.remove(fingerprint)); });
+    for (int i = 0; i < 5'000 && removal_epoch() < before + 2; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_GE(removal_epoch(), before + 2);
+    return remover;
   }
 
   // Entries of 4 KiB each.
@@ -196,6 +210,13 @@ class PackStoreFixture : public ::testing::Test {
   ShiftedClock clock_;
 
  private:
+  std::uint64_t removal_epoch() const {
+    std::uint64_t epoch = 0;
+    std::ifstream state(root() / "state", std::ios::binary);
+    state.seekg(88).read(reinterpret_cast<char*>(&epoch), sizeof epoch);
+    return epoch;
+  }
+
   static std::uint64_t blocks_of(const std::filesystem::path& path) {
     struct stat status = {};
     return ::lstat(path.c_str(), &status) == 0 ? std::uint64_t(status.st_blocks) * 512 : 0;

@@ -30,6 +30,7 @@
 #include "store/directory/statistics.h"
 #include "store/directory/store_directory.h"
 #include "store/file/pending.h"
+#include "store/file/unsynced.h"
 
 namespace larder::file_store {
 
@@ -65,6 +66,7 @@ struct ProcessState {
   StoreDirectory directory;
   std::shared_ptr<LockFile> locks;
   Pending pending;
+  Unsynced unsynced;
   StoreKeys keys;
   Counters counters;
   std::atomic<std::uint64_t> put_bytes_since_scan = 0;
@@ -92,7 +94,8 @@ class FileStore final : public Store {
   // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
   Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   // The same, and the file and its name are on the disk by then. Damaged ones are no such file.
-  // Errors: it may not be; a file whose own sync failed has left the store, and nobody is told.
+  // Errors: it may not be. A sync that failed once is not tried again: the kernel may have given up
+  // what it could not write, and would say OK.
   Result<bool> sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
@@ -205,6 +208,7 @@ class FileStore final : public Store {
                                                        std::uint64_t age_s);
   static void lower_to(Budget& budget, std::uint64_t percent, const PruneReport& held,
                        std::uint64_t other_bytes);
+  Result<void> sync_file(const Opened& entry, const std::string& folder_name);
   Result<std::uint64_t> missing_free_bytes(const Budget& budget);
   Result<bool> unlink_unused(const Found& found, const std::string& path);
   bool evict_one(const Found& found);

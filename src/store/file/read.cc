@@ -225,20 +225,29 @@ Result<bool> FileStore::sync_payload(const Fingerprint& fingerprint, const Diges
   return guarded([&]() -> Result<bool> {
     LARDER_TRY(const auto entry, read_payload(fingerprint, payload_digest));
     if (!entry) return false;
-    if (auto synced = entry->file->sync_data(); !synced) {
-      remove_damaged(fingerprint, entry->info);
+    if (state().unsynced.contains(entry->info)) {
+      return std::unexpected(
+          Error{.code = Errc::io_error,
+                .message = fingerprint.hex() + ": a sync of it has failed before"});
+    }
+    const std::string folder_name = format::shard_name(options_.layout, fingerprint);
+    if (auto synced = sync_file(*entry, folder_name); !synced) {
+      state().unsynced.add(entry->info);
       return std::unexpected(std::move(synced).error());
     }
-    LARDER_TRY(const auto root, directory().reader());
-    if (!root) return false;
-    const std::string folder_name = format::shard_name(options_.layout, fingerprint);
-    if (!folder_name.empty()) {
-      LARDER_TRY(const auto folder, root->open_directory(folder_name));
-      LARDER_CHECK_OK(folder->sync());
-    }
-    LARDER_CHECK_OK(root->sync());
     return directory().is_at_its_path();
   });
+}
+
+Result<void> FileStore::sync_file(const Opened& entry, const std::string& folder_name) {
+  LARDER_CHECK_OK(entry.file->sync_data());
+  LARDER_TRY(const auto root, directory().reader());
+  if (!root) return {};
+  if (!folder_name.empty()) {
+    LARDER_TRY(const auto folder, root->open_directory(folder_name));
+    LARDER_CHECK_OK(folder->sync());
+  }
+  return root->sync();
 }
 
 }  // namespace larder::file_store

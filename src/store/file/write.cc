@@ -139,6 +139,7 @@ Result<void> FileStore::write_entry(Writing& writing) {
     writing.turn.reset();
     const std::shared_ptr<File> file = writing.fresh->take();
     LARDER_TRY(const FileInfo info, file->info());
+    process.unsynced.forget(info);
     process.pending.add(writing.fingerprint, file, info, writing.generation);
     process.counters.add(&Metrics::puts);
     process.counters.add(&Metrics::put_bytes, writing.payload.size());
@@ -227,7 +228,8 @@ Result<bool> FileStore::install(Writing& writing) {
 bool FileStore::join_pending(Writing& writing) {
   const bool had_turn = writing.turn.has_value();
   writing.turn.reset();
-  if (state().pending.join(writing.fingerprint, writing.seen_file, writing.seen,
+  if (!state().unsynced.contains(writing.seen) &&
+      state().pending.join(writing.fingerprint, writing.seen_file, writing.seen,
                            writing.generation)) {
     return true;
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/guarded.h"
@@ -92,15 +93,21 @@ void SegmentEviction::give_back_blocks() noexcept {
 // To the file of a dead one that the index does not lead to, a record may lead that it lacks.
 void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Absent>>& left) {
   Shelf& shelf = parts_.shelf;
-  OlderRecords::Sequences asked;  // any at all
+  std::unordered_set<std::uint64_t> asked;  // tags
   for (const auto& [record, absent] : left) {
-    const bool is_there = shelf.large().has_file(format::large_file_key(record)).value_or(true);
-    if (absent == Absent::tells_nothing && is_there) asked.emplace(shelf.tag_of(record), ~0ull);
+    const std::uint64_t tag = shelf.tag_of(record);
+    const auto place = find_place(shelf, tag);
+    const bool is_absent = place && !*place && absent == Absent::tells_nothing;
+    if (is_absent && shelf.large().has_file(large_file_key(record)).value_or(true)) {
+      asked.insert(tag);
+    }
   }
   if (asked.empty()) return;
-  const auto others = parts_.older.among(asked, number());
+  const auto led_to = files_led_to(shelf, parts_.carriers, asked);
+  if (!led_to) return;
   for (auto& [record, absent] : left) {
-    if (others && !others->contains(shelf.tag_of(record))) absent = Absent::is_gone;
+    const bool is_led_to = led_to->contains(large_file_key(record));
+    if (asked.contains(shelf.tag_of(record)) && !is_led_to) absent = Absent::is_gone;
   }
 }
 

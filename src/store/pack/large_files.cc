@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/try.h"
+#include "format/pack_segment.h"
+#include "store/pack/evict_older.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/look_up.h"
 
@@ -51,6 +54,22 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
   return {};
 }
 
+bool is_no_segment(const Error& error) noexcept {
+  return error.code == Errc::absent || error.code == Errc::corrupt;
+}
+
+// nullopt when it leads to no file.
+Result<std::optional<format::Record>> large_record_at(Shelf& shelf, std::uint32_t segment,
+                                                      const format::SummaryEntry& entry) {
+  if (entry.hit_units != units_of_large) return std::nullopt;
+  const format::Location location{
+      .segment = segment, .place = entry.place, .units = entry.hit_units};
+  std::shared_ptr<Segment> keep;
+  LARDER_TRY(const auto record, read_record(shelf, location, keep));
+  if (!record || record->kind != format::RecordKind::large) return std::nullopt;
+  return record;
+}
+
 }  // namespace
 
 void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
@@ -66,6 +85,29 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
       ((*outcome == Outcome::absent && absent == Absent::is_gone) ||
        (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
   if (is_gone) (void)shelf.large().remove_of_any_key(key);
+}
+
+Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
+                                           const std::unordered_set<std::uint64_t>& slot_tags) {
+  std::vector<std::uint32_t> numbers;
+  LARDER_CHECK_OK(shelf.segments_directory().list([&](std::string_view name) {
+    if (const auto parsed = format::parse_segment_name(name)) numbers.push_back(parsed->number);
+    return true;
+  }));
+  std::set<Fingerprint> files;
+  for (const std::uint32_t number : numbers) {
+    std::shared_ptr<Segment> keep;
+    const auto segment = shelf.segments().find(number, keep);
+    if (!segment && is_no_segment(segment.error())) continue;
+    if (!segment) return std::unexpected(segment.error());
+    LARDER_TRY(const auto entries, list_records(shelf, carriers, **segment));
+    for (const format::SummaryEntry& entry : entries) {
+      if (entry.removed || !slot_tags.contains(entry.slot_tag)) continue;
+      LARDER_TRY(const auto record, large_record_at(shelf, number, entry));
+      if (record) files.insert(large_file_key(*record));
+    }
+  }
+  return files;
 }
 
 // By descriptors of its own: what others have put, and perhaps flushed, is not this process's to

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "store/pack/shelf.h"
@@ -28,6 +30,11 @@ inline bool is_no_file(const Error& error) noexcept {
   return error.code == Errc::corrupt || error.code == Errc::not_ours ||
          error.code == Errc::too_large;
 }
+
+// The files that records of these slot tags lead to, whether the index leads to these or not. Reads
+// the summaries of all segments. Errors: not all that there is can be read.
+Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
+                                           const std::unordered_set<std::uint64_t>& slot_tags);
 
 // Syncs the files that these records lead to, by descriptors of this process.
 enum class FilesSynced : std::uint8_t {

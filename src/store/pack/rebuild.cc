@@ -64,6 +64,7 @@ class Rebuild {
     auto partial = parts_.state.word(StateWord::partial_index);
     const std::uint64_t was_partial = partial.load();
     partial.store(1);
+    parts_.state.word(StateWord::rebuilds).fetch_add(1);
     const std::uint64_t removals = removal_epoch();
     if (auto started = parts_.index.start_anew(0); !started) {
       partial.store(was_partial);  // the old one stands as it was
@@ -141,7 +142,8 @@ class Rebuild {
   }
 
   // What was removed after its segment was read. A removal raises the epoch when its record stands
-  // there, and then looks whether the entry is in the index: one of the two finds it.
+  // there, and waits for the end of this before it looks whether the entry is in the index: one of
+  // the two finds it, and nobody is given it after it was removed.
   Result<void> take_back_removed() {
     found_.clear();
     seen_.clear();

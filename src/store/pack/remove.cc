@@ -1,5 +1,8 @@
 // remove. A removal is a record like others, or the entry would come back when the index is
 // rebuilt.
+#include <chrono>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/guarded.h"
@@ -12,7 +15,9 @@ namespace larder::pack_store {
 namespace {
 
 using format::StateWord;
+using store_directory::LockOffset;
 
+constexpr auto rebuild_wait = std::chrono::seconds(10);  // reads all segments
 constexpr int remove_attempts = 16;  // each lost to somebody's change of the same entry
 
 Result<Outcome> find_record(Shelf& shelf, const EntryName& name, Found& found) {
@@ -83,11 +88,13 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removin
 }
 
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a
-// second slot, and one that is partial gets it later. What that lacks is removed all the same.
+// second slot, and one that is partial gets it later: whoever makes it anew is waited for, or it
+// would be given out for a while after its removal. What that lacks is removed all the same.
 Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) {
   const format::Record& removal = removing.removal;
   std::vector<format::Record>& removed = removing.removed;
   bool& is_confirmed = removing.is_confirmed;
+  std::optional<store_directory::LockFile::Held> no_rebuild;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
     Found found;
     const bool is_partial = shelf.index_is_partial();
@@ -98,7 +105,13 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     const bool may_be_there = is_partial || has_tag || shelf.has_forgotten();
     removing.is_over = (!removed.empty() && is_later) ||
                        (is_confirmed && (!has_slot || is_later)) || (!has_slot && !may_be_there);
-    if (removing.is_over) return {};
+    if (removing.is_over) {
+      if (!is_partial || no_rebuild) return {};
+      LARDER_TRY(auto held, shelf.locks().acquire(LockOffset::index(), rebuild_wait));
+      no_rebuild.emplace(std::move(held));
+      continue;
+    }
+    no_rebuild.reset();  // what is changed may have to wait for it
     LARDER_CHECK_OK(shelf.prepare_to_change());
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removing) : confirm_removal(shelf, removing));

@@ -262,8 +262,7 @@ Result<void> Shelf::enter() {
   LARDER_TRY(const bool at_door, pass_door(LockMode::exclusive));
   if (!at_door) return std::unexpected(busy());
   LARDER_TRY(const bool alone, come_in());
-  LARDER_TRY(const bool is_good, index_is_good(alone));
-  if (!is_good) LARDER_CHECK_OK(make_index_anew(alone));
+  LARDER_CHECK_OK(make_index_good(alone));
   if (alone) index_->remove_tables(Index::Keep::current);
   gone_seen_ = state_->word(StateWord::gone_segments).load();
   if (alone) LARDER_CHECK_OK(state_->file()->try_lock(LockMode::shared, presence_at, 1));

@@ -109,10 +109,9 @@ class Shelf {
   void note_index_may_lack() noexcept { may_lack_more_ = true; }
   // Of which the index may still lack entries, since somebody was at work there.
   std::set<std::uint32_t> uncompared_segments();
-  // Whether the index is still the one that was compared. Who made it anew may not have read all.
-  bool index_was_compared() const noexcept {
-    return state_->generation() == compared_generation_.load();
-  }
+  // Whether the index is still the one that was compared, or has grown out of it. Who made it anew
+  // may not have read all.
+  bool index_was_compared() const noexcept { return rebuilds() == compared_at_rebuilds_.load(); }
 
   // What an index would be that is made of the segments now, in private memory. Reads them all.
   // Errors: not all of it can be known.
@@ -183,7 +182,17 @@ class Shelf {
   Result<void> make_parts();
   Result<void> make_writers();
   Result<void> enter();
-  Result<void> make_index_anew(bool alone);
+  // What a process saw that finds the index in need of being made anew.
+  struct IndexSeen {
+    std::uint64_t rebuilds = 0;
+    bool is_partial = false;
+  };
+  IndexSeen see_index() const noexcept;
+  enum class MadeAnew : std::uint8_t { by_this_process, by_another };
+  Result<MadeAnew> make_index_anew(const IndexSeen& seen);
+  Result<void> make_index_anew_alone();
+  Result<void> make_index_good(bool alone);
+  std::uint64_t rebuilds() const noexcept;
   Result<void> enter_read_only();
   void tell_torn(const Rebuilt& rebuilt) const;
   Result<Rebuilt> rebuild_index(IndexPlace place);
@@ -202,8 +211,9 @@ class Shelf {
   Result<Comparison> compare_once(OwnSegments own);
   Result<Comparison> compare_index(OwnSegments own);
   Result<bool> comparison_is_due();
-  void note_compared(std::set<std::uint32_t> but_for, std::uint64_t generation);
+  void note_compared(std::set<std::uint32_t> but_for, std::uint64_t at_rebuilds);
   Result<std::uint64_t> compare_and_heal();
+  Result<void> note_made_anew(std::uint64_t hidden);
   Result<bool> is_good(const format::Record& record);
   Result<bool> is_alone();
   Result<bool> index_is_good(bool alone);
@@ -238,8 +248,8 @@ class Shelf {
   bool has_own_index_ = false;
   std::atomic<bool> may_lack_more_ = false;  // than `uncompared_` says
   std::mutex heal_mutex_;                    // before the next one
-  std::atomic<std::uint64_t> compared_generation_ = 0;
-  std::atomic<std::uint64_t> made_generation_ = 0;  // of the index that this process made anew last
+  std::atomic<std::uint64_t> compared_at_rebuilds_ = ~0ull;
+  std::atomic<std::uint64_t> made_at_rebuilds_ = 0;  // the index that this process made anew last
   std::mutex uncompared_mutex_;
   std::optional<std::set<std::uint32_t>> uncompared_;  // segments; nullopt: all of them
   std::atomic<bool> is_complete_ = true;               // the index that this process made anew last

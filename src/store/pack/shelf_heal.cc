@@ -24,6 +24,8 @@ namespace {
 
 using format::StateWord;
 
+constexpr int attempts_to_compare = 4;  // each lost to somebody who makes the index anew
+
 // Whoever evicts from it, or writes to it, is at work there.
 Result<bool> is_at_rest(Shelf& shelf, std::uint32_t number) {
   Directory& segments = shelf.segments_directory();
@@ -169,39 +171,52 @@ Result<void> Shelf::heal_index_at_first() {
   return {};
 }
 
-void Shelf::note_compared(std::set<std::uint32_t> but_for, std::uint64_t generation) {
+void Shelf::note_compared(std::set<std::uint32_t> but_for, std::uint64_t at_rebuilds) {
   const std::lock_guard lock(uncompared_mutex_);
-  compared_generation_ = generation;
+  compared_at_rebuilds_ = at_rebuilds;
   uncompared_ = std::move(but_for);
 }
 
 Result<std::uint64_t> Shelf::heal_index() {
   if (!has_segments()) return 0;
-  // Whoever is at it holds the lock, and is waited for.
-  if (index_is_partial()) LARDER_CHECK_OK(make_index_anew(false));
   may_lack_more_ = false;
   auto healed = compare_and_heal();
   if (!healed) may_lack_more_ = true;
   return healed;
 }
 
+// Whoever makes it anew holds the lock, and is waited for: what he did not come to may be hidden.
 Result<std::uint64_t> Shelf::compare_and_heal() {
-  const std::uint64_t generation = state_->generation();
-  LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
-  const std::uint64_t hidden = compared.hidden.size();
-  if (hidden == 0) {
-    note_compared(std::move(compared.at_work), generation);
-    return 0;
+  for (int attempt = 0; attempt < attempts_to_compare; ++attempt) {
+    const IndexSeen seen = see_index();
+    if (seen.is_partial) {
+      LARDER_CHECK_OK(make_index_anew(seen));
+      continue;
+    }
+    LARDER_TRY(Comparison compared, compare_index(OwnSegments::compared));
+    const std::uint64_t hidden = compared.hidden.size();
+    if (hidden == 0) {
+      note_compared(std::move(compared.at_work), seen.rebuilds);
+      return 0;
+    }
+    LARDER_TRY(const MadeAnew made, make_index_anew(seen));
+    if (made == MadeAnew::by_another) continue;
+    LARDER_CHECK_OK(note_made_anew(hidden));
+    return hidden;
   }
-  LARDER_CHECK_OK(make_index_anew(false));
+  return std::unexpected(
+      Error{.code = Errc::timed_out, .message = "others keep making it anew; try again later"});
+}
+
+Result<void> Shelf::note_made_anew(std::uint64_t hidden) {
   if (!is_complete_.load()) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "not all of them could be read once more"});
   }
-  note_compared({}, made_generation_);
+  note_compared({}, made_at_rebuilds_);
   tell(LogLevel::warning, "the index lacked " + std::to_string(hidden) +
                               " entries that the segments hold, and was made anew from them");
-  return hidden;
+  return {};
 }
 
 }  // namespace larder::pack_store

@@ -19,6 +19,7 @@ namespace {
 using format::StateWord;
 using store_directory::LockOffset;
 
+constexpr int attempts_to_join = 4;  // each lost to somebody who makes the index anew
 constexpr auto creation_wait = std::chrono::seconds(10);  // for another process's eviction or index
 
 // More than any store will ever give out: a damaged word.
@@ -96,27 +97,52 @@ Result<bool> Shelf::index_is_good(bool alone) {
   return std::unexpected(std::move(opened).error());
 }
 
-Result<void> Shelf::make_index_anew(bool alone) {
+std::uint64_t Shelf::rebuilds() const noexcept { return state_->word(StateWord::rebuilds).load(); }
+
+// In this order: what begins after it was seen that nothing is partial raises the count.
+Shelf::IndexSeen Shelf::see_index() const noexcept {
+  const std::uint64_t before = rebuilds();
+  return {.rebuilds = before, .is_partial = index_is_partial()};
+}
+
+// Beside others. Nothing is done when somebody has done it since, to its end: each who waited for
+// him would else do it once more.
+Result<Shelf::MadeAnew> Shelf::make_index_anew(const IndexSeen& seen) {
   LARDER_CHECK_OK(state_->make_dirty());
-  std::optional<store_directory::LockFile::Held> no_eviction;
-  if (!alone) {
-    LARDER_TRY(auto turn, locks().acquire(LockOffset::eviction(), creation_wait));
-    no_eviction.emplace(std::move(turn));
-  }
+  LARDER_TRY(const auto no_eviction, locks().acquire(LockOffset::eviction(), creation_wait));
   LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
-  LARDER_TRY(Rebuilt rebuilt,
-             rebuild_index(alone ? IndexPlace::shared : IndexPlace::beside_others));
-  take_over(rebuilt, alone);
+  const bool was_begun_since = seen.is_partial || rebuilds() != seen.rebuilds;
+  if (was_begun_since && !index_is_partial()) return MadeAnew::by_another;
+  LARDER_TRY(const Rebuilt rebuilt, rebuild_index(IndexPlace::beside_others));
+  take_over(rebuilt, false);
   is_complete_ = rebuilt.is_complete;
-  made_generation_ = state_->generation();
-  if (!alone) {
-    unproven_large_.clear();
-    return {};
-  }
+  made_at_rebuilds_ = rebuilds();
+  unproven_large_.clear();
+  return MadeAnew::by_this_process;
+}
+
+Result<void> Shelf::make_index_anew_alone() {
+  LARDER_CHECK_OK(state_->make_dirty());
+  LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
+  LARDER_TRY(Rebuilt rebuilt, rebuild_index(IndexPlace::shared));
+  take_over(rebuilt, true);
+  is_complete_ = rebuilt.is_complete;
   remove_headless_segments(leftover_parts());
   forget_settled_marks();
   unproven_ = std::move(rebuilt.unproven);
   return prepare_to_change();
+}
+
+Result<void> Shelf::make_index_good(bool alone) {
+  for (int attempt = 0; attempt < attempts_to_join; ++attempt) {
+    const IndexSeen seen = see_index();
+    LARDER_TRY(const bool is_good, index_is_good(alone));
+    if (is_good) return {};
+    if (alone) return make_index_anew_alone();
+    LARDER_TRY(const MadeAnew made, make_index_anew(seen));
+    if (made == MadeAnew::by_this_process) return {};
+  }
+  return std::unexpected(busy());
 }
 
 // What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
