@@ -332,10 +332,36 @@ PACK_MUTANTS = [
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",
-      "compared_generation_ = state_->generation();\n"
+      "compared_at_rebuilds_ = rebuilds();\n"
       "  LARDER_TRY(Comparison first, compare_once(own));", "unit/pack_made_anew"),
     _("pack-recipe-unsynced", "one with a damaged recipe is synced before a clean close", PACK
       + "shelf_index.cc",
       "if (is_there) unproven_large_.push_back(record);\n    return is_there;\n  }\n  if (code",
       "return is_there;\n  }\n  if (code", "unit/pack_large_kept"),
+    _("pack-removal-returns", "a removal waits for whoever makes the index anew", PACK
+      + "remove.cc",
+      "if (!is_partial || no_rebuild) return {};", "return {};", "unit/pack_made_anew_once"),
+    _("pack-anew-again", "who waited for a rebuild looks whether it is still wanted", PACK
+      + "shelf_index.cc",
+      "if (was_begun_since && !index_is_partial()) return MadeAnew::by_another;",
+      "(void)was_begun_since;", "unit/pack_made_anew_once"),
+    _("pack-growth-is-anew", "an index that has grown is the one that was compared", PACK
+      + "index.cc",
+      "copy_frozen(old, fresh->table);",
+      "copy_frozen(old, fresh->table);\n"
+      "  parts_.state.word(StateWord::rebuilds).fetch_add(1);", "unit/pack_made_anew_once"),
+    _("pack-anew-untold", "who makes an index anew tells those that had compared it", PACK
+      + "rebuild.cc",
+      "parts_.state.word(StateWord::rebuilds).fetch_add(1);", "", "unit/pack_made_anew"),
+    _("pack-version-keeps-file", "the file of another version goes with its segment", PACK
+      + "evict_leave.cc",
+      "const bool is_led_to = led_to->contains(large_file_key(record));",
+      "const bool is_led_to = !led_to->empty();", "unit/pack_large_kept"),
+    _("pack-led-to-file-goes", "a file stays that a record elsewhere leads to", PACK
+      + "evict_leave.cc",
+      "const bool is_led_to = led_to->contains(large_file_key(record));",
+      "const bool is_led_to = false;", "unit/pack_large_kept"),
+    _("large-sync-forgotten", "a file whose sync failed is never taken for synced later",
+      "src/store/file/read.cc",
+      "state().unsynced.add(entry->info);", "", "unit/pack_large_kept"),
 ]

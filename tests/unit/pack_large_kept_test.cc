@@ -133,6 +133,26 @@ TEST_F(PackLargeKept, ButIsWrittenAnewWhenASyncOfItHasFailed) {
   EXPECT_TRUE(store->flush());
 }
 
+// A later sync says OK, whatever the disk has.
+TEST_F(PackLargeKept, AndWhatItReplacedWhenASyncOfItHasFailed) {
+  ASSERT_EQ(put(*open(), numbered(9), large(9)), "ok");
+  PackStoreOptions sound = options_;
+  sound.file_system = nullptr;
+  auto holder = open_pack_store(sound).value();
+  ASSERT_EQ(put(*holder, numbered(8), "adopts the segment"), "ok");
+  const auto owner = open_pack_store(sound).value();
+  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
+  ASSERT_TRUE(holder->flush());
+  holder.reset();
+  const auto store = open();
+  spoilt_.inject({.only = Op::sync_data, .path_contains = "/large"});
+  for (int i = 0; i < 3; ++i) {
+    (void)store->prune({.max_entries = 1});
+    EXPECT_EQ(spoilt_.injected().size(), 1u);
+    EXPECT_TRUE(fs::exists(segments() / "00000000.seg")) << i;
+  }
+}
+
 // Other versions of it lead to files of their own.
 TEST_F(PackLargeKept, ButNotForAnotherVersion) {
   options_.budget = {.max_bytes = 16 * mib};

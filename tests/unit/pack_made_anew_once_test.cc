@@ -136,14 +136,15 @@ TEST_F(PackMadeAnewOnce, WhoeverWaitedForItDoesNotMakeItOnceMore) {
   EXPECT_EQ(count_present(*maker, 0, entries), entries);
 }
 
-// Another process puts so much in the middle of a prune that the index is replaced by a larger one.
+// Another process puts so much while the two are compared that the index is replaced by a larger
+// one.
 TEST_F(PackMadeAnewOnce, APruneGoesOnWhenTheIndexHasGrown) {
   fill(*other_, entries, 2'600);
   const auto store = open();
   const fs::path before = index_path();
   std::uint32_t next = 10'000;
   spoilt_.observe([&](const Operation& operation) {
-    if (!is_look_at_locks(operation) || index_path() != before || next > 10'000) return;
+    if (!is_list_of_segments(operation) || index_path() != before || next > 10'000) return;
     for (; index_path() == before && next < 12'000; ++next) {
       if (put(*other_, numbered(next), "short") != "ok") return;
     }
