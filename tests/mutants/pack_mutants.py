@@ -223,7 +223,8 @@ PACK_MUTANTS = [
       "unit/pack_carried"),
     _("pack-compared-for-ever", "what could not be compared at first is compared later",
       PACK + "shelf_heal.cc",
-      "note_compared(std::move(compared.at_work), generation);", "note_compared({}, generation);",
+      "note_compared(std::move(compared.at_work), seen.rebuilds);",
+      "note_compared({}, seen.rebuilds);",
       "unit/pack_hidden"),
     _("pack-own-uncompared", "upkeep compares the segments of its own process", PACK
       + "shelf_heal.cc",

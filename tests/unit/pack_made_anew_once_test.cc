@@ -149,7 +149,7 @@ TEST_F(PackMadeAnewOnce, APruneGoesOnWhenTheIndexHasGrown) {
       if (put(*other_, numbered(next), "short") != "ok") return;
     }
   });
-  const auto pruned = store->prune({.max_entries = 1'000});
+  const auto pruned = store->prune({.max_bytes = 4 * mib});
   spoilt_.observe({});
   ASSERT_NE(index_path(), before);
   ASSERT_TRUE(pruned);
