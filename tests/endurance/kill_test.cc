@@ -26,6 +26,8 @@ constexpr std::uint64_t kills_of_round = 40;  // then all end, and the store is 
 constexpr std::uint64_t rounds_of_store = 40;
 constexpr std::uint64_t full_bytes = 24u << 20;  // long before an unbounded pack's first eviction
 constexpr std::uint64_t evicting_bytes = 56u << 20;  // perhaps after it
+// A segment of a MiB and a step of preallocation for what a writer puts, and for what it carries.
+constexpr std::uint64_t most_beyond = 2ull * writers * ((1u << 20) + (1u << 16));
 constexpr double least_pause_us = 20, longest_pause_us = 3000;
 
 struct Case {
@@ -152,7 +154,11 @@ class Kills {
   // What a killed process was about to evict stays until somebody tidies up.
   std::string check_size() {
     const std::uint64_t budget = budget_bytes_of(choice_.kind);
-    largest_ = std::max(largest_, disk_bytes(choice_.directory));
+    const std::uint64_t before = disk_bytes(choice_.directory);
+    largest_ = std::max(largest_, before);
+    if (choice_.kind == Kind::pack && before > budget + most_beyond) {
+      return "before upkeep the store takes " + std::to_string(before) + " bytes";
+    }
     const auto kept = tidy_up(budget);
     // A pack keeps what a large artifact has replaced that nobody flushed.
     if (!kept && kept.error().code == Errc::timed_out) return {};
