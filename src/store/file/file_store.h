@@ -93,10 +93,11 @@ class FileStore final : public Store {
   Result<bool> has_file(const Fingerprint& fingerprint);
   // Whether a file is there with that payload, whatever key it was made with. Errors as inspect.
   Result<bool> holds_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
-  // The same, and the file and its name are on the disk by then. Damaged ones are no such file.
-  // Errors: it may not be. A sync that failed once is not tried again: the kernel may have given up
-  // what it could not write, and would say OK.
-  Result<bool> sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
+  // The same, and whether the file and its name are on the disk by then. Damaged ones are no such
+  // file. A sync of its bytes that failed once is not tried again: the kernel may have given up
+  // what it could not write, and would say OK. Errors: it may not be.
+  enum class PayloadSynced : std::uint8_t { yes, no_such_file, failed };
+  Result<PayloadSynced> sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest);
   Result<std::optional<EntryDetails>> inspect(const Fingerprint& fingerprint) override;
   Result<void> flush() override;
   Result<void> visit(const EntryVisitor& visitor) override;
@@ -208,7 +209,7 @@ class FileStore final : public Store {
                                                        std::uint64_t age_s);
   static void lower_to(Budget& budget, std::uint64_t percent, const PruneReport& held,
                        std::uint64_t other_bytes);
-  Result<void> sync_file(const Opened& entry, const std::string& folder_name);
+  Result<bool> sync_name(const Fingerprint& fingerprint);
   Result<std::uint64_t> missing_free_bytes(const Budget& budget);
   Result<bool> unlink_unused(const Found& found, const std::string& path);
   bool evict_one(const Found& found);

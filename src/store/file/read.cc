@@ -221,33 +221,33 @@ Result<bool> FileStore::holds_payload(const Fingerprint& fingerprint,
   });
 }
 
-Result<bool> FileStore::sync_payload(const Fingerprint& fingerprint, const Digest& payload_digest) {
-  return guarded([&]() -> Result<bool> {
+Result<FileStore::PayloadSynced> FileStore::sync_payload(const Fingerprint& fingerprint,
+                                                         const Digest& payload_digest) {
+  return guarded([&]() -> Result<PayloadSynced> {
     LARDER_TRY(const auto entry, read_payload(fingerprint, payload_digest));
-    if (!entry) return false;
-    if (state().unsynced.contains(entry->info)) {
-      return std::unexpected(
-          Error{.code = Errc::io_error,
-                .message = fingerprint.hex() + ": a sync of it has failed before"});
+    if (!entry) return PayloadSynced::no_such_file;
+    Unsynced& unsynced = state().unsynced;
+    if (unsynced.contains(entry->info)) return PayloadSynced::failed;
+    if (!entry->file->sync_data()) {
+      unsynced.add(entry->info);
+      return PayloadSynced::failed;
     }
-    const std::string folder_name = format::shard_name(options_.layout, fingerprint);
-    if (auto synced = sync_file(*entry, folder_name); !synced) {
-      state().unsynced.add(entry->info);
-      return std::unexpected(std::move(synced).error());
-    }
-    return directory().is_at_its_path();
+    LARDER_TRY(const bool is_there, sync_name(fingerprint));
+    return is_there ? PayloadSynced::yes : PayloadSynced::no_such_file;
   });
 }
 
-Result<void> FileStore::sync_file(const Opened& entry, const std::string& folder_name) {
-  LARDER_CHECK_OK(entry.file->sync_data());
+// False when the store is not at its path any more.
+Result<bool> FileStore::sync_name(const Fingerprint& fingerprint) {
   LARDER_TRY(const auto root, directory().reader());
-  if (!root) return {};
+  if (!root) return false;
+  const std::string folder_name = format::shard_name(options_.layout, fingerprint);
   if (!folder_name.empty()) {
     LARDER_TRY(const auto folder, root->open_directory(folder_name));
     LARDER_CHECK_OK(folder->sync());
   }
-  return root->sync();
+  LARDER_CHECK_OK(root->sync());
+  return directory().is_at_its_path();
 }
 
 }  // namespace larder::file_store

@@ -28,7 +28,12 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
   }
   const SecureParts parts{
       .shelf = parts_.shelf, .carriers = parts_.carriers, .sync_own = step.sync_own};
-  for (const auto& [number, there] : successors) LARDER_CHECK_OK(secure(parts, number, there));
+  for (const auto& [number, there] : successors) {
+    std::uint64_t& until = secured_until_[number];
+    if (there.end <= until) continue;
+    LARDER_CHECK_OK(secure(parts, number, there));
+    until = there.end;
+  }
   return {};
 }
 

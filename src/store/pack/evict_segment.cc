@@ -135,7 +135,7 @@ Result<bool> SegmentEviction::advance(const Step& step) {
       return false;
     }
     case Phase::settle:
-      LARDER_CHECK_OK(settle());
+      LARDER_CHECK_OK(settle(step));
       phase_ = Phase::swing;
       next_ = 0;
       return false;
@@ -361,7 +361,9 @@ Result<void> SegmentEviction::leave_tombstones() {
 // An entry that lives gets its removal when the index does not lead to it any more: until then this
 // eviction may fail, be given up, or find it changed, and a removal would take it at the next
 // rebuild.
-Result<void> SegmentEviction::settle() {
+Result<void> SegmentEviction::settle(const Step& step) {
+  // Before anything has left the index: what cannot be made durable keeps all of it.
+  LARDER_CHECK_OK(secure_successors(step));
   note_begun();
   spared_bytes_ = carried_bytes_;
   LARDER_CHECK_OK(leave_tombstones());

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -174,7 +175,7 @@ class SegmentEviction {
   Result<Verdict> judge(const Item& item);
   Result<std::uint64_t> carry(Item& item);
 
-  Result<void> settle();
+  Result<void> settle(const Step& step);
   Result<bool> may_uncover(const Item& item) const;
   Result<void> leave_tombstones();
   Result<bool> carry_for_owner(Item& item);
@@ -206,6 +207,7 @@ class SegmentEviction {
   std::uint64_t carried_bytes_ = 0;
   std::uint64_t spared_bytes_ = 0;  // of these, what the rules let stay
   std::set<std::uint32_t> destinations_;
+  std::map<std::uint32_t, std::uint64_t> secured_until_;  // offsets in segments of successors
   bool has_begun_ = false;
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now

@@ -12,12 +12,14 @@
 #include "base/try.h"
 #include "format/pack_segment.h"
 #include "store/pack/evict_older.h"
+#include "store/pack/evict_segment.h"
 #include "store/pack/evict_usage.h"
 #include "store/pack/look_up.h"
 
 namespace larder::pack_store {
 namespace {
 
+using PayloadSynced = file_store::FileStore::PayloadSynced;
 using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
@@ -54,8 +56,11 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
   return {};
 }
 
-bool is_no_segment(const Error& error) noexcept {
-  return error.code == Errc::absent || error.code == Errc::corrupt;
+// Where a disk has lost sectors for good, files would pile up until it is replaced: what leads to
+// one from there is a miss.
+bool is_passed_over(const Error& error) noexcept {
+  return error.code == Errc::absent || error.code == Errc::corrupt ||
+         SegmentEviction::is_unreadable(error);
 }
 
 // nullopt when it leads to no file.
@@ -78,11 +83,14 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
   if (!held) return;
   const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
   Found found;
+  // One that is being made anew lacks what is there.
+  const Shelf::IndexSeen seen = shelf.see_index();
   const auto outcome = look_up(shelf, name, found,
                                [&](Found& there) { return pack_store::read_header(name, there); });
+  const bool was_whole = shelf.index_was_whole_since(seen);
   const bool is_gone =
       outcome &&
-      ((*outcome == Outcome::absent && absent == Absent::is_gone) ||
+      ((*outcome == Outcome::absent && absent == Absent::is_gone && was_whole) ||
        (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
   if (is_gone) (void)shelf.large().remove_of_any_key(key);
 }
@@ -98,10 +106,12 @@ Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
   for (const std::uint32_t number : numbers) {
     std::shared_ptr<Segment> keep;
     const auto segment = shelf.segments().find(number, keep);
-    if (!segment && is_no_segment(segment.error())) continue;
+    if (!segment && is_passed_over(segment.error())) continue;
     if (!segment) return std::unexpected(segment.error());
-    LARDER_TRY(const auto entries, list_records(shelf, carriers, **segment));
-    for (const format::SummaryEntry& entry : entries) {
+    const auto entries = list_records(shelf, carriers, **segment);
+    if (!entries && is_passed_over(entries.error())) continue;
+    if (!entries) return std::unexpected(entries.error());
+    for (const format::SummaryEntry& entry : *entries) {
       if (entry.removed || !slot_tags.contains(entry.slot_tag)) continue;
       LARDER_TRY(const auto record, large_record_at(shelf, number, entry));
       if (record) files.insert(large_file_key(*record));
@@ -121,7 +131,8 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
     if (!held) return FilesSynced::not_now;
     auto done = shelf.large().sync_payload(key, record.payload_digest);
     if (!done && !is_no_file(done.error())) return std::unexpected(std::move(done).error());
-    if (done && *done) continue;
+    if (done && *done == PayloadSynced::yes) continue;
+    if (done && *done == PayloadSynced::failed) return FilesSynced::not_now;
     // Its sync may have failed before, and it left for that: then the older value must stay.
     if (!shelf.large().has_file(key).value_or(false)) return FilesSynced::not_now;
     synced = FilesSynced::not_all;

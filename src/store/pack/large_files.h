@@ -18,7 +18,7 @@ inline constexpr std::uint32_t units_of_large =
 
 // Removes the file of a record unless an entry leads to it, under the lock that a put of the same
 // payload holds from storing the file to publishing what leads to it. What stays by mistake is
-// swept.
+// swept, and so is what an index lacks that is being made anew.
 enum class Absent : std::uint8_t {
   is_gone,        // the entry was taken out of the index
   tells_nothing,  // the index may lack it

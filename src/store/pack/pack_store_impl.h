@@ -168,6 +168,8 @@ class PackStoreImpl final : public PackStore {
   struct Removing;
   Result<bool> remove_from(Shelf& shelf, const EntryName& name);
   Result<void> remove_until_gone(Shelf& shelf, Removing& removing);
+  Result<store_directory::LockFile::Held> wait_for_rebuild(Shelf& shelf,
+                                                           const Fingerprint& fingerprint);
   Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
   Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);

@@ -39,6 +39,7 @@ struct PackStoreImpl::Removing {
   std::vector<format::Record> removed = {};
   bool is_confirmed = false;  // a removal of what was not there was written
   bool is_over = false;       // false: others kept changing the entry
+  bool waits_for_rebuild = true;
 
   void take_sequence(Shelf& shelf) noexcept {
     removal.sequence = shelf.next_sequence();
@@ -87,6 +88,16 @@ Result<PackStoreImpl::Done> PackStoreImpl::confirm_removal(Shelf& shelf, Removin
   return Done::yes;
 }
 
+Result<store_directory::LockFile::Held> PackStoreImpl::wait_for_rebuild(
+    Shelf& shelf, const Fingerprint& fingerprint) {
+  auto held = shelf.locks().acquire(LockOffset::index(), rebuild_wait);
+  if (held || held.error().code != Errc::timed_out) return held;
+  return std::unexpected(Error{.code = Errc::timed_out,
+                               .message = options_.directory + ": " + fingerprint.hex() +
+                                          ": removed, but look-ups may find it until another "
+                                          "process has made the index anew; remove it once more"});
+}
+
 // Goes on until nothing older is found: an index that was damaged may lead to an older value in a
 // second slot, and one that is partial gets it later: whoever makes it anew is waited for, or it
 // would be given out for a while after its removal. What that lacks is removed all the same.
@@ -97,18 +108,20 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
   std::optional<store_directory::LockFile::Held> no_rebuild;
   for (int attempt = 0; attempt < remove_attempts; ++attempt) {
     Found found;
-    const bool is_partial = shelf.index_is_partial();
+    const Shelf::IndexSeen seen = shelf.see_index();
     LARDER_TRY(const Outcome outcome, find_record(shelf, removing.name, found));
     const bool is_later = outcome != Outcome::wanted || found.record.sequence > removal.sequence;
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
     LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(removal)));
+    const bool is_partial = !shelf.index_was_whole_since(seen);
     const bool may_be_there = is_partial || has_tag || shelf.has_forgotten();
     removing.is_over = (!removed.empty() && is_later) ||
                        (is_confirmed && (!has_slot || is_later)) || (!has_slot && !may_be_there);
     if (removing.is_over) {
-      if (!is_partial || no_rebuild) return {};
-      LARDER_TRY(auto held, shelf.locks().acquire(LockOffset::index(), rebuild_wait));
+      if (!is_partial || no_rebuild || !removing.waits_for_rebuild) return {};
+      LARDER_TRY(auto held, wait_for_rebuild(shelf, removing.name.fingerprint));
       no_rebuild.emplace(std::move(held));
+      removing.is_over = false;  // unless the last look says so
       continue;
     }
     no_rebuild.reset();  // what is changed may have to wait for it
@@ -125,7 +138,11 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
 
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
   Removing removing{.name = name, .now_s = file_system_.now_s()};
-  LARDER_CHECK_OK(remove_until_gone(shelf, removing));
+  const auto gone = remove_until_gone(shelf, removing);
+  if (!gone) {
+    (void)finish_removal(shelf, removing.removed);
+    return std::unexpected(gone.error());
+  }
   if (!removing.removed.empty()) return finish_removal(shelf, removing.removed);
   if (!removing.is_over) return std::unexpected(contended(name.fingerprint));
   return removing.is_confirmed ? finish_removal(shelf, removing.removed) : false;
@@ -149,7 +166,10 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
                                               ": put, and lost by the disk; an entry of an older "
                                               "key is still there: look at the system's log"});
     }
-    Removing removing{.name = name_of(fingerprint, key), .now_s = file_system_.now_s()};
+    // What a rebuild leads to for a while is the value under an older key.
+    Removing removing{.name = name_of(fingerprint, key),
+                      .now_s = file_system_.now_s(),
+                      .waits_for_rebuild = false};
     LARDER_CHECK_OK(remove_until_gone(shelf, removing));
   }
   return {};

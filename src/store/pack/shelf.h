@@ -109,6 +109,16 @@ class Shelf {
   void note_index_may_lack() noexcept { may_lack_more_ = true; }
   // Of which the index may still lack entries, since somebody was at work there.
   std::set<std::uint32_t> uncompared_segments();
+  // To be taken before a look at the index; then, whether all that the segments hold could be found
+  // in it: else it was being made anew, and what was absent may be there.
+  struct IndexSeen {
+    std::uint64_t rebuilds = 0;
+    bool is_partial = false;
+  };
+  IndexSeen see_index() const noexcept;
+  bool index_was_whole_since(const IndexSeen& seen) const noexcept {
+    return !seen.is_partial && rebuilds() == seen.rebuilds;
+  }
   // Whether the index is still the one that was compared, or has grown out of it. Who made it anew
   // may not have read all.
   bool index_was_compared() const noexcept { return rebuilds() == compared_at_rebuilds_.load(); }
@@ -182,12 +192,6 @@ class Shelf {
   Result<void> make_parts();
   Result<void> make_writers();
   Result<void> enter();
-  // What a process saw that finds the index in need of being made anew.
-  struct IndexSeen {
-    std::uint64_t rebuilds = 0;
-    bool is_partial = false;
-  };
-  IndexSeen see_index() const noexcept;
   enum class MadeAnew : std::uint8_t { by_this_process, by_another };
   Result<MadeAnew> make_index_anew(const IndexSeen& seen);
   Result<void> make_index_anew_alone();
