@@ -341,7 +341,8 @@ PACK_MUTANTS = [
       "return is_there;\n  }\n  if (code", "unit/pack_large_kept"),
     _("pack-removal-returns", "a removal waits for whoever makes the index anew", PACK
       + "remove.cc",
-      "if (!is_partial || no_rebuild) return {};", "return {};", "unit/pack_made_anew_once"),
+      "if (!is_partial || no_rebuild || !removing.waits_for_rebuild) return {};",
+      "return {};", "unit/pack_made_anew_once"),
     _("pack-anew-again", "who waited for a rebuild looks whether it is still wanted", PACK
       + "shelf_index.cc",
       "if (was_begun_since && !index_is_partial()) return MadeAnew::by_another;",
@@ -364,5 +365,13 @@ PACK_MUTANTS = [
       "const bool is_led_to = false;", "unit/pack_large_kept"),
     _("large-sync-forgotten", "a file whose sync failed is never taken for synced later",
       "src/store/file/read.cc",
-      "state().unsynced.add(entry->info);", "", "unit/pack_large_kept"),
+      "unsynced.add(entry->info);", "", "unit/pack_large_kept"),
+    _("pack-removal-looks-once", "a removal sees a rebuild that begins while it looks", PACK
+      + "remove.cc",
+      "const bool is_partial = !shelf.index_was_whole_since(seen);",
+      "const bool is_partial = seen.is_partial;", "unit/pack_made_anew_once"),
+    _("pack-file-of-absent", "an index in the making says of no file that it is not led to", PACK
+      + "large_files.cc",
+      "const bool was_whole = shelf.index_was_whole_since(seen);",
+      "const bool was_whole = seen.rebuilds + 1 != 0;", "unit/pack_made_anew_once"),
 ]

@@ -147,10 +147,34 @@ TEST_F(PackLargeKept, AndWhatItReplacedWhenASyncOfItHasFailed) {
   const auto store = open();
   spoilt_.inject({.only = Op::sync_data, .path_contains = "/large"});
   for (int i = 0; i < 3; ++i) {
-    (void)store->prune({.max_entries = 1});
+    EXPECT_TRUE(store->prune({.max_entries = 1})) << "others would leave";
     EXPECT_EQ(spoilt_.injected().size(), 1u);
     EXPECT_TRUE(fs::exists(segments() / "00000000.seg")) << i;
   }
+}
+
+// That says nothing of its bytes.
+TEST_F(PackLargeKept, ButNothingElseWhenItsFolderCannotBeOpenedOnce) {
+  ASSERT_EQ(put(*open(), numbered(9), large(9)), "ok");
+  PackStoreOptions sound = options_;
+  sound.file_system = nullptr;
+  auto holder = open_pack_store(sound).value();
+  ASSERT_EQ(put(*holder, numbered(8), "adopts the segment"), "ok");
+  const auto owner = open_pack_store(sound).value();
+  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
+  ASSERT_TRUE(holder->flush());
+  holder.reset();
+  const auto store = open();
+  int syncs = 0;
+  spoilt_.observe([&](const testing::Operation& operation) {
+    const bool is_sync = operation.op == Op::sync_data && operation.path.contains("/large/");
+    if (!is_sync || ++syncs > 1) return;
+    spoilt_.inject({.only = Op::open_subdirectory, .path_contains = "/large/", .os_error = EMFILE});
+  });
+  (void)store->prune({.max_entries = 1});
+  EXPECT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_TRUE(store->prune({.max_entries = 1}));
+  EXPECT_FALSE(fs::exists(segments() / "00000000.seg"));
 }
 
 // Other versions of it lead to files of their own.

@@ -74,6 +74,28 @@ class PackMadeAnewOnce : public PackUpkeep {
     return maker.value_or(nullptr);
   }
 
+  std::shared_ptr<PackStore> open_soundly() const {
+    PackStoreOptions sound = options_;
+    sound.file_system = nullptr;
+    return open_pack_store(sound).value();
+  }
+
+  // Returns when the new table is there, and nothing in it; it is filled when somebody has looked,
+  // or has had the time to.
+  void begin_to_make_it_anew() {
+    making_ = std::jthread([this] {
+      maker_ = make_the_index_anew([this](const Operation& operation) {
+        if (!is_list_of_segments(operation) || has_begun_.exchange(true)) return;
+        wait_until([this] { return has_looked_.load(); }, milliseconds(500));
+      });
+    });
+    wait_until([this] { return has_begun_.load(); }, milliseconds(5'000));
+    EXPECT_TRUE(has_begun_);
+  }
+
+  std::atomic<bool> has_begun_ = false, has_looked_ = false;
+  std::shared_ptr<PackStore> maker_;
+  std::jthread making_;
   FaultFileSystem made_by_{clock_};
   int indexes_ = 0;  // that were made by it
   std::shared_ptr<PackStore> other_;
@@ -100,6 +122,45 @@ TEST_F(PackMadeAnewOnce, WhatIsRemovedMeanwhileIsGivenToNobodyAfterwards) {
   EXPECT_EQ(content(other_->get(numbered(300))), "absent");
   EXPECT_EQ(content(maker->get(numbered(300))), "absent");
   EXPECT_EQ(count_present(*other_, 0, entries), entries - 1);
+}
+
+// It follows the index into a larger table, and from there into one that is just begun.
+TEST_F(PackMadeAnewOnce, ARemovalSeesThatItWasBegunWhileItLooked) {
+  const auto writer = open_soundly();
+  fill(*writer, entries, 2'800);
+  bool is_first = true;
+  spoilt_.observe([&](const Operation& operation) {
+    const bool is_index = operation.op == Op::open_file && operation.path.contains("/index.");
+    if (is_index && std::exchange(is_first, false)) begin_to_make_it_anew();
+  });
+  EXPECT_TRUE(other_->remove(numbered(300)));
+  making_.join();
+  spoilt_.observe({});
+  ASSERT_FALSE(is_first);
+  for (const auto& store : {other_, writer, maker_}) {
+    EXPECT_EQ(content(store->get(numbered(300))), "absent");
+  }
+}
+
+// Somebody has put the same again when the remover comes to the file.
+TEST_F(PackMadeAnewOnce, TheFileStaysOfWhatIsPutAgainBehindARemoval) {
+  const auto writer = open_soundly();
+  ASSERT_EQ(put(*writer, numbered(9'000), large(1)), "ok");
+  ASSERT_TRUE(writer->flush());
+  bool is_first = true;
+  spoilt_.observe([&](const Operation& operation) {
+    const bool is_sync = operation.op == Op::sync_data && operation.path.ends_with(".seg");
+    if (!is_sync || !std::exchange(is_first, false)) return;
+    EXPECT_EQ(put(*writer, numbered(9'000), large(1)), "ok");
+    EXPECT_TRUE(writer->flush());
+    begin_to_make_it_anew();
+  });
+  EXPECT_EQ(other_->remove(numbered(9'000)), true);
+  has_looked_ = true;
+  making_.join();
+  spoilt_.observe({});
+  ASSERT_FALSE(is_first);
+  EXPECT_TRUE(content(writer->get(numbered(9'000))) == large(1));
 }
 
 // Of one that was killed at it nobody waits for the end.
