@@ -34,6 +34,18 @@ class PackLargeKept : public PackUpkeep {
     ASSERT_EQ(zero_slots_changed_since(before), 1u);
   }
 
+  // The large one that it replaces is in segment 0, which nobody writes any more, beside entry 8.
+  // Returns who has put the new one, and not flushed it.
+  std::shared_ptr<PackStore> replace_in_another_segment() const {
+    EXPECT_EQ(put(*open(), numbered(9), large(9)), "ok");
+    const auto holder = open_soundly();
+    EXPECT_EQ(put(*holder, numbered(8), "adopts the segment"), "ok");
+    auto owner = open_soundly();
+    EXPECT_EQ(put(*owner, numbered(9), large(10)), "ok");
+    EXPECT_TRUE(holder->flush());
+    return owner;
+  }
+
   fs::path file() const {
     for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
       if (entry.path().extension() == ".art") return entry.path();
@@ -89,9 +101,7 @@ TEST_F(PackLargeKept, WhenADeadRecordOfTheSameLeaves) {
 
 // Upkeep syncs it too, before something leaves that it has replaced.
 TEST_F(PackLargeKept, WhenASyncFailsThatItsOwnerDidNotAskFor) {
-  PackStoreOptions sound = options_;
-  sound.file_system = nullptr;
-  const auto owner = open_pack_store(sound).value();
+  const auto owner = open_soundly();
   for (std::uint32_t i = 0; i < 5; ++i) ASSERT_EQ(put(*owner, numbered(i), large(i)), "ok");
   ASSERT_EQ(put(*owner, numbered(9), large(9)), "ok");
   ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
@@ -113,9 +123,7 @@ TEST_F(PackLargeKept, WhenASyncFailsThatItsOwnerDidNotAskFor) {
 
 // Nobody knows what the disk has of it: who puts the same writes it once more.
 TEST_F(PackLargeKept, ButIsWrittenAnewWhenASyncOfItHasFailed) {
-  PackStoreOptions sound = options_;
-  sound.file_system = nullptr;
-  const auto owner = open_pack_store(sound).value();
+  const auto owner = open_soundly();
   ASSERT_EQ(put(*owner, numbered(9), large(9)), "ok");
   ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
   const auto store = open();
@@ -135,15 +143,7 @@ TEST_F(PackLargeKept, ButIsWrittenAnewWhenASyncOfItHasFailed) {
 
 // A later sync says OK, whatever the disk has.
 TEST_F(PackLargeKept, AndWhatItReplacedWhenASyncOfItHasFailed) {
-  ASSERT_EQ(put(*open(), numbered(9), large(9)), "ok");
-  PackStoreOptions sound = options_;
-  sound.file_system = nullptr;
-  auto holder = open_pack_store(sound).value();
-  ASSERT_EQ(put(*holder, numbered(8), "adopts the segment"), "ok");
-  const auto owner = open_pack_store(sound).value();
-  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
-  ASSERT_TRUE(holder->flush());
-  holder.reset();
+  const auto owner = replace_in_another_segment();
   const auto store = open();
   spoilt_.inject({.only = Op::sync_data, .path_contains = "/large"});
   for (int i = 0; i < 3; ++i) {
@@ -155,15 +155,7 @@ TEST_F(PackLargeKept, AndWhatItReplacedWhenASyncOfItHasFailed) {
 
 // That says nothing of its bytes.
 TEST_F(PackLargeKept, ButNothingElseWhenItsFolderCannotBeOpenedOnce) {
-  ASSERT_EQ(put(*open(), numbered(9), large(9)), "ok");
-  PackStoreOptions sound = options_;
-  sound.file_system = nullptr;
-  auto holder = open_pack_store(sound).value();
-  ASSERT_EQ(put(*holder, numbered(8), "adopts the segment"), "ok");
-  const auto owner = open_pack_store(sound).value();
-  ASSERT_EQ(put(*owner, numbered(9), large(10)), "ok");
-  ASSERT_TRUE(holder->flush());
-  holder.reset();
+  const auto owner = replace_in_another_segment();
   const auto store = open();
   int syncs = 0;
   spoilt_.observe([&](const testing::Operation& operation) {

@@ -74,12 +74,6 @@ class PackMadeAnewOnce : public PackUpkeep {
     return maker.value_or(nullptr);
   }
 
-  std::shared_ptr<PackStore> open_soundly() const {
-    PackStoreOptions sound = options_;
-    sound.file_system = nullptr;
-    return open_pack_store(sound).value();
-  }
-
   // Returns when the new table is there, and nothing in it; it is filled when somebody has looked,
   // or has had the time to.
   void begin_to_make_it_anew() {

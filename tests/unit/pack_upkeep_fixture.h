@@ -30,6 +30,13 @@ class PackUpkeep : public PackStoreFixture {
 
   static std::string large(std::uint32_t seed) { return payload_of(large_bytes, seed); }
 
+  // Another one, of which nothing fails.
+  std::shared_ptr<PackStore> open_soundly() const {
+    PackStoreOptions sound = options_;
+    sound.file_system = nullptr;
+    return open_pack_store(sound).value();
+  }
+
   void rebuild(std::shared_ptr<PackStore>& store) {
     (void)store->flush();
     store.reset();
