@@ -98,7 +98,8 @@ struct PruneReport {
   std::uint64_t kept_entries = 0;  // with names that could not be looked at; the log has them
   std::uint64_t kept_bytes = 0;    // on disk as `du` counts, folders too
   // Of those, what nobody can free now: segments of a pack that other processes write (prune again
-  // when they have closed the store), or that the disk cannot read (the log names them).
+  // when they have closed the store), that the disk cannot read (the log names them), or that the
+  // index could not be compared with, because others kept making it anew (the log says so).
   std::uint64_t held_bytes = 0;
 };
 

@@ -330,6 +330,14 @@ PACK_MUTANTS = [
     _("pack-foreign-compare", "a segment of somebody else's keeps nobody from comparing", PACK
       + "evict_usage.cc",
       "|| is(Errc::not_ours);", ";", "unit/pack_foreign_owner"),
+    _("pack-compared-once", "upkeep compares an index that was made anew before its turn", PACK
+      + "evict.cc",
+      "if (!kept || !uncompared || shelf->index_was_compared()) return kept;",
+      "return kept;", "unit/pack_made_anew_once"),
+    _("pack-uncompared-held", "a prune tells what it could not compare", PACK
+      + "evictor_prune.cc",
+      "caller.may_lack(segment.name.number) || !may_go(segment.name);",
+      "!may_go(segment.name);", "unit/pack_made_anew_once"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",

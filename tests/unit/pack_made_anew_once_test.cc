@@ -87,6 +87,16 @@ class PackMadeAnewOnce : public PackUpkeep {
     EXPECT_TRUE(has_begun_);
   }
 
+  // So many times, each when the segments have been listed, and somebody asks for their turn.
+  void make_it_anew_after_comparisons(int times) {
+    spoilt_.observe([this, times, has_compared = false](const Operation& operation) mutable {
+      has_compared = has_compared || is_list_of_segments(operation);
+      if (!has_compared || !is_look_at_locks(operation) || indexes_ == times) return;
+      has_compared = false;
+      make_the_index_anew([](const Operation&) {});
+    });
+  }
+
   std::atomic<bool> has_begun_ = false, has_looked_ = false;
   std::shared_ptr<PackStore> maker_;
   std::jthread making_;
@@ -209,6 +219,43 @@ TEST_F(PackMadeAnewOnce, APruneGoesOnWhenTheIndexHasGrown) {
   ASSERT_NE(index_path(), before);
   ASSERT_TRUE(pruned);
   EXPECT_GE(pruned->evicted_entries, 1'000u);
+}
+
+TEST_F(PackMadeAnewOnce, APruneComparesAnIndexThatWasMadeAnewBeforeItsTurn) {
+  make_it_anew_after_comparisons(1);
+  const auto pruned = other_->prune({.max_bytes = mib});
+  spoilt_.observe({});
+  ASSERT_TRUE(pruned);
+  EXPECT_EQ(indexes_, 1);
+  EXPECT_GE(pruned->evicted_entries, 300u);
+  EXPECT_LE(pruned->kept_bytes, mib);
+  EXPECT_EQ(pruned->held_bytes, 0u);
+}
+
+TEST_F(PackMadeAnewOnce, APruneTellsWhatStaysForAnIndexThatIsMadeAnewAgainAndAgain) {
+  make_it_anew_after_comparisons(100);
+  const auto pruned = other_->prune({.max_bytes = mib});
+  spoilt_.observe({});
+  ASSERT_TRUE(pruned);
+  EXPECT_LT(indexes_, 10);
+  EXPECT_EQ(pruned->kept_entries, entries + 1);
+  EXPECT_GE(pruned->held_bytes, std::uint64_t{entries} * 4096);
+  EXPECT_TRUE(was_told("others keep making the index anew"));
+  EXPECT_LE(other_->prune({.max_bytes = mib})->kept_bytes, mib);
+}
+
+TEST_F(PackMadeAnewOnce, UpkeepCompactsForAnIndexThatWasMadeAnewBeforeItsTurn) {
+  const auto writer = open_soundly();
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    ASSERT_EQ(put(*writer, numbered(i), "short"), "ok");
+  }
+  ASSERT_TRUE(writer->flush());
+  const std::uint64_t before = disk_bytes();
+  make_it_anew_after_comparisons(1);
+  EXPECT_TRUE(other_->maintain());
+  spoilt_.observe({});
+  EXPECT_EQ(indexes_, 1);
+  EXPECT_LT(disk_bytes(), before / 2);
 }
 
 }  // namespace

@@ -5,6 +5,11 @@
 #include "store/pack/pack_store_impl.h"
 
 namespace larder::pack_store {
+namespace {
+
+constexpr int attempts_at_upkeep = 3;  // each lost to somebody who makes the index anew
+
+}  // namespace
 
 // While it rests, others may leave the shelf.
 Evictor::Caller PackStoreImpl::caller(Shelf& shelf, ReadEpochs::Guard& guard) {
@@ -89,25 +94,45 @@ std::optional<std::set<std::uint32_t>> PackStoreImpl::heal_index(Shelf& shelf) {
   return healed ? std::optional(shelf.uncompared_segments()) : std::nullopt;
 }
 
+// Whoever makes the index anew after the comparison leaves upkeep nothing that was compared: then
+// both are done once more. Within the guard no shelf outlives a rest, hence the new look at it.
+Result<void> PackStoreImpl::keep_compared(ReadEpochs::Guard& guard, NotCompared not_compared,
+                                          const Upkeep& upkeep) {
+  for (int left = attempts_at_upkeep; left > 0; --left) {
+    LARDER_TRY(Shelf* const shelf, shelf_for_writing());
+    const auto uncompared = heal_index(*shelf);
+    Evictor::Caller evicting = caller(*shelf, guard);
+    evicting.may_lack = [&](std::uint32_t number) {
+      if (!uncompared) return not_compared == NotCompared::stays;
+      return uncompared->contains(number) || !shelf->index_was_compared();
+    };
+    const auto kept = guarded([&] { return upkeep(*shelf, evicting); });
+    tell(evicting);
+    if (!kept || !uncompared || shelf->index_was_compared()) return kept;
+  }
+  log(LogLevel::warning, options_.directory + ": others keep making the index anew: segments " +
+                             "stay that should have left; try again later");
+  return {};
+}
+
 Result<PruneReport> PackStoreImpl::prune(const Budget& budget, DryRun dry_run) {
   return guarded([&]() -> Result<PruneReport> {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
-    LARDER_TRY(Shelf* const shelf, shelf_for_reading());
-    const bool is_empty = shelf == nullptr || (dry_run == DryRun::yes && !shelf->has_segments());
+    LARDER_TRY(Shelf* const there, shelf_for_reading());
+    const bool is_empty = there == nullptr || (dry_run == DryRun::yes && !there->has_segments());
     if (is_empty) return PruneReport{};
-    if (dry_run == DryRun::yes) return shelf->evictor().foresee(budget);
-    LARDER_CHECK_OK(shelf_for_writing());
-    const auto uncompared = heal_index(*shelf);
-    Evictor::Caller evicting = caller(*shelf, guard);
-    if (uncompared) {
-      evicting.may_lack = [&](std::uint32_t number) {
-        return uncompared->contains(number) || !shelf->index_was_compared();
-      };
-    }
-    auto report = guarded([&] { return shelf->evictor().prune(budget, evicting); });
-    tell(evicting);
-    return report;
+    if (dry_run == DryRun::yes) return there->evictor().foresee(budget);
+    PruneReport whole;
+    LARDER_CHECK_OK(keep_compared(
+        guard, NotCompared::leaves, [&](Shelf& shelf, Evictor::Caller& evicting) -> Result<void> {
+          LARDER_TRY(PruneReport next, shelf.evictor().prune(budget, evicting));
+          next.evicted_entries += whole.evicted_entries;
+          next.evicted_bytes += whole.evicted_bytes;
+          whole = next;
+          return {};
+        }));
+    return whole;
   });
 }
 
@@ -129,15 +154,9 @@ Result<void> PackStoreImpl::maintain() {
   return guarded([&]() -> Result<void> {
     const ReadEpochs::Collector collector(state().epochs);
     auto guard = state().epochs.enter();
-    LARDER_TRY(Shelf* const shelf, shelf_for_writing());
-    const auto uncompared = heal_index(*shelf);
-    Evictor::Caller evicting = caller(*shelf, guard);
-    evicting.may_lack = [&](std::uint32_t number) {
-      return !uncompared || uncompared->contains(number) || !shelf->index_was_compared();
-    };
-    auto kept = guarded([&] { return shelf->evictor().maintain(evicting); });
-    tell(evicting);
-    return kept;
+    return keep_compared(guard, NotCompared::stays, [](Shelf& shelf, Evictor::Caller& evicting) {
+      return shelf.evictor().maintain(evicting);
+    });
   });
 }
 

@@ -154,7 +154,8 @@ Result<PruneReport> Evictor::finish_report(std::size_t gone_before, const Caller
   PruneReport report{.evicted_entries = gone.size(), .kept_bytes = disk.disk_bytes()};
   for (const Gone& each : gone) report.evicted_bytes += each.eviction.bytes;
   for (const SegmentOnDisk& segment : disk.segments) {
-    if (!may_go(segment.name)) report.held_bytes += segment.disk_bytes;
+    const bool stays = caller.may_lack(segment.name.number) || !may_go(segment.name);
+    if (stays) report.held_bytes += segment.disk_bytes;
   }
   recount();
   report.kept_entries = parts_.shelf.state().word(StateWord::entries).load();

@@ -256,6 +256,11 @@ class PackStoreImpl final : public PackStore {
   Result<void> catch_up(Shelf& shelf);
   Result<void> keep_up(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   std::optional<std::set<std::uint32_t>> heal_index(Shelf& shelf);
+  // What becomes of segments when the index could not be compared with them at all.
+  enum class NotCompared : std::uint8_t { leaves, stays };
+  using Upkeep = std::function<Result<void>(Shelf& shelf, Evictor::Caller& evicting)>;
+  Result<void> keep_compared(ReadEpochs::Guard& guard, NotCompared not_compared,
+                             const Upkeep& upkeep);
   void evict_for(Shelf& shelf, std::uint64_t put_bytes, ReadEpochs::Guard& guard);
   Evictor::Caller caller(Shelf& shelf, ReadEpochs::Guard& guard);
   void tell(const Evictor::Caller& evicted);
