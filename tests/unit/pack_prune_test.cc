@@ -49,8 +49,10 @@ TEST_F(PackPrune, LeavesSoManyEntriesTheOldestUnreadFirst) {
   EXPECT_EQ(store->metrics().entries, 600u);
 }
 
-// What was read counts once: carried, it is as any other.
+// What was read counts once: carried, it is as any other of that second.
 TEST_F(PackPrune, CarryingTakesTheMarkAway) {
+  options_.file_system = &clock_;
+  clock_.stands_at_s = 1'800'000'000;
   const auto store = open();
   fill(*store, 0, 10);
   EXPECT_EQ(count_present(*store, 0, 1), 1u);
@@ -58,6 +60,18 @@ TEST_F(PackPrune, CarryingTakesTheMarkAway) {
   ASSERT_EQ(store->prune({.max_entries = 8})->evicted_entries, 1u);
   EXPECT_EQ(count_present(*store, 0, 2), 0u);
   EXPECT_EQ(count_present(*store, 2, 10), 8u);
+}
+
+TEST_F(PackPrune, WhatWasReadIsAsNewAsTheStepThatSawIt) {
+  options_.file_system = &clock_;
+  clock_.stands_at_s = 1'800'000'000;
+  const auto store = open();
+  fill(*store, 0, 10);
+  EXPECT_EQ(count_present(*store, 0, 1), 1u);
+  clock_.later_s = 1;
+  ASSERT_EQ(store->prune({.max_entries = 9})->evicted_entries, 1u);
+  ASSERT_EQ(store->prune({.max_entries = 1})->evicted_entries, 8u);
+  EXPECT_EQ(count_present(*store, 0, 1), 1u);
 }
 
 TEST_F(PackPrune, ReachesTheBytesThatDuCounts) {

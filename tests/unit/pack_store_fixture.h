@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,7 +55,7 @@ inline std::string content(const Result<std::optional<Artifact>>& found) {
   return *found ? std::string((*found)->text()) : "absent";
 }
 
-// The machine's, at another time.
+// The machine's, at another time, which may stand still.
 class ShiftedClock final : public FileSystem {
  public:
   Result<std::unique_ptr<Directory>> open_directory(std::string_view path) override {
@@ -66,8 +67,9 @@ class ShiftedClock final : public FileSystem {
   }
   UserInfo user() override { return real_.user(); }
   Result<std::string> random_name() override { return real_.random_name(); }
-  std::int64_t now_s() override { return real_.now_s() + later_s; }
+  std::int64_t now_s() override { return stands_at_s.value_or(real_.now_s()) + later_s; }
 
+  std::optional<std::int64_t> stands_at_s;
   std::int64_t later_s = 0;
 
  private:
