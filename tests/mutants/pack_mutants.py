@@ -338,6 +338,23 @@ PACK_MUTANTS = [
       + "evictor_prune.cc",
       "caller.may_lack(segment.name.number) || !may_go(segment.name);",
       "!may_go(segment.name);", "unit/pack_made_anew_once"),
+    _("pack-prune-blind", "a prune looks between two segments whether the index may lack", PACK
+      + "evictor_prune.cc",
+      "if (caller.may_lack(name.number)) continue;", "", "unit/pack_hidden_meanwhile"),
+    _("pack-suspect-blind", "nothing of a distrusted segment is dead that was not compared", PACK
+      + "evictor_pick.cc",
+      "|| writes(*name) || caller.may_lack(number)) continue;",
+      "|| writes(*name)) continue;\n    (void)caller;",
+      "unit/pack_hidden_meanwhile"),
+    _("pack-hollow-blind", "no segment is hollow that was not compared", PACK + "evictor_pick.cc",
+      " && !caller.may_lack(hollow->number)) {", ") {", "unit/pack_hidden_meanwhile"),
+    _("pack-heal-at-once", "one thread compares, and others wait", PACK + "shelf_heal.cc",
+      "const std::lock_guard lock(heal_mutex_);", "", "unit/pack_hidden_meanwhile"),
+    _("pack-secure-late", "nothing is let go of before what replaced entries is secured", PACK
+      + "evict_segment.cc",
+      "LARDER_CHECK_OK(secure_successors(step));\n  note_begun();",
+      "(void)step;\n  note_begun();",
+      "unit/pack_hidden_meanwhile"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",
