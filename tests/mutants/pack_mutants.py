@@ -355,6 +355,10 @@ PACK_MUTANTS = [
       "LARDER_CHECK_OK(secure_successors(step));\n  note_begun();",
       "(void)step;\n  note_begun();",
       "unit/pack_hidden_meanwhile"),
+    _("pack-bytes-alone", "for bytes nothing leaves without its segment", PACK
+      + "evictor_prune.cc",
+      "if (!leaves_alone(format::Location::of(word), left->second)) continue;",
+      "(void)leaves_alone;", "unit/pack_hidden_meanwhile"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",

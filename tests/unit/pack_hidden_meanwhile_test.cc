@@ -216,5 +216,24 @@ TEST_F(PackHiddenMeanwhile, NothingIsLetGoOfForASegmentThatHasToStay) {
   EXPECT_EQ(count_present(*store, 1, 244), 243u);
 }
 
+// Nothing is gained by what would leave without it.
+TEST_F(PackHiddenMeanwhile, APruneForBytesTakesNothingOfASegmentThatHasToStay) {
+  fill_and_close();
+  const auto other = open_soundly();
+  ASSERT_EQ(put(*other, numbered(0), "of another process, not on the disk"), "ok");
+  const std::string successor = segment_of(*other, numbered(0));
+  const auto store = open();
+  spoilt_.inject({.only = Op::sync_data, .path_contains = successor, .repeat = Repeat::for_ever});
+  EXPECT_FALSE(
+      store->prune({.max_bytes = 5 * mib / 2}));  // the sync fails; from now on it is known
+  const auto pruned = store->prune({.max_bytes = 5 * mib / 2});
+  ASSERT_TRUE(pruned);
+  EXPECT_TRUE(was_told("a sync of it did not end well"));
+  EXPECT_TRUE(fs::exists(segments() / first_segment));
+  EXPECT_GE(pruned->held_bytes, mib * 9 / 10);
+  EXPECT_LE(pruned->kept_bytes, 5 * mib / 2);
+  EXPECT_EQ(count_present(*store, 1, 244), 243u);
+}
+
 }  // namespace
 }  // namespace larder

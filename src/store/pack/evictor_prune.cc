@@ -5,6 +5,7 @@
 
 #include "base/try.h"
 #include "store/pack/evictor.h"
+#include "store/pack/large_files.h"
 #include "store/pack/removal.h"
 #include "store/pack/segment_leftovers.h"
 
@@ -21,6 +22,13 @@ constexpr auto prune_wait = std::chrono::seconds(30);
 constexpr int prune_rounds = 4;               // each may leave a little more than was planned
 constexpr std::uint64_t segments_beside = 2;  // free, that removals leave to others
 constexpr int clear_rounds = 3;  // removals that one leaves for the others are gone in the next
+
+// For bytes, all but the files of artifacts leave with their segment, or not at all: their removals
+// would only take more.
+bool leaves_alone(const format::Location& location, EvictionReason reason) noexcept {
+  const bool is_for_bytes = reason == EvictionReason::bytes || reason == EvictionReason::free_space;
+  return !is_for_bytes || location.units == units_of_large;
+}
 
 }  // namespace
 
@@ -45,7 +53,7 @@ Result<PrunePlan> Evictor::plan(const Budget& budget, const OnDisk& disk, const 
        .may_go = [&](const auto& name) { return !caller.may_lack(name.number) && may_go(name); }});
 }
 
-// Out of segments that other processes write.
+// Out of segments that other processes write, or that had to stay.
 Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& caller) {
   Shelf& shelf = parts_.shelf;
   const std::int64_t now_s = parts_.file_system.now_s();
@@ -55,6 +63,7 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
     const auto left = word == 0 ? leaving.end() : leaving.find(word);
     if (left == leaving.end()) continue;
+    if (!leaves_alone(format::Location::of(word), left->second)) continue;
     const auto entry = describe_record(shelf, format::Location::of(word));
     if (!entry) continue;
     LARDER_TRY(const bool is_gone, withdraw_alone(shelf, *entry, word, now_s, Copies::two));
