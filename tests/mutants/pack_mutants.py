@@ -359,6 +359,9 @@ PACK_MUTANTS = [
       + "evictor_prune.cc",
       "if (!leaves_alone(format::Location::of(word), left->second)) continue;",
       "(void)leaves_alone;", "unit/pack_hidden_meanwhile"),
+    _("pack-secured-once", "the file of what is put meanwhile is secured, too", PACK
+      + "evict_leave.cc",
+      "may_have_file ? secured_files_.contains(*word) : end <=", "end <=", "unit/pack_vouch"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 
 #include "format/pack_index.h"
@@ -57,6 +58,14 @@ class PackVouch : public PackStoreFixture {
     old_segment_ = segment_of(*first, numbered(1));
     ASSERT_NE(old_segment_, segment_of(*second, numbered(2)));
     die();
+  }
+
+  std::set<std::string> large_files() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(root() / "large")) {
+      if (entry.path().extension() == ".art") names.insert(entry.path().filename().string());
+    }
+    return names;
   }
 
   bool old_one_is_there() const { return fs::exists(segments() / old_segment_); }
@@ -196,6 +205,50 @@ TEST_F(PackVouch, AnIndexIsNotCleanWhenTheFilesCannotBeSynced) {
   (void)open();
   EXPECT_FALSE(faults_.injected().empty());
   EXPECT_FALSE(is_clean());
+}
+
+// At each moment of the eviction another process replaces both, and flushes neither: the second one
+// is behind the first one, whose file no sync of the segment reaches.
+TEST_F(PackVouch, AnEvictionSecuresEachFileOfWhatIsPutMeanwhile) {
+  for (int at = 1, reads = at; at <= reads; ++at) {
+    fs::remove_all(root());
+    options_.file_system = nullptr;
+    const auto other = open();
+    ASSERT_EQ(put(*other, numbered(3), "in a segment of its own"), "ok");
+    {
+      const auto writer = open();
+      ASSERT_EQ(put(*writer, numbered(0), large()), "ok");
+      ASSERT_EQ(put(*writer, numbered(1), "old"), "ok");
+      ASSERT_TRUE(writer->flush());
+    }
+    const std::string old_segment = segment_of(*other, numbered(1));
+    ASSERT_NE(old_segment, segment_of(*other, numbered(3)));
+    options_.file_system = &faults_;
+    const auto store = open();
+    std::string put_meanwhile;  // its file
+    bool is_synced = false;
+    reads = 0;
+    faults_.observe([&](const Operation& operation) {
+      const bool is_read = operation.op == Op::read_at && operation.path.ends_with(old_segment);
+      if (is_read && ++reads == at && content(other->get(numbered(0))) != "absent") {
+        const auto before = large_files();
+        EXPECT_EQ(put(*other, numbered(0), large() + "new"), "ok");
+        EXPECT_EQ(put(*other, numbered(1), "new"), "ok");
+        for (const std::string& name : large_files()) {
+          if (!before.contains(name)) put_meanwhile = name;
+        }
+        ASSERT_FALSE(put_meanwhile.empty());
+      }
+      if (put_meanwhile.empty()) return;
+      is_synced =
+          is_synced || (operation.op == Op::sync_data && operation.path.ends_with(put_meanwhile));
+      const bool leaves = operation.op == Op::remove_file && operation.path.ends_with(old_segment);
+      EXPECT_TRUE(is_synced || !leaves) << "read " << at;
+    });
+    EXPECT_TRUE(store->prune({.max_bytes = 4096, .max_entries = 0}));
+    faults_.observe({});
+    EXPECT_FALSE(fs::exists(segments() / old_segment)) << "read " << at;
+  }
 }
 
 }  // namespace

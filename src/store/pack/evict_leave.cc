@@ -19,21 +19,28 @@ using format::StateWord;
 // A put that replaces an entry promises that a power cut leaves the old one or the new one.
 Result<void> SegmentEviction::secure_successors(const Step& step) {
   std::map<std::uint32_t, Secured> successors;
+  std::vector<std::uint64_t> files;
   for (const Item& item : items_) {
     if (item.fate != Fate::dead || item.entry.removed) continue;
     LARDER_TRY(const auto word, find_place(parts_.shelf, item.entry.slot_tag));
     if (!word) continue;
     const auto location = format::Location::of(*word);
+    const bool may_have_file = location.units == units_of_large;
+    const std::uint64_t end = location.offset_bytes() + location.hit_bytes();
+    const bool is_secured =
+        may_have_file ? secured_files_.contains(*word) : end <= secured_until_[location.segment];
+    if (is_secured) continue;
+    if (may_have_file) files.push_back(*word);
     successors[location.segment].add(parts_.shelf, location);
   }
   const SecureParts parts{
       .shelf = parts_.shelf, .carriers = parts_.carriers, .sync_own = step.sync_own};
   for (const auto& [number, there] : successors) {
-    std::uint64_t& until = secured_until_[number];
-    if (there.end <= until) continue;
     LARDER_CHECK_OK(secure(parts, number, there));
-    until = there.end;
+    std::uint64_t& until = secured_until_[number];
+    until = std::max(until, there.end);
   }
+  secured_files_.insert(files.begin(), files.end());
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "store/pack/evict_older.h"
@@ -208,6 +209,8 @@ class SegmentEviction {
   std::uint64_t spared_bytes_ = 0;  // of these, what the rules let stay
   std::set<std::uint32_t> destinations_;
   std::map<std::uint32_t, std::uint64_t> secured_until_;  // offsets in segments of successors
+  // Of those that have a file, which no offset tells of: their places.
+  std::unordered_set<std::uint64_t> secured_files_;
   bool has_begun_ = false;
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now
