@@ -46,6 +46,8 @@ void FaultWorld::empty_index() {
   are_hidden_ = true;
 }
 
+void FaultWorld::distrust(int segment) { distrust_in(options.directory, segment); }
+
 void FaultWorld::lose(int entry, std::string_view payload) {
   note_damage(entries_[entry], lose_payload_of(options.directory, payload));
 }

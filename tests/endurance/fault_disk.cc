@@ -6,9 +6,11 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/byte_order.h"
 #include "format/entry_name.h"
 #include "format/pack_index.h"
 
@@ -122,6 +124,15 @@ void empty_index_of(const fs::path& store) {
     file.seekp(format::index_header_bytes);
     file << std::string(entry.file_size() - format::index_header_bytes, '\0');
   }
+}
+
+void distrust_in(const fs::path& store, int segment) {
+  std::string mark(8, '\0');
+  store_little(std::as_writable_bytes(std::span(mark)).data(),
+               format::SyncMark{.segment = static_cast<std::uint32_t>(segment)}.word());
+  std::fstream state(store / "state", std::ios::in | std::ios::out | std::ios::binary);
+  state.seekp(format::state_marks_at);
+  state << mark;
 }
 
 bool lose_payload_of(const fs::path& store, std::string_view payload) {

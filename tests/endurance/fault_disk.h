@@ -48,6 +48,9 @@ void lose_index_of(const std::filesystem::path& store);
 // Empties the slots of the index of a pack store that nobody has open.
 void empty_index_of(const std::filesystem::path& store);
 
+// Marks a segment of a pack store as one that was being synced by somebody who is gone.
+void distrust_in(const std::filesystem::path& store, int segment);
+
 // Takes the files of a pack store away in which the payload stands. False when there is none.
 bool lose_payload_of(const std::filesystem::path& store, std::string_view payload);
 

@@ -136,8 +136,6 @@ const std::vector<Workload> evicting = {
      [](FaultWorld& world) { world.put(4, "four"); }},
 };
 
-const std::string quarter_segment(240'000, 'q');
-
 void four_quarters(FaultWorld& world) {
   world.options.budget = small_segments;
   world.open();
@@ -473,7 +471,8 @@ std::vector<Workload> workloads_of(StoreKind kind) {
     case StoreKind::larder: return joined(all, keyed);
     case StoreKind::pack: break;
   }
-  return joined(joined(joined(joined(all, keyed), pack), mending_workloads()), keyed_pack);
+  const auto of_upkeep = joined(mending_workloads(), upkeep_workloads());
+  return joined(joined(joined(joined(all, keyed), pack), of_upkeep), keyed_pack);
 }
 
 std::vector<Case> every_case() {

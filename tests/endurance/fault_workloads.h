@@ -19,11 +19,15 @@ struct Workload {
 // Segments of 1 MiB, so that a record may have a quarter of one, and larger ones are files.
 inline constexpr Budget small_segments = {.max_bytes = 64u << 20};
 inline const std::string own_file(300'000, 'f');
+inline const std::string quarter_segment(240'000, 'q');
 
 std::vector<Workload> workloads_of(StoreKind kind);
 
 // Those of a pack that lacks something.
 std::vector<Workload> mending_workloads();
+
+// Those of a pack whose upkeep has more to do than to evict.
+std::vector<Workload> upkeep_workloads();
 
 // A workload over a kind of store, for tests that try each with each.
 struct Case {

@@ -21,6 +21,7 @@
 #include "larder/store.h"
 #include "larder/testing/fault_file_system.h"
 #include "tests/endurance/fault_disk.h"
+#include "tests/unit/shifted_clock.h"
 
 namespace larder {
 
@@ -44,7 +45,8 @@ class FaultWorld {
   ~FaultWorld();
 
   FileStoreOptions options;
-  testing::FaultFileSystem faults{posix_file_system()};
+  ShiftedClock clock;
+  testing::FaultFileSystem faults{clock};
   CallWatch watch;
   Spoilt spoilt = Spoilt::nothing;
   std::uint64_t may_leave_untold = 0;  // entries that are evicted without a word
@@ -73,6 +75,7 @@ class FaultWorld {
   void leave_temporary();
   void lose_index();
   void empty_index();  // of a store that is closed: it lacks all entries, and does not know it
+  void distrust(int segment);  // of a pack: as who was killed in a sync of it leaves it
   void lose(int entry, std::string_view payload);            // the file in which that stands
   void fill(int entries, std::string_view payload = {});     // of which nothing is remembered
   void put_by_another(int entry, std::string_view payload);  // by a store beside this one

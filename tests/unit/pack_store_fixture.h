@@ -23,6 +23,7 @@
 #include "larder/pack_store.h"
 #include "larder/testing/fault_file_system.h"
 #include "store/pack/segment_writer.h"
+#include "tests/unit/shifted_clock.h"
 
 namespace larder {
 
@@ -54,27 +55,6 @@ inline std::string content(const Result<std::optional<Artifact>>& found) {
   if (!found) return "error: " + std::string(errc_name(found.error().code));
   return *found ? std::string((*found)->text()) : "absent";
 }
-
-// The machine's, at another time, which may stand still.
-class ShiftedClock final : public FileSystem {
- public:
-  Result<std::unique_ptr<Directory>> open_directory(std::string_view path) override {
-    return real_.open_directory(path);
-  }
-  Result<std::string> resolve(std::string_view path) override { return real_.resolve(path); }
-  Result<std::string> read_file(std::string_view path, std::size_t max_bytes) override {
-    return real_.read_file(path, max_bytes);
-  }
-  UserInfo user() override { return real_.user(); }
-  Result<std::string> random_name() override { return real_.random_name(); }
-  std::int64_t now_s() override { return stands_at_s.value_or(real_.now_s()) + later_s; }
-
-  std::optional<std::int64_t> stands_at_s;
-  std::int64_t later_s = 0;
-
- private:
-  FileSystem& real_ = posix_file_system();
-};
 
 class PackStoreFixture : public ::testing::Test {
  protected:

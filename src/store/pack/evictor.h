@@ -275,7 +275,7 @@ class Evictor {
   // evictor_maintain.cc
   Result<void> keep_up(std::optional<Turn>& turn, Caller& caller);
   Result<void> compact_hollow(std::optional<Turn>& turn, Caller& caller);
-  Result<void> prove_abandoned();
+  Result<void> prove_abandoned(Caller& caller);
   Result<std::shared_ptr<Segment>> take_abandoned(const format::SegmentName& name);
   Result<void> prove(const format::SegmentName& name);
   Result<void> trim(const format::SegmentName& name);

@@ -90,6 +90,11 @@ Result<void> Evictor::prove(const format::SegmentName& name) {
   }));
   if (there != summary->size()) return {};
   LARDER_TRY(const FilesSynced files, sync_large(parts_.shelf, large));
+  if (files == FilesSynced::not_now) {
+    return std::unexpected(
+        Error{.code = Errc::timed_out,
+              .message = path_of(name) + ": the file of an artifact could not be synced"});
+  }
   if (files != FilesSynced::all) return {};
   LARDER_CHECK_OK(parts_.shelf.marks().sync(name.number, file));
   LARDER_CHECK_OK(parts_.shelf.sync_names());
@@ -120,13 +125,16 @@ void Evictor::trim_abandoned(const OnDisk& disk) {
   }
 }
 
-Result<void> Evictor::prove_abandoned() {
+// What cannot be proven now keeps nothing else from being done, and is told.
+Result<void> Evictor::prove_abandoned(Caller& caller) {
   LARDER_TRY(const OnDisk disk, look_at_disk(parts_.shelf, LargeFiles::as_kept));
   for (const SegmentOnDisk& segment : disk.segments) {
     if (segment.name.good_until_place || writes(segment.name)) continue;
     std::shared_ptr<Segment> keep;
     const auto open = parts_.shelf.segments().find(segment.name.number, keep);
-    if (open && !(*open)->is_known_durable()) (void)prove(segment.name);
+    if (!open || (*open)->is_known_durable()) continue;
+    auto proven = prove(segment.name);
+    if (!proven) caller.refused.push_back(std::move(proven).error());
   }
   trim_abandoned(disk);
   return {};
@@ -159,7 +167,7 @@ Result<void> Evictor::maintain(Caller& caller) {
   sweep_unused_large(caller);
   LARDER_CHECK_OK(keep_up(turn, caller));
   LARDER_CHECK_OK(compact_hollow(turn, caller));
-  LARDER_CHECK_OK(prove_abandoned());
+  LARDER_CHECK_OK(prove_abandoned(caller));
   if (const auto index = parts_.shelf.locks().try_acquire(LockOffset::index()); index && *index) {
     parts_.shelf.index().remove_tables(Index::Keep::current);
   }
