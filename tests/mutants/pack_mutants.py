@@ -57,7 +57,8 @@ PACK_MUTANTS = [
       "Result<void> appended;\n  (void)claimed;",
       "unit/pack_store endurance/crash_states"),
     _("pack-removal-unsynced", "a removal is durable when it returns", PACK + "remove.cc",
-      "LARDER_CHECK_OK(sync_shelf(state(), shelf));", "",
+      "LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));\n  if (synced == Synced::not_all)",
+      "const Synced synced = Synced::all;\n  if (synced == Synced::not_all)",
       "unit/pack_flush endurance/crash_states"),
     _("pack-no-epoch", "a put sees that a removal came between", PACK + "write.cc",
       "writing.must_write = !undisturbed;\n  return undisturbed ? Done::yes : Done::no;",
@@ -362,6 +363,17 @@ PACK_MUTANTS = [
     _("pack-secured-once", "the file of what is put meanwhile is secured, too", PACK
       + "evict_leave.cc",
       "may_have_file ? secured_files_.contains(*word) : end <=", "end <=", "unit/pack_vouch"),
+    _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
+      + "large_files.cc",
+      "return SegmentEviction::is_unreadable(error) && !shelf.has_forgotten();",
+      "(void)shelf;\n  return SegmentEviction::is_unreadable(error);", "unit/pack_large_kept"),
+    _("pack-older-led-to", "a file stays when the index leads to an older value meanwhile", PACK
+      + "evict_leave.cc",
+      "!*place || shelf.has_forgotten();", "!*place;", "unit/pack_large_kept"),
+    _("pack-unsynced-removal", "a removal that is not on the disk takes no file", PACK
+      + "remove.cc",
+      "if (synced == Synced::not_all) return !removed.empty();", "(void)synced;",
+      "unit/pack_large_kept"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",
@@ -389,12 +401,12 @@ PACK_MUTANTS = [
       "parts_.state.word(StateWord::rebuilds).fetch_add(1);", "", "unit/pack_made_anew"),
     _("pack-version-keeps-file", "the file of another version goes with its segment", PACK
       + "evict_leave.cc",
-      "const bool is_led_to = led_to->contains(large_file_key(record));",
-      "const bool is_led_to = !led_to->empty();", "unit/pack_large_kept"),
+      "return !led_to || led_to->contains(large_file_key(record));",
+      "return !led_to || !led_to->empty();", "unit/pack_large_kept"),
     _("pack-led-to-file-goes", "a file stays that a record elsewhere leads to", PACK
       + "evict_leave.cc",
-      "const bool is_led_to = led_to->contains(large_file_key(record));",
-      "const bool is_led_to = false;", "unit/pack_large_kept"),
+      "return !led_to || led_to->contains(large_file_key(record));",
+      "return false;", "unit/pack_large_kept"),
     _("large-sync-forgotten", "a file whose sync failed is never taken for synced later",
       "src/store/file/read.cc",
       "unsynced.add(entry->info);", "", "unit/pack_large_kept"),

@@ -247,5 +247,59 @@ TEST(PackLargeOnDisk, WhenABitOfItsRecipeIsFlipped) {
   EXPECT_TRUE(content(open_in(*after)->get(numbered(0))) == payload);
 }
 
+// The segment of what was put last cannot be read when the index is made anew, nor while the first
+// one leaves.
+TEST_F(PackLargeKept, WhenASegmentCannotBeReadForAWhile) {
+  for (const bool is_removed : {true, false}) {
+    fs::remove_all(root());
+    std::string last_segment;
+    {
+      const auto store = open_soundly();
+      ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+      fill(*store, 100, 400);
+      if (is_removed) {
+        ASSERT_EQ(store->remove(numbered(0)), true);
+      } else {
+        ASSERT_EQ(put(*store, numbered(0), large(1)), "ok");
+      }
+      fill(*store, 400, 700);
+      ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+      ASSERT_EQ(put(*store, numbered(1), "beside it"), "ok");
+      ASSERT_TRUE(store->flush());
+      last_segment = segment_of(*store, numbered(1));
+      fs::copy(root(), directory_ / "killed", fs::copy_options::recursive);
+    }
+    ASSERT_EQ(last_segment, "00000002.seg");
+    fs::remove_all(root());
+    fs::rename(directory_ / "killed", root());
+    fail_reads_of(last_segment);
+    {
+      const auto store = open();
+      EXPECT_TRUE(store->prune({.max_bytes = 5 * mib / 2}));
+      EXPECT_FALSE(fs::exists(segments() / "00000000.seg"));
+    }
+    spoilt_.clear_faults();
+    const auto store = open();
+    EXPECT_EQ(content(store->get(numbered(1))), "beside it");
+    EXPECT_TRUE(content(store->get(numbered(0))) == large(0)) << is_removed;
+  }
+}
+
+// Else the value before it would be back after a crash.
+TEST_F(PackLargeKept, WhenItsRemovalIsNotOnTheDisk) {
+  {
+    const auto store = open_soundly();
+    ASSERT_EQ(put(*store, numbered(0), large(0)), "ok");
+    ASSERT_EQ(put(*store, numbered(0), large(1)), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  const auto store = open();
+  const std::size_t before = large_files();
+  spoilt_.inject({.only = Op::sync_data, .path_contains = ".seg"});
+  EXPECT_FALSE(store->remove(numbered(0)));
+  EXPECT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_EQ(large_files(), before);
+}
+
 }  // namespace
 }  // namespace larder

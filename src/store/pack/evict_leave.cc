@@ -102,25 +102,29 @@ void SegmentEviction::give_back_blocks() noexcept {
   });
 }
 
-// To the file of a dead one that the index does not lead to, a record may lead that it lacks.
+// To the file of a dead one a record may lead that the index lacks: where it has no place for the
+// entry, or another one, because a segment could not be read when it was made. What is led to, or
+// may be, is taken off the list.
 void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Absent>>& left) {
   Shelf& shelf = parts_.shelf;
   std::unordered_set<std::uint64_t> asked;  // tags
   for (const auto& [record, absent] : left) {
+    if (absent == Absent::is_gone) continue;
     const std::uint64_t tag = shelf.tag_of(record);
     const auto place = find_place(shelf, tag);
-    const bool is_absent = place && !*place && absent == Absent::tells_nothing;
-    if (is_absent && shelf.large().has_file(large_file_key(record)).value_or(true)) {
+    const bool may_be_led_to = !place || !*place || shelf.has_forgotten();
+    if (may_be_led_to && shelf.large().has_file(large_file_key(record)).value_or(true)) {
       asked.insert(tag);
     }
   }
   if (asked.empty()) return;
   const auto led_to = files_led_to(shelf, parts_.carriers, asked);
-  if (!led_to) return;
-  for (auto& [record, absent] : left) {
-    const bool is_led_to = led_to->contains(large_file_key(record));
-    if (asked.contains(shelf.tag_of(record)) && !is_led_to) absent = Absent::is_gone;
-  }
+  std::erase_if(left, [&](std::pair<format::Record, Absent>& each) {
+    auto& [record, absent] = each;
+    if (absent == Absent::is_gone || !asked.contains(shelf.tag_of(record))) return false;
+    absent = Absent::is_gone;
+    return !led_to || led_to->contains(large_file_key(record));
+  });
 }
 
 // Not before a power cut would leave the segment gone: a record without its file uncovers an older

@@ -57,10 +57,11 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
 }
 
 // Where a disk has lost sectors for good, files would pile up until it is replaced: what leads to
-// one from there is a miss.
-bool is_passed_over(const Error& error) noexcept {
-  return error.code == Errc::absent || error.code == Errc::corrupt ||
-         SegmentEviction::is_unreadable(error);
+// one from there is a miss. Not where the index may have been made without that segment, which can
+// be read again one day.
+bool is_passed_over(const Shelf& shelf, const Error& error) noexcept {
+  if (error.code == Errc::absent || error.code == Errc::corrupt) return true;
+  return SegmentEviction::is_unreadable(error) && !shelf.has_forgotten();
 }
 
 // nullopt when it leads to no file.
@@ -106,10 +107,10 @@ Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
   for (const std::uint32_t number : numbers) {
     std::shared_ptr<Segment> keep;
     const auto segment = shelf.segments().find(number, keep);
-    if (!segment && is_passed_over(segment.error())) continue;
+    if (!segment && is_passed_over(shelf, segment.error())) continue;
     if (!segment) return std::unexpected(segment.error());
     const auto entries = list_records(shelf, carriers, **segment);
-    if (!entries && is_passed_over(entries.error())) continue;
+    if (!entries && is_passed_over(shelf, entries.error())) continue;
     if (!entries) return std::unexpected(entries.error());
     for (const format::SummaryEntry& entry : *entries) {
       if (entry.removed || !slot_tags.contains(entry.slot_tag)) continue;

@@ -175,10 +175,12 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
   return {};
 }
 
-// Makes it durable; whether anything was removed.
+// Makes it durable; whether anything was removed. What may be back after a crash keeps its file:
+// without it, the value before that would be back.
 Result<bool> PackStoreImpl::finish_removal(Shelf& shelf,
                                            const std::vector<format::Record>& removed) {
-  LARDER_CHECK_OK(sync_shelf(state(), shelf));
+  LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
+  if (synced == Synced::not_all) return !removed.empty();
   for (const format::Record& record : removed) {
     if (record.kind == format::RecordKind::large) drop_large(shelf, record, Absent::is_gone);
   }
