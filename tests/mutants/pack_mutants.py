@@ -57,7 +57,8 @@ PACK_MUTANTS = [
       "Result<void> appended;\n  (void)claimed;",
       "unit/pack_store endurance/crash_states"),
     _("pack-removal-unsynced", "a removal is durable when it returns", PACK + "remove.cc",
-      "LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));\n  if (synced == Synced::not_all)",
+      "LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));\n"
+      "  if (synced == Synced::not_all)",
       "const Synced synced = Synced::all;\n  if (synced == Synced::not_all)",
       "unit/pack_flush endurance/crash_states"),
     _("pack-no-epoch", "a put sees that a removal came between", PACK + "write.cc",
