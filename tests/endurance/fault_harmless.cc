@@ -173,6 +173,8 @@ const std::vector<Harmless> of_packs = {
     {Op::file_info, 0, "EvictByPrune", "/state", "it is asked again before a segment goes"},
     {Op::directory_info, 0, "EvictByPrune", "/segments", "it is asked again before a segment goes"},
 
+    {Op::open_file, 0, "PutEvictsPutAgain", "/large/.larder-lock", "its files are counted later"},
+    {Op::read_at, 0, "PutEvictsPutAgain", "/large/.larder-lock", "its files are counted later"},
     {Op::file_info, 0, "PutEvictsEntries", "/segments/", "without a summary the records are read"},
     {Op::read_at, 0, "PutEvictsEntries", "/segments/", "what may be older counts as older"},
     {Op::open_file, 0, "PutEvictsEntries", "/segments/", "what cannot be looked at stays"},

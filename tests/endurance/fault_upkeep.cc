@@ -59,6 +59,21 @@ void full_of_entries(FaultWorld& world) {
   world.get(2);
 }
 
+// An artifact with a file of its own was put, replaced and put again: the first record of it is
+// dead, and nobody knows whether the index leads to all that lives.
+void put_again(FaultWorld& world) {
+  world.options.budget = {.max_bytes = 3u << 20};
+  world.open();
+  world.put(1, own_file);
+  world.put(2, "to be damaged");
+  world.put(1, "between");
+  for (int entry = 3; entry <= 6; ++entry) world.put(entry, quarter_segment);
+  world.put(1, own_file);
+  world.flush();
+  world.damage(2);
+  world.get(2);
+}
+
 }  // namespace
 
 std::vector<Workload> upkeep_workloads() {
@@ -82,6 +97,11 @@ std::vector<Workload> upkeep_workloads() {
        [](FaultWorld& world) {
          world.prune({.max_bytes = 1u << 20});
          get_all(world, 3);
+       }},
+      {"PutEvictsPutAgain", put_again,
+       [](FaultWorld& world) {
+         for (int entry = 7; entry <= 11; ++entry) world.put(entry, quarter_segment);
+         world.get(1);
        }},
       {"PutEvictsEntries", full_of_entries,
        [](FaultWorld& world) {
