@@ -363,7 +363,8 @@ PACK_MUTANTS = [
       "(void)leaves_alone;", "unit/pack_hidden_meanwhile"),
     _("pack-secured-once", "the file of what is put meanwhile is secured, too", PACK
       + "evict_leave.cc",
-      "may_have_file ? secured_files_.contains(*word) : end <=", "end <=", "unit/pack_vouch"),
+      "if (location.units == units_of_large) return secured_files_.contains(location.word());",
+      "", "unit/pack_vouch"),
     _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
       + "large_files.cc",
       "return SegmentEviction::is_unreadable(error) && !shelf.has_forgotten();",
@@ -375,6 +376,24 @@ PACK_MUTANTS = [
       + "remove.cc",
       "if (synced == Synced::not_all) return !removed.empty();", "(void)synced;",
       "unit/pack_large_kept"),
+    _("pack-sweep-unsecured", "no file is swept before what is in its place is on the disk", PACK
+      + "large_files.cc",
+      "LARDER_CHECK_OK(secure_all());", "(void)secure_all;", "unit/pack_large_sweep"),
+    _("pack-file-unsecured", "no file goes before what is in its place is on the disk", PACK
+      + "large_files.cc",
+      "is_another && lasts(format::Location::of(found.place_word()))", "is_another && lasts",
+      "unit/pack_vouch"),
+    _("pack-emptied-slot", "a removal holds when another one has emptied the slot", PACK
+      + "remove.cc",
+      "shelf.others_take_out(removing.taking_out ? 1 : 0);", "false;", "unit/pack_vouch"),
+    _("pack-retire-partial", "a put retires what an index in the making lacks", PACK + "remove.cc",
+      "if (!is_there && shelf.index_was_whole_since(seen)) continue;",
+      "(void)seen;\n    if (!is_there) continue;", "unit/keyed_pack_upkeep"),
+    _("pack-newest-key-first", "a removal begins with the oldest key", PACK + "remove.cc",
+      "std::views::reverse(shelf->keys())", "shelf->keys()", "unit/keyed_pack_upkeep"),
+    _("pack-older-unconfirmed", "a removal under an older key is always written", PACK
+      + "remove.cc",
+      "removing.is_always_confirmed ||", "", "unit/keyed_pack_upkeep"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "base/byte_order.h"
 #include "format/pack_record.h"
+#include "larder/testing/memory_file_system.h"
 #include "tests/unit/keyed_pack_fixture.h"
 
 namespace larder {
@@ -306,6 +308,61 @@ TEST_F(KeyedPackUpkeep, AViewIsOfOnesOwnKey) {
   }
   EXPECT_EQ(store->metrics().absent, 2u);
   expect_all_there();
+}
+
+// While the index is made anew, it lacks the older value.
+TEST_F(KeyedPackUpkeep, APutBesideARebuildRetiresTheValueOfAnOlderKey) {
+  const Keys both = keys_of({2, 1});
+  const auto older = open_with(keys_of({1}));
+  const auto newer = open_with(both);
+  ASSERT_EQ(put(*newer, numbered(5), "keeps it open"), "ok");
+  const std::string before = index_bytes();
+  ASSERT_EQ(put(*older, numbered(1), "old"), "ok");
+  ASSERT_TRUE(older->flush());
+  ASSERT_EQ(zero_slots_changed_since(before), 1u);
+  std::fstream state(root() / "state", std::ios::in | std::ios::out | std::ios::binary);
+  state.seekp(120).put(1);
+  state.close();
+  ASSERT_EQ(put(*newer, numbered(1), "new"), "ok");
+  ASSERT_TRUE(newer->maintain());
+  EXPECT_EQ(content(newer->get(numbered(1))), "new");
+  EXPECT_EQ(content(older->get(numbered(1))), "absent");
+}
+
+TEST_F(KeyedPackUpkeep, ARemovalThatFailsHalfWayUncoversNothing) {
+  options_.file_system = &faults_;
+  const auto newer = open_with(keys_of({2, 1}));
+  const auto older = open_with(keys_of({1}));
+  ASSERT_EQ(put(*newer, numbered(1), "new"), "ok");
+  ASSERT_EQ(put(*older, numbered(1), "of the older key"), "ok");
+  faults_.inject({.only = testing::Op::write_at,
+                  .path_contains = ".seg",
+                  .at = 2,
+                  .repeat = testing::Repeat::for_ever});
+  EXPECT_FALSE(newer->remove(numbered(1)));
+  faults_.clear_faults();
+  EXPECT_EQ(content(newer->get(numbered(1))), "new");
+}
+
+// The put that retired it was not on the disk, and the index has grown since.
+TEST_F(KeyedPackUpkeep, ARemovalHoldsForTheOlderKeyAfterAPowerCut) {
+  testing::MemoryFileSystem disk;
+  options_.directory = "/store";
+  options_.file_system = &disk;
+  const Keys both = keys_of({2, 1});
+  const auto older = open_with(keys_of({1}));
+  ASSERT_EQ(put(*older, numbered(1), "old"), "ok");
+  ASSERT_TRUE(older->flush());
+  const auto newer = open_with(both);
+  ASSERT_EQ(put(*newer, numbered(1), "new"), "ok");
+  const auto third = open_with(both);
+  for (std::uint32_t i = 0; i < 3'000; ++i) {
+    ASSERT_EQ(put(*third, numbered(10'000 + i), "short"), "ok");
+  }
+  EXPECT_EQ(third->remove(numbered(1)), true);
+  const auto after = disk.crash_clone(1, 0);
+  options_.file_system = after.get();
+  EXPECT_EQ(content(open_with(both)->get(numbered(1))), "absent");
 }
 
 }  // namespace

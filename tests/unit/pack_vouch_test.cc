@@ -4,10 +4,14 @@
 // A copy of the directory of open stores is what their death would leave.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "format/pack_index.h"
 #include "tests/unit/pack_store_fixture.h"
@@ -248,6 +252,88 @@ TEST_F(PackVouch, AnEvictionSecuresEachFileOfWhatIsPutMeanwhile) {
     EXPECT_TRUE(store->prune({.max_bytes = 4096, .max_entries = 0}));
     faults_.observe({});
     EXPECT_FALSE(fs::exists(segments() / old_segment)) << "read " << at;
+  }
+}
+
+// When its segment has left, the same is put again and flushed, and replaced by what no flush has
+// reached.
+TEST_F(PackVouch, AFileGoesWhenWhatIsInItsPlaceIsOnTheDisk) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(3), "in a segment of its own"), "ok");
+  {
+    const auto writer = open();
+    ASSERT_EQ(put(*writer, numbered(0), large()), "ok");
+    ASSERT_EQ(put(*writer, numbered(1), "beside it"), "ok");
+    ASSERT_TRUE(writer->flush());
+  }
+  ASSERT_EQ(put(*other, numbered(0), large() + "2"), "ok");
+  ASSERT_TRUE(other->flush());
+  const std::string old_segment = segment_of(*other, numbered(1));
+  const std::string new_segment = segment_of(*other, numbered(3));
+  ASSERT_NE(old_segment, new_segment);
+  options_.file_system = &faults_;
+  const auto store = open();
+  bool has_left = false, was_replaced = false, is_synced = false, is_gone = false;
+  faults_.observe([&](const Operation& operation) {
+    if (has_left && !std::exchange(was_replaced, true)) {
+      EXPECT_EQ(put(*other, numbered(0), large()), "ok");
+      EXPECT_TRUE(other->flush());
+      EXPECT_EQ(put(*other, numbered(0), "new"), "ok");
+    }
+    has_left =
+        has_left || (operation.op == Op::remove_file && operation.path.ends_with(old_segment));
+    if (!was_replaced || is_gone) return;
+    is_synced =
+        is_synced || (operation.op == Op::sync_data && operation.path.ends_with(new_segment));
+    is_gone = operation.op == Op::remove_file && operation.path.contains("/large/");
+    EXPECT_TRUE(is_synced || !is_gone);
+  });
+  EXPECT_TRUE(store->prune({.max_bytes = 1}));
+  faults_.observe({});
+  EXPECT_TRUE(was_replaced);
+  EXPECT_TRUE(is_gone);
+}
+
+// Who has emptied the slot is killed before he has written the removal, and nothing of it is left
+// in the index that has grown. In another process, or in a thread of the same one.
+TEST_F(PackVouch, ARemovalHoldsAlthoughAnotherOneHasEmptiedTheSlot) {
+  const auto other = open();
+  options_.file_system = &faults_;
+  const auto store = open();
+  std::uint32_t next = 10'000;
+  for (const auto& second : {other, store}) {
+    const std::string left = (directory_ / ("left" + std::to_string(next))).string();
+    ASSERT_EQ(put(*other, numbered(0), "removed"), "ok");
+    ASSERT_TRUE(other->flush());
+    ASSERT_EQ(put(*store, numbered(1), "in a segment of its own"), "ok");
+    std::atomic<bool> has_emptied = false, has_returned = false;
+    std::jthread remover;
+    faults_.observe([&](const Operation& operation) {
+      if (operation.op != Op::write_at || !operation.path.ends_with(".seg")) return;
+      if (has_emptied.exchange(true)) return;
+      const fs::path before = index_path();
+      const std::uint32_t most = next + 20'000;
+      for (; next < most && index_path() == before; ++next) {
+        ASSERT_EQ(put(*other, numbered(next), "short"), "ok");
+      }
+      ASSERT_NE(index_path(), before);
+      remover = std::jthread([&] {
+        EXPECT_EQ(second->remove(numbered(0)), false);
+        fs::copy(root(), left, fs::copy_options::recursive);
+        has_returned = true;
+      });
+      // A thread of the same process may have to wait for this one.
+      for (int i = 0; i < 300 && !has_returned; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    EXPECT_EQ(store->remove(numbered(0)), true);
+    remover.join();
+    faults_.observe({});
+    ASSERT_TRUE(has_emptied);
+    PackStoreOptions after = options_;
+    after.directory = left;
+    EXPECT_EQ(content(open_pack_store(after).value()->get(numbered(0))), "absent");
   }
 }
 

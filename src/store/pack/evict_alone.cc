@@ -128,7 +128,9 @@ void drop_files(Shelf& shelf, std::span<const Record> withdrawn,
   });
   if (may_uncover && !sync_own()) return;
   for (const Record& record : withdrawn) {
-    if (record.kind == RecordKind::large) drop_large(shelf, record, Absent::is_gone);
+    if (record.kind != RecordKind::large) continue;
+    drop_large(shelf, record, Absent::is_gone,
+               [&](const Location& location) { return is_known_to_last(shelf, location); });
   }
 }
 

@@ -16,6 +16,11 @@ namespace larder::pack_store {
 
 using format::StateWord;
 
+bool SegmentEviction::is_secured(const format::Location& location) {
+  if (location.units == units_of_large) return secured_files_.contains(location.word());
+  return location.offset_bytes() + location.hit_bytes() <= secured_until_[location.segment];
+}
+
 // A put that replaces an entry promises that a power cut leaves the old one or the new one.
 Result<void> SegmentEviction::secure_successors(const Step& step) {
   std::map<std::uint32_t, Secured> successors;
@@ -25,12 +30,8 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
     LARDER_TRY(const auto word, find_place(parts_.shelf, item.entry.slot_tag));
     if (!word) continue;
     const auto location = format::Location::of(*word);
-    const bool may_have_file = location.units == units_of_large;
-    const std::uint64_t end = location.offset_bytes() + location.hit_bytes();
-    const bool is_secured =
-        may_have_file ? secured_files_.contains(*word) : end <= secured_until_[location.segment];
-    if (is_secured) continue;
-    if (may_have_file) files.push_back(*word);
+    if (is_secured(location)) continue;
+    if (location.units == units_of_large) files.push_back(location.word());
     successors[location.segment].add(parts_.shelf, location);
   }
   const SecureParts parts{
@@ -142,7 +143,15 @@ void SegmentEviction::drop_large_files(const Step& step) {
   }
   if (left.empty() || !leaves_for_good(step)) return;
   look_for_others(left);
-  for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent);
+  const Lasts lasts = [&](const format::Location& location) {
+    if (is_secured(location)) return true;
+    const SecureParts parts{
+        .shelf = parts_.shelf, .carriers = parts_.carriers, .sync_own = step.sync_own};
+    Secured there;
+    there.add(parts_.shelf, location);
+    return secure(parts, location.segment, there).has_value();
+  };
+  for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent, lasts);
 }
 
 }  // namespace larder::pack_store

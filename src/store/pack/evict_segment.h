@@ -192,6 +192,7 @@ class SegmentEviction {
   Result<void> bury();
   Result<bool> is_led_back() const;
   Result<void> leave(const Step& step);
+  bool is_secured(const format::Location& location);
   Result<void> secure_successors(const Step& step);
   bool leaves_for_good(const Step& step);
   void drop_large_files(const Step& step);

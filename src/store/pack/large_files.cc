@@ -41,8 +41,11 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& i
   return used;
 }
 
-// Somebody may be putting the same payload right now, and find the file there.
-Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
+// Somebody may be putting the same payload right now, and find the file there; or has done so since
+// the first look, flushed it, and put something else. So what is led to by now is secured while
+// nobody can lead there again.
+Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
+                           const std::function<Result<void>()>& secure_all) {
   std::map<Fingerprint, store_directory::LockFile::Held> held;
   for (const Fingerprint& key : unused) {
     LARDER_TRY(auto lock, shelf.locks().try_acquire(LockOffset::change_of(key)));
@@ -50,9 +53,10 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused) {
   }
   LARDER_TRY(const auto used_now, files_in_use(shelf, shelf.index()));
   if (!used_now) return {};
-  for (const auto& [key, lock] : held) {
-    if (!used_now->contains(key)) (void)shelf.large().remove_of_any_key(key);
-  }
+  std::erase_if(held, [&](const auto& each) { return used_now->contains(each.first); });
+  if (held.empty()) return {};
+  LARDER_CHECK_OK(secure_all());
+  for (const auto& [key, lock] : held) (void)shelf.large().remove_of_any_key(key);
   return {};
 }
 
@@ -78,7 +82,13 @@ Result<std::optional<format::Record>> large_record_at(Shelf& shelf, std::uint32_
 
 }  // namespace
 
-void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
+bool is_known_to_last(Shelf& shelf, const format::Location& location) {
+  std::shared_ptr<Segment> keep;
+  const auto segment = shelf.segments().find(location.segment, keep);
+  return segment && (*segment)->is_known_durable();
+}
+
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const Lasts& lasts) {
   const Fingerprint key = large_file_key(record);
   const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
   if (!held) return;
@@ -89,11 +99,12 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent) {
   const auto outcome = look_up(shelf, name, found,
                                [&](Found& there) { return pack_store::read_header(name, there); });
   const bool was_whole = shelf.index_was_whole_since(seen);
-  const bool is_gone =
-      outcome &&
-      ((*outcome == Outcome::absent && absent == Absent::is_gone && was_whole) ||
-       (*outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest));
-  if (is_gone) (void)shelf.large().remove_of_any_key(key);
+  if (!outcome) return;
+  const bool is_gone = *outcome == Outcome::absent && absent == Absent::is_gone && was_whole;
+  const bool is_another =
+      *outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest;
+  if (is_gone || (is_another && lasts(format::Location::of(found.place_word()))))
+    (void)shelf.large().remove_of_any_key(key);
 }
 
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
@@ -155,10 +166,9 @@ Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secu
   LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
   if (!led_to) return {};
   std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
-  if (!unused.empty()) LARDER_CHECK_OK(secure_all());
   for (std::span<const Fingerprint> left = unused; !left.empty();) {
     const auto next = left.first(std::min(left.size(), removed_at_once));
-    LARDER_CHECK_OK(remove_unused(shelf, next));
+    LARDER_CHECK_OK(remove_unused(shelf, next, secure_all));
     left = left.subspan(next.size());
   }
   return {};

@@ -16,14 +16,21 @@ namespace larder::pack_store {
 inline constexpr std::uint32_t units_of_large =
     format::record_header_bytes / format::pack_unit_bytes;
 
+// Whether a power cut leaves the record that stands there.
+using Lasts = std::function<bool(const format::Location&)>;
+
+// By what is known of it, and nothing else: no may mean yes.
+bool is_known_to_last(Shelf& shelf, const format::Location& location);
+
 // Removes the file of a record unless an entry leads to it, under the lock that a put of the same
-// payload holds from storing the file to publishing what leads to it. What stays by mistake is
-// swept, and so is what an index lacks that is being made anew.
+// payload holds from storing the file to publishing what leads to it. Where the entry is another
+// one by now, that one has to last: between the two the file may have been flushed once more. What
+// stays by mistake is swept, and so is what an index lacks that is being made anew.
 enum class Absent : std::uint8_t {
   is_gone,        // the entry was taken out of the index
   tells_nothing,  // the index may lack it
 };
-void drop_large(Shelf& shelf, const format::Record& record, Absent absent);
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const Lasts& lasts);
 
 // What stands there is none that anybody is given.
 inline bool is_no_file(const Error& error) noexcept {
@@ -47,7 +54,8 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
 // Removes files that nothing leads to: a process was killed between storing and publishing, or
 // could not take a file away. Who is about to lead to one holds its lock. The record that led to
 // one may still be what a power cut would leave: so when there is anything to remove, `secure_all`
-// first makes durable what replaced it. Its error is returned, and all files stay.
+// makes durable what replaced it, when nobody can lead to the file any more. Its error is returned,
+// and those files stay.
 Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all);
 
 }  // namespace larder::pack_store

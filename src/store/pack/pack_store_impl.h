@@ -172,7 +172,7 @@ class PackStoreImpl final : public PackStore {
                                                            const Fingerprint& fingerprint);
   Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
-  Result<bool> finish_removal(Shelf& shelf, const std::vector<format::Record>& removed);
+  Result<bool> finish_removal(Shelf& shelf, Removing& removing);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc

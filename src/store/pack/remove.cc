@@ -2,6 +2,7 @@
 // rebuilt.
 #include <chrono>
 #include <optional>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,10 @@ struct PackStoreImpl::Removing {
   bool is_confirmed = false;  // a removal of what was not there was written
   bool is_over = false;       // false: others kept changing the entry
   bool waits_for_rebuild = true;
+  // Of an older key: who puts with the newest one takes its value out, and writes no removal that
+  // is durable before his put is.
+  bool is_always_confirmed = false;
+  std::optional<Shelf::TakingOut> taking_out = {};  // until the removal is durable
 
   void take_sequence(Shelf& shelf) noexcept {
     removal.sequence = shelf.next_sequence();
@@ -114,7 +119,9 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
     LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(removal)));
     const bool is_partial = !shelf.index_was_whole_since(seen);
-    const bool may_be_there = is_partial || has_tag || shelf.has_forgotten();
+    const bool may_be_there = is_partial || has_tag || shelf.has_forgotten() ||
+                              removing.is_always_confirmed ||
+                              shelf.others_take_out(removing.taking_out ? 1 : 0);
     removing.is_over = (!removed.empty() && is_later) ||
                        (is_confirmed && (!has_slot || is_later)) || (!has_slot && !may_be_there);
     if (removing.is_over) {
@@ -126,6 +133,7 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     }
     no_rebuild.reset();  // what is changed may have to wait for it
     LARDER_CHECK_OK(shelf.prepare_to_change());
+    if (!removing.taking_out) removing.taking_out.emplace(shelf);
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removing) : confirm_removal(shelf, removing));
     if (done == Done::no) continue;
@@ -137,26 +145,30 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
 }
 
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
-  Removing removing{.name = name, .now_s = file_system_.now_s()};
+  Removing removing{.name = name,
+                    .now_s = file_system_.now_s(),
+                    .is_always_confirmed = name.key_id != shelf.keys().front().id};
   const auto gone = remove_until_gone(shelf, removing);
   if (!gone) {
-    (void)finish_removal(shelf, removing.removed);
+    (void)finish_removal(shelf, removing);
     return std::unexpected(gone.error());
   }
-  if (!removing.removed.empty()) return finish_removal(shelf, removing.removed);
+  if (!removing.removed.empty()) return finish_removal(shelf, removing);
   if (!removing.is_over) return std::unexpected(contended(name.fingerprint));
-  return removing.is_confirmed ? finish_removal(shelf, removing.removed) : false;
+  return removing.is_confirmed ? finish_removal(shelf, removing) : false;
 }
 
 // After a put, which is with the newest key: what it replaced under older ones must not come back
 // when it is evicted. Synced before, so that a crash leaves the old entry or the new one. The files
-// of large artifacts are left for the sweep. What the index lacks by then is left: a removal for it
-// would have to be written by each put.
+// of large artifacts are left for the sweep. What the index lacks by then is left, unless it is
+// being made anew: a removal for it would have to be written by each put.
 Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint,
                                               std::uint64_t losses_before) {
   for (const DerivedKey& key : shelf.keys().subspan(1)) {
+    const Shelf::IndexSeen seen = shelf.see_index();
     LARDER_TRY(IndexTable* const table, shelf.index().table());
-    if (!table->has_entry(shelf.tag_of(fingerprint, key.id))) continue;
+    const bool is_there = table->has_entry(shelf.tag_of(fingerprint, key.id));
+    if (!is_there && shelf.index_was_whole_since(seen)) continue;
     LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
     if (synced == Synced::not_all) {
       // What else is lost, the next flush names.
@@ -171,18 +183,23 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
                       .now_s = file_system_.now_s(),
                       .waits_for_rebuild = false};
     LARDER_CHECK_OK(remove_until_gone(shelf, removing));
+    // Not before the next flush; who removes it confirms that of each older key.
+    if (removing.taking_out) removing.taking_out->settle();
   }
   return {};
 }
 
 // Makes it durable; whether anything was removed. What may be back after a crash keeps its file:
 // without it, the value before that would be back.
-Result<bool> PackStoreImpl::finish_removal(Shelf& shelf,
-                                           const std::vector<format::Record>& removed) {
+Result<bool> PackStoreImpl::finish_removal(Shelf& shelf, Removing& removing) {
+  const std::vector<format::Record>& removed = removing.removed;
   LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
   if (synced == Synced::not_all) return !removed.empty();
+  if (removing.taking_out) removing.taking_out->settle();
   for (const format::Record& record : removed) {
-    if (record.kind == format::RecordKind::large) drop_large(shelf, record, Absent::is_gone);
+    if (record.kind != format::RecordKind::large) continue;
+    drop_large(shelf, record, Absent::is_gone,
+               [&](const format::Location& location) { return is_known_to_last(shelf, location); });
   }
   return !removed.empty();
 }
@@ -195,7 +212,8 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
     if (shelf == nullptr) return false;
     const std::uint64_t losses_before = state().losses;
     bool removed = false;
-    for (const DerivedKey& key : shelf->keys()) {
+    // The oldest key first: a crash on the way leaves the value of a newer one, or none.
+    for (const DerivedKey& key : std::views::reverse(shelf->keys())) {
       LARDER_TRY(const bool was_there, remove_from(*shelf, name_of(fingerprint, key)));
       removed = removed || was_there;
     }

@@ -89,6 +89,30 @@ class Shelf {
     --own_evictions_;
   }
 
+  // The same around what a removal takes out of the index: an emptied slot goes without a trace
+  // when the index grows. Unless it is said to be settled, it is noted as forgotten.
+  class TakingOut {
+   public:
+    explicit TakingOut(Shelf& shelf) : shelf_(shelf) { shelf_.begin_eviction(); }
+    ~TakingOut() {
+      if (!is_settled_) shelf_.note_forgotten();
+      shelf_.end_eviction();
+    }
+    TakingOut(const TakingOut&) = delete;
+    TakingOut& operator=(const TakingOut&) = delete;
+
+    void settle() noexcept { is_settled_ = true; }
+
+   private:
+    Shelf& shelf_;
+    bool is_settled_ = false;
+  };
+  // Whether anybody takes something out, or was killed at it, but for so many that the caller has
+  // begun himself; another thread of this process counts.
+  bool others_take_out(std::uint64_t own) const {
+    return state_->word(format::StateWord::evictions).load() > own;
+  }
+
   // Whether this has made an index of its own, and now there may be a shared one: the store is to
   // be opened anew. Only of one that was opened read-only.
   bool has_own_index() const noexcept { return has_own_index_; }

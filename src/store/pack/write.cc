@@ -200,7 +200,10 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
     return Done::no;  // what was examined may have left
   }
   auto done = put_large_once(shelf, writing);
-  if (!done && !writing.had_file) drop_large(shelf, writing.record, Absent::is_gone);
+  if (!done && !writing.had_file) {
+    drop_large(shelf, writing.record, Absent::is_gone,
+               [&](const format::Location& location) { return is_known_to_last(shelf, location); });
+  }
   return done;
 }
 
