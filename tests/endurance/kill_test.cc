@@ -165,7 +165,17 @@ class Kills {
     if (!kept) return kept.error().message;
     const std::uint64_t left = disk_bytes(choice_.directory);
     if (left <= budget) return {};
-    return "after upkeep the store takes " + std::to_string(left) + " bytes";
+    return "after upkeep the store takes " + std::to_string(left) + " bytes, " +
+           std::to_string(before_closing_) + " before it was closed\n" + said_ + listing();
+  }
+
+  std::string listing() const {
+    std::string lines;
+    for (const auto& entry : fs::recursive_directory_iterator(choice_.directory)) {
+      if (!entry.is_regular_file()) continue;
+      lines += entry.path().string() + " " + std::to_string(entry.file_size()) + "\n";
+    }
+    return lines;
   }
 
   Result<void> tidy_up(std::uint64_t budget) {
@@ -175,9 +185,15 @@ class Kills {
           .deed = Deed::evicted, .key = key_of(eviction.fingerprint), .begun = stage_->now()};
       ledger_.add(std::span(&event, 1));
     };
+    said_.clear();
+    choice.log = [this](LogLevel, std::string_view line) { said_ += std::string(line) + "\n"; };
     const auto store = open_chosen(choice);
     if (!store) return std::unexpected(store.error());
-    if (auto* const pack = dynamic_cast<PackStore*>(store->get())) return pack->maintain();
+    if (auto* const pack = dynamic_cast<PackStore*>(store->get())) {
+      const auto kept = pack->maintain();
+      before_closing_ = disk_bytes(choice_.directory);
+      return kept;
+    }
     const auto pruned = (*store)->prune({.max_bytes = budget});
     if (!pruned) return std::unexpected(pruned.error());
     return {};
@@ -189,7 +205,8 @@ class Kills {
   std::array<pid_t, writers> children_ = {};
   Ledger ledger_{Ledger::Lasting::when_returned};
   StoreChoice choice_;
-  std::uint64_t kills_ = 0, events_ = 0, deaths_untold_ = 0, largest_ = 0;
+  std::uint64_t kills_ = 0, events_ = 0, deaths_untold_ = 0, largest_ = 0, before_closing_ = 0;
+  std::string said_;          // by the store that tidied up last
   bool has_evicted_ = false;  // from this store
 };
 

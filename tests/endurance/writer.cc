@@ -177,6 +177,7 @@ Result<std::shared_ptr<Store>> open_chosen(const StoreChoice& choice) {
                             .layout = layout,
                             .budget = budget,
                             .on_evict = choice.on_evict,
+                            .log = choice.log,
                             .file_system = choice.file_system});
   }
   // Never reached; with it segments are small.
@@ -184,6 +185,7 @@ Result<std::shared_ptr<Store>> open_chosen(const StoreChoice& choice) {
   return open_pack_store({.directory = choice.directory,
                           .budget = budget,
                           .on_evict = choice.on_evict,
+                          .log = choice.log,
                           .file_system = choice.file_system});
 }
 

@@ -26,6 +26,7 @@ struct StoreChoice {
   Size size = Size::unbounded;
   std::string directory;
   EvictionListener on_evict = {};
+  Logger log = {};
   FileSystem* file_system = nullptr;  // the machine's
 };
 Result<std::shared_ptr<Store>> open_chosen(const StoreChoice& choice);

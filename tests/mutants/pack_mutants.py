@@ -394,6 +394,10 @@ PACK_MUTANTS = [
     _("pack-older-unconfirmed", "a removal under an older key is always written", PACK
       + "remove.cc",
       "removing.is_always_confirmed ||", "", "unit/keyed_pack_upkeep"),
+    _("pack-own-successor", "no segment waits for itself to be on the disk", PACK
+      + "evict_leave.cc",
+      "location.segment == number() || is_secured(location)", "is_secured(location)",
+      "unit/pack_suspect"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",

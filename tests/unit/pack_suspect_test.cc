@@ -92,6 +92,18 @@ TEST_F(PackSuspect, ASegmentIsNotAdopted) {
   expect_settled(1, "one");
 }
 
+// What has replaced an entry of it is there as well.
+TEST_F(PackSuspect, ASegmentIsWrittenAnewThoughItIsItsOwnSuccessor) {
+  {
+    const auto killed = open();
+    ASSERT_EQ(put(*killed, numbered(1), "replaced"), "ok");
+    ASSERT_EQ(put(*killed, numbered(1), "one"), "ok");
+    die_in_a_sync(*killed, first_segment);
+  }
+  EXPECT_TRUE(open()->maintain());
+  expect_settled(1, "one");
+}
+
 TEST_F(PackSuspect, OneThatCannotBeReadKeepsNobodyFromUpkeep) {
   {
     const auto killed = open();

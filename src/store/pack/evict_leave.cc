@@ -30,7 +30,8 @@ Result<void> SegmentEviction::secure_successors(const Step& step) {
     LARDER_TRY(const auto word, find_place(parts_.shelf, item.entry.slot_tag));
     if (!word) continue;
     const auto location = format::Location::of(*word);
-    if (is_secured(location)) continue;
+    // What is here leaves as well, or is carried, and no sync may vouch for this segment any more.
+    if (location.segment == number() || is_secured(location)) continue;
     if (location.units == units_of_large) files.push_back(location.word());
     successors[location.segment].add(parts_.shelf, location);
   }
