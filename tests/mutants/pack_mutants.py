@@ -367,37 +367,48 @@ PACK_MUTANTS = [
       "", "unit/pack_vouch"),
     _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
       + "large_files.cc",
-      "return SegmentEviction::is_unreadable(error) && !shelf.has_forgotten();",
-      "(void)shelf;\n  return SegmentEviction::is_unreadable(error);", "unit/pack_large_kept"),
+      "unread == Unread::may_count && shelf.may_be_older_than_unread(0);",
+      "unread == Unread::may_count && shelf.may_be_older_than_unread(0) && false;",
+      "unit/pack_large_kept"),
     _("pack-older-led-to", "a file stays when the index leads to an older value meanwhile", PACK
       + "evict_leave.cc",
-      "!*place || shelf.has_forgotten();", "!*place;", "unit/pack_large_kept"),
+      "if (place && *place && !may_be_older_than_unread(**place)) continue;",
+      "if (place && *place) continue;", "unit/pack_large_kept"),
     _("pack-unsynced-removal", "a removal that is not on the disk takes no file", PACK
       + "remove.cc",
       "if (synced == Synced::not_all) return !removed.empty();", "(void)synced;",
       "unit/pack_large_kept"),
     _("pack-sweep-unsecured", "no file is swept before what is in its place is on the disk", PACK
       + "large_files.cc",
-      "LARDER_CHECK_OK(secure_all());", "(void)secure_all;", "unit/pack_large_sweep"),
+      "LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::now() + longest_hold));",
+      "(void)longest_hold;\n  (void)secure_all;", "unit/pack_large_sweep"),
     _("pack-file-unsecured", "no file goes before what is in its place is on the disk", PACK
       + "large_files.cc",
       "is_another && lasts(format::Location::of(found.place_word()))", "is_another && lasts",
       "unit/pack_vouch"),
     _("pack-emptied-slot", "a removal holds when another one has emptied the slot", PACK
       + "remove.cc",
-      "shelf.others_take_out(removing.taking_out ? 1 : 0);", "false;", "unit/pack_vouch"),
+      "if (has_slot && !removing.taking_out) removing.taking_out.emplace(shelf);", "",
+      "unit/pack_vouch"),
     _("pack-retire-partial", "a put retires what an index in the making lacks", PACK + "remove.cc",
       "if (!is_there && shelf.index_was_whole_since(seen)) continue;",
       "(void)seen;\n    if (!is_there) continue;", "unit/keyed_pack_upkeep"),
     _("pack-newest-key-first", "a removal begins with the oldest key", PACK + "remove.cc",
       "std::views::reverse(shelf->keys())", "shelf->keys()", "unit/keyed_pack_upkeep"),
-    _("pack-older-unconfirmed", "a removal under an older key is always written", PACK
+    _("pack-retired-unsynced", "what a put retires counts until it is on the disk", PACK
       + "remove.cc",
-      "removing.is_always_confirmed ||", "", "unit/keyed_pack_upkeep"),
+      "removing.taking_out->keep_until_synced();", "removing.taking_out->settle();",
+      "unit/keyed_pack_upkeep"),
     _("pack-own-successor", "no segment waits for itself to be on the disk", PACK
       + "evict_leave.cc",
       "location.segment == number() || is_secured(location)", "is_secured(location)",
       "unit/pack_suspect"),
+    _("pack-confirms-for-ever", "a confirmation asks for no other", PACK + "remove.cc",
+      "if (has_slot && !removing.taking_out)", "if (!removing.taking_out)", "unit/pack_vouch"),
+    _("pack-all-older-than-unread", "what is put by now is newer than what cannot be read", PACK
+      + "evict_leave.cc",
+      "return !record || parts_.shelf.may_be_older_than_unread(record->sequence);",
+      "return record || true;", "unit/pack_large_kept"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",
@@ -425,12 +436,12 @@ PACK_MUTANTS = [
       "parts_.state.word(StateWord::rebuilds).fetch_add(1);", "", "unit/pack_made_anew"),
     _("pack-version-keeps-file", "the file of another version goes with its segment", PACK
       + "evict_leave.cc",
-      "return !led_to || led_to->contains(large_file_key(record));",
-      "return !led_to || !led_to->empty();", "unit/pack_large_kept"),
+      "if (!led_to || led_to->contains(large_file_key(record))) return true;",
+      "if (!led_to || !led_to->empty()) return true;", "unit/pack_large_kept"),
     _("pack-led-to-file-goes", "a file stays that a record elsewhere leads to", PACK
       + "evict_leave.cc",
-      "return !led_to || led_to->contains(large_file_key(record));",
-      "return false;", "unit/pack_large_kept"),
+      "if (!led_to || led_to->contains(large_file_key(record))) return true;",
+      "if (!led_to) return true;", "unit/pack_large_kept"),
     _("large-sync-forgotten", "a file whose sync failed is never taken for synced later",
       "src/store/file/read.cc",
       "unsynced.add(entry->info);", "", "unit/pack_large_kept"),

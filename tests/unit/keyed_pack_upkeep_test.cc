@@ -365,5 +365,20 @@ TEST_F(KeyedPackUpkeep, ARemovalHoldsForTheOlderKeyAfterAPowerCut) {
   EXPECT_EQ(content(open_with(both)->get(numbered(1))), "absent");
 }
 
+// Else each would cost a sync, with each older key.
+TEST_F(KeyedPackUpkeep, ARemovalOfWhatIsNotThereWritesNothing) {
+  options_.file_system = &faults_;
+  const auto store = open_with(keys_of({3, 2, 1}));
+  ASSERT_EQ(put(*store, numbered(1), "there"), "ok");
+  ASSERT_TRUE(store->flush());
+  std::size_t changes = 0;
+  faults_.observe([&](const testing::Operation& operation) {
+    changes += operation.op == testing::Op::write_at || operation.op == testing::Op::sync_data;
+  });
+  for (std::uint32_t i = 100; i < 200; ++i) EXPECT_EQ(store->remove(numbered(i)), false);
+  faults_.observe({});
+  EXPECT_EQ(changes, 0u);
+}
+
 }  // namespace
 }  // namespace larder

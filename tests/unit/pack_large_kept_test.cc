@@ -301,5 +301,31 @@ TEST_F(PackLargeKept, WhenItsRemovalIsNotOnTheDisk) {
   EXPECT_EQ(large_files(), before);
 }
 
+// What is put by then is newer than anything there.
+TEST_F(PackLargeKept, ButNotForASegmentThatCannotBeReadWhenItIsReplacedNow) {
+  std::string unread;
+  {
+    const auto store = open_soundly();
+    fill(*store, 100, 400);
+    ASSERT_TRUE(store->flush());
+    unread = segment_of(*store, numbered(100));
+    fs::copy(root(), directory_ / "killed", fs::copy_options::recursive);
+  }
+  fs::remove_all(root());
+  fs::rename(directory_ / "killed", root());
+  fail_reads_of(unread);
+  const auto store = open();
+  ASSERT_EQ(put(*store, numbered(1), large(9)), "ok");  // may have to leave
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    ASSERT_EQ(put(*store, numbered(0), large(i)), "ok");
+    ASSERT_TRUE(store->flush());
+  }
+  EXPECT_TRUE(store->prune({.max_bytes = disk_bytes() - 300'000}));
+  EXPECT_TRUE(fs::exists(segments() / unread));
+  const bool has_left = content(store->get(numbered(1))) == "absent";
+  EXPECT_EQ(large_files(), has_left ? 1u : 2u);
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(3));
+}
+
 }  // namespace
 }  // namespace larder

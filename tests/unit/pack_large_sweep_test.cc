@@ -110,23 +110,24 @@ TEST_F(PackLargeUnused, GoesInSteps) {
   EXPECT_LE(most_held, most_at_once + 2) << "and the turn";
 }
 
-// Between the look and the lock it was put again and flushed, and replaced by what no flush has
-// reached.
+// Between what was secured before the lock and the lock, it was put again and flushed, and replaced
+// by what no flush has reached.
 TEST_F(PackLargeUnused, GoesWhenWhatIsInItsPlaceIsOnTheDisk) {
   const auto other = open_soundly();
   ASSERT_EQ(put(*other, numbered(3), "in a segment of its own"), "ok");
   const std::string segment = segment_of(*other, numbered(3));
-  bool are_listed = false, was_replaced = false, is_synced = false;
+  bool is_secured = false, was_replaced = false, is_synced = false;
   spoilt_.observe([&](const Operation& operation) {
-    are_listed = are_listed || (operation.op == Op::list && operation.path.ends_with("/large"));
+    const bool syncs = operation.op == Op::sync_data && operation.path.ends_with(segment);
     const bool locks = operation.op == Op::try_lock && operation.path.ends_with("/.larder-lock");
-    if (locks && are_listed && !std::exchange(was_replaced, true)) {
+    is_secured = is_secured || syncs;
+    if (locks && is_secured && !std::exchange(was_replaced, true)) {
       EXPECT_EQ(put(*other, numbered(1), large(1)), "ok");
       EXPECT_TRUE(other->flush());
       EXPECT_EQ(put(*other, numbered(1), "new"), "ok");
     }
     if (!was_replaced) return;
-    is_synced = is_synced || (operation.op == Op::sync_data && operation.path.ends_with(segment));
+    is_synced = is_synced || syncs;
     const bool goes = operation.op == Op::remove_file && operation.path.contains("/large/");
     EXPECT_TRUE(is_synced || !goes);
   });

@@ -337,5 +337,29 @@ TEST_F(PackVouch, ARemovalHoldsAlthoughAnotherOneHasEmptiedTheSlot) {
   }
 }
 
+// Or each would ask the next one to be confirmed, for ever.
+TEST_F(PackVouch, AConfirmationOfARemovalAsksForNoOther) {
+  const auto other = open();
+  ASSERT_EQ(put(*other, numbered(0), "removed"), "ok");
+  ASSERT_EQ(other->remove(numbered(0)), true);
+  options_.file_system = &faults_;
+  const auto store = open();
+  const auto third = open();
+  ASSERT_EQ(put(*store, numbered(1), "in a segment of its own"), "ok");
+  std::size_t written = 0;
+  bool is_confirmed = false, is_inside = false;
+  faults_.observe([&](const Operation& operation) {
+    written += is_inside && operation.op == Op::write_at;
+    if (operation.op != Op::sync_data || std::exchange(is_confirmed, true)) return;
+    is_inside = true;
+    EXPECT_EQ(third->remove(numbered(7)), false);
+    is_inside = false;
+  });
+  EXPECT_EQ(store->remove(numbered(0)), false);
+  faults_.observe({});
+  EXPECT_TRUE(is_confirmed);
+  EXPECT_EQ(written, 0u);
+}
+
 }  // namespace
 }  // namespace larder

@@ -104,28 +104,39 @@ void SegmentEviction::give_back_blocks() noexcept {
   });
 }
 
+bool SegmentEviction::may_be_older_than_unread(std::uint64_t place_word) const {
+  if (!parts_.shelf.may_be_older_than_unread(0)) return false;
+  const auto record = describe_record(parts_.shelf, format::Location::of(place_word));
+  return !record || parts_.shelf.may_be_older_than_unread(record->sequence);
+}
+
 // To the file of a dead one a record may lead that the index lacks: where it has no place for the
-// entry, or another one, because a segment could not be read when it was made. What is led to, or
+// entry, or an older one, because a segment could not be read when it was made. What is led to, or
 // may be, is taken off the list.
 void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Absent>>& left) {
   Shelf& shelf = parts_.shelf;
-  std::unordered_set<std::uint64_t> asked;  // tags
+  std::unordered_set<std::uint64_t> asked, without_place;  // tags
   for (const auto& [record, absent] : left) {
     if (absent == Absent::is_gone) continue;
     const std::uint64_t tag = shelf.tag_of(record);
     const auto place = find_place(shelf, tag);
-    const bool may_be_led_to = !place || !*place || shelf.has_forgotten();
-    if (may_be_led_to && shelf.large().has_file(large_file_key(record)).value_or(true)) {
-      asked.insert(tag);
-    }
+    if (place && *place && !may_be_older_than_unread(**place)) continue;
+    if (!shelf.large().has_file(large_file_key(record)).value_or(true)) continue;
+    asked.insert(tag);
+    if (place && !*place) without_place.insert(tag);
   }
   if (asked.empty()) return;
-  const auto led_to = files_led_to(shelf, parts_.carriers, asked);
+  // Whoever clears the store wants nothing back of what cannot be read either.
+  const Unread unread =
+      rules_.lost_sectors == LostSectors::leave ? Unread::passed_over : Unread::may_count;
+  const auto led_to = files_led_to(shelf, parts_.carriers, asked, unread);
   std::erase_if(left, [&](std::pair<format::Record, Absent>& each) {
     auto& [record, absent] = each;
-    if (absent == Absent::is_gone || !asked.contains(shelf.tag_of(record))) return false;
-    absent = Absent::is_gone;
-    return !led_to || led_to->contains(large_file_key(record));
+    const std::uint64_t tag = shelf.tag_of(record);
+    if (absent == Absent::is_gone || !asked.contains(tag)) return false;
+    if (!led_to || led_to->contains(large_file_key(record))) return true;
+    if (without_place.contains(tag)) absent = Absent::is_gone;
+    return false;
   });
 }
 

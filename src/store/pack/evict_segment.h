@@ -196,6 +196,7 @@ class SegmentEviction {
   Result<void> secure_successors(const Step& step);
   bool leaves_for_good(const Step& step);
   void drop_large_files(const Step& step);
+  bool may_be_older_than_unread(std::uint64_t place_word) const;
   void look_for_others(std::vector<std::pair<format::Record, Absent>>& left);
 
   const Parts parts_;

@@ -142,8 +142,9 @@ Result<void> Evictor::prove_abandoned(Caller& caller) {
 
 // What cannot be swept now keeps nothing else from being done, and is told.
 void Evictor::sweep_unused_large(Caller& caller) {
-  auto swept = sweep_large(parts_.shelf, [&] {
-    return secure_all({.shelf = parts_.shelf, .carriers = carriers_, .sync_own = caller.sync_own});
+  auto swept = sweep_large(parts_.shelf, [&](std::chrono::steady_clock::time_point until) {
+    return secure_all({.shelf = parts_.shelf, .carriers = carriers_, .sync_own = caller.sync_own},
+                      until);
   });
   if (!swept) caller.refused.push_back(std::move(swept).error());
 }

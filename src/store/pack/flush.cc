@@ -133,6 +133,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
     leave_shelf(shelf);
     return false;
   };
+  const std::uint64_t taken_out = shelf.taken_out_unsynced();
   auto lost = shelf.writers().sync(is_there, sync_files);
   auto undecided = std::exchange(lost.undecided, std::nullopt);
   const bool is_whole = !lost.error && !has_left;
@@ -142,7 +143,10 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
   if (!are_noted) return std::unexpected(std::move(settled).error());
   if (undecided) return std::unexpected(*std::move(undecided));
   if (!large) return large;
-  return is_whole ? large : Synced::not_all;
+  const bool is_all = is_whole && *large == Synced::all;
+  if (!is_all && taken_out > 0) shelf.note_forgotten();
+  shelf.end_taken_out_unsynced(taken_out);
+  return is_all ? Synced::all : Synced::not_all;
 }
 
 Result<void> PackStoreImpl::flush_now() {

@@ -24,6 +24,7 @@ using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
 
+constexpr auto longest_hold = std::chrono::milliseconds(500);  // a put waits no longer than 2 s
 constexpr std::size_t removed_at_once = 64;  // files, of which nobody puts the payload meanwhile
 
 // The files that entries lead to. Only records without a payload of their own need reading.
@@ -45,7 +46,7 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& i
 // the first look, flushed it, and put something else. So what is led to by now is secured while
 // nobody can lead there again.
 Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
-                           const std::function<Result<void>()>& secure_all) {
+                           const SecureAll& secure_all) {
   std::map<Fingerprint, store_directory::LockFile::Held> held;
   for (const Fingerprint& key : unused) {
     LARDER_TRY(auto lock, shelf.locks().try_acquire(LockOffset::change_of(key)));
@@ -55,7 +56,7 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
   if (!used_now) return {};
   std::erase_if(held, [&](const auto& each) { return used_now->contains(each.first); });
   if (held.empty()) return {};
-  LARDER_CHECK_OK(secure_all());
+  LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::now() + longest_hold));
   for (const auto& [key, lock] : held) (void)shelf.large().remove_of_any_key(key);
   return {};
 }
@@ -63,9 +64,10 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
 // Where a disk has lost sectors for good, files would pile up until it is replaced: what leads to
 // one from there is a miss. Not where the index may have been made without that segment, which can
 // be read again one day.
-bool is_passed_over(const Shelf& shelf, const Error& error) noexcept {
+bool is_passed_over(const Shelf& shelf, const Error& error, Unread unread) noexcept {
   if (error.code == Errc::absent || error.code == Errc::corrupt) return true;
-  return SegmentEviction::is_unreadable(error) && !shelf.has_forgotten();
+  const bool may_count = unread == Unread::may_count && shelf.may_be_older_than_unread(0);
+  return SegmentEviction::is_unreadable(error) && !may_count;
 }
 
 // nullopt when it leads to no file.
@@ -108,7 +110,8 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const
 }
 
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
-                                           const std::unordered_set<std::uint64_t>& slot_tags) {
+                                           const std::unordered_set<std::uint64_t>& slot_tags,
+                                           Unread unread) {
   std::vector<std::uint32_t> numbers;
   LARDER_CHECK_OK(shelf.segments_directory().list([&](std::string_view name) {
     if (const auto parsed = format::parse_segment_name(name)) numbers.push_back(parsed->number);
@@ -118,10 +121,10 @@ Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
   for (const std::uint32_t number : numbers) {
     std::shared_ptr<Segment> keep;
     const auto segment = shelf.segments().find(number, keep);
-    if (!segment && is_passed_over(shelf, segment.error())) continue;
+    if (!segment && is_passed_over(shelf, segment.error(), unread)) continue;
     if (!segment) return std::unexpected(segment.error());
     const auto entries = list_records(shelf, carriers, **segment);
-    if (!entries && is_passed_over(shelf, entries.error())) continue;
+    if (!entries && is_passed_over(shelf, entries.error(), unread)) continue;
     if (!entries) return std::unexpected(entries.error());
     for (const format::SummaryEntry& entry : *entries) {
       if (entry.removed || !slot_tags.contains(entry.slot_tag)) continue;
@@ -153,7 +156,7 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
 }
 
 // The index is a hint: where it leads to no file, the segments are asked.
-Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all) {
+Result<void> sweep_large(Shelf& shelf, const SecureAll& secure_all) {
   LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
   if (!used) return {};
   std::vector<Fingerprint> unused;
@@ -166,6 +169,8 @@ Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secu
   LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
   if (!led_to) return {};
   std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
+  // Most of it without the locks.
+  if (!unused.empty()) LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::time_point::max()));
   for (std::span<const Fingerprint> left = unused; !left.empty();) {
     const auto next = left.first(std::min(left.size(), removed_at_once));
     LARDER_CHECK_OK(remove_unused(shelf, next, secure_all));

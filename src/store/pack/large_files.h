@@ -2,6 +2,7 @@
 #ifndef LARDER_STORE_PACK_LARGE_FILES_H_
 #define LARDER_STORE_PACK_LARGE_FILES_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -40,8 +41,13 @@ inline bool is_no_file(const Error& error) noexcept {
 
 // The files that records of these slot tags lead to, whether the index leads to these or not. Reads
 // the summaries of all segments. Errors: not all that there is can be read.
+enum class Unread : std::uint8_t {
+  may_count,  // where the index was made without a segment, that may be read again one day
+  passed_over,
+};
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
-                                           const std::unordered_set<std::uint64_t>& slot_tags);
+                                           const std::unordered_set<std::uint64_t>& slot_tags,
+                                           Unread unread);
 
 // Syncs the files that these records lead to, by descriptors of this process.
 enum class FilesSynced : std::uint8_t {
@@ -54,9 +60,10 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
 // Removes files that nothing leads to: a process was killed between storing and publishing, or
 // could not take a file away. Who is about to lead to one holds its lock. The record that led to
 // one may still be what a power cut would leave: so when there is anything to remove, `secure_all`
-// makes durable what replaced it, when nobody can lead to the file any more. Its error is returned,
-// and those files stay.
-Result<void> sweep_large(Shelf& shelf, const std::function<Result<void>()>& secure_all);
+// makes durable what replaced it, once more when nobody can lead to the file any more. Its error is
+// returned, and those files stay.
+using SecureAll = std::function<Result<void>(std::chrono::steady_clock::time_point until)>;
+Result<void> sweep_large(Shelf& shelf, const SecureAll& secure_all);
 
 }  // namespace larder::pack_store
 

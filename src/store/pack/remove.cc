@@ -41,9 +41,6 @@ struct PackStoreImpl::Removing {
   bool is_confirmed = false;  // a removal of what was not there was written
   bool is_over = false;       // false: others kept changing the entry
   bool waits_for_rebuild = true;
-  // Of an older key: who puts with the newest one takes its value out, and writes no removal that
-  // is durable before his put is.
-  bool is_always_confirmed = false;
   std::optional<Shelf::TakingOut> taking_out = {};  // until the removal is durable
 
   void take_sequence(Shelf& shelf) noexcept {
@@ -119,9 +116,7 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     const bool has_slot = outcome != Outcome::absent || found.word != 0;
     LARDER_TRY(const bool has_tag, shelf.index().has_tag(shelf.tag_of(removal)));
     const bool is_partial = !shelf.index_was_whole_since(seen);
-    const bool may_be_there = is_partial || has_tag || shelf.has_forgotten() ||
-                              removing.is_always_confirmed ||
-                              shelf.others_take_out(removing.taking_out ? 1 : 0);
+    const bool may_be_there = is_partial || has_tag || shelf.has_forgotten();
     removing.is_over = (!removed.empty() && is_later) ||
                        (is_confirmed && (!has_slot || is_later)) || (!has_slot && !may_be_there);
     if (removing.is_over) {
@@ -133,7 +128,8 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     }
     no_rebuild.reset();  // what is changed may have to wait for it
     LARDER_CHECK_OK(shelf.prepare_to_change());
-    if (!removing.taking_out) removing.taking_out.emplace(shelf);
+    // A confirmation takes nothing out: else each would ask the next one to be confirmed.
+    if (has_slot && !removing.taking_out) removing.taking_out.emplace(shelf);
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removing) : confirm_removal(shelf, removing));
     if (done == Done::no) continue;
@@ -145,9 +141,7 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
 }
 
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
-  Removing removing{.name = name,
-                    .now_s = file_system_.now_s(),
-                    .is_always_confirmed = name.key_id != shelf.keys().front().id};
+  Removing removing{.name = name, .now_s = file_system_.now_s()};
   const auto gone = remove_until_gone(shelf, removing);
   if (!gone) {
     (void)finish_removal(shelf, removing);
@@ -183,8 +177,7 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
                       .now_s = file_system_.now_s(),
                       .waits_for_rebuild = false};
     LARDER_CHECK_OK(remove_until_gone(shelf, removing));
-    // Not before the next flush; who removes it confirms that of each older key.
-    if (removing.taking_out) removing.taking_out->settle();
+    if (removing.taking_out) removing.taking_out->keep_until_synced();
   }
   return {};
 }

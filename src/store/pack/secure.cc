@@ -74,7 +74,7 @@ Result<void> secure(const SecureParts& parts, std::uint32_t number, const Secure
 }
 
 // Those that nothing leads to as well: they may hold removals.
-Result<void> secure_all(const SecureParts& parts) {
+Result<void> secure_all(const SecureParts& parts, std::chrono::steady_clock::time_point until) {
   Shelf& shelf = parts.shelf;
   std::map<std::uint32_t, Secured> all;
   LARDER_CHECK_OK(shelf.segments_directory().list([&](std::string_view name) {
@@ -95,7 +95,12 @@ Result<void> secure_all(const SecureParts& parts) {
     }
     if (!known->second) all[location.segment].add(shelf, location);
   }
-  for (const auto& [number, there] : all) LARDER_CHECK_OK(secure(parts, number, there));
+  for (const auto& [number, there] : all) {
+    if (std::chrono::steady_clock::now() > until) {
+      return not_now("syncing what replaced unused files takes too long");
+    }
+    LARDER_CHECK_OK(secure(parts, number, there));
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 #ifndef LARDER_STORE_PACK_SECURE_H_
 #define LARDER_STORE_PACK_SECURE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -31,7 +32,8 @@ struct Secured {
 Result<void> secure(const SecureParts& parts, std::uint32_t number, const Secured& there);
 
 // The same for every segment that no proof tells of, and all that the index leads to in it.
-Result<void> secure_all(const SecureParts& parts);
+// timed_out as well when the time is over.
+Result<void> secure_all(const SecureParts& parts, std::chrono::steady_clock::time_point until);
 
 }  // namespace larder::pack_store
 

@@ -310,6 +310,10 @@ Shelf::~Shelf() {
 // Sessions that were killed, or ended without a flush, stay counted: then the flag stays.
 void Shelf::close_cleanly() {
   if (!writers_ || read_only() || !has_entered_) return;
+  if (const std::uint64_t unsynced = taken_out_unsynced(); unsynced > 0) {
+    note_forgotten();
+    end_taken_out_unsynced(unsynced);
+  }
   const bool flushed = writers_->is_settled() && large_->durability().durable;
   const bool ends_well = !has_changed_ || (flushed && evictor_->sync_copies() && sync_unproven());
   evictor_->close();

@@ -69,7 +69,7 @@ class Shelf {
   // Whether a rebuild could find entries that have left the index: their records stand in segments,
   // or older ones do, and no removal that is known to be durable tells of it. Noted before they
   // leave.
-  // As long as another process evicts, too: it may have been killed.
+  // As long as another process evicts, too, or anybody removes: he may have been killed.
   bool has_forgotten() const {
     return state_->word(format::StateWord::forgotten).load() != 0 ||
            state_->word(format::StateWord::evictions).load() > own_evictions_.load();
@@ -90,27 +90,43 @@ class Shelf {
   }
 
   // The same around what a removal takes out of the index: an emptied slot goes without a trace
-  // when the index grows. Unless it is said to be settled, it is noted as forgotten.
+  // when the index grows. It counts for this process, too. Unless it is said to be settled, it is
+  // noted as forgotten.
   class TakingOut {
    public:
-    explicit TakingOut(Shelf& shelf) : shelf_(shelf) { shelf_.begin_eviction(); }
+    explicit TakingOut(Shelf& shelf) : shelf_(shelf) {
+      shelf_.state_->word(format::StateWord::evictions).fetch_add(1);
+    }
     ~TakingOut() {
+      if (is_kept_) return;
       if (!is_settled_) shelf_.note_forgotten();
-      shelf_.end_eviction();
+      shelf_.end_taken_out(1);
     }
     TakingOut(const TakingOut&) = delete;
     TakingOut& operator=(const TakingOut&) = delete;
 
     void settle() noexcept { is_settled_ = true; }
+    // It lasts until a sync that begins from now on.
+    void keep_until_synced() noexcept {
+      is_kept_ = true;
+      ++shelf_.taken_out_unsynced_;
+    }
 
    private:
     Shelf& shelf_;
     bool is_settled_ = false;
+    bool is_kept_ = false;
   };
-  // Whether anybody takes something out, or was killed at it, but for so many that the caller has
-  // begun himself; another thread of this process counts.
-  bool others_take_out(std::uint64_t own) const {
-    return state_->word(format::StateWord::evictions).load() > own;
+  std::uint64_t taken_out_unsynced() const noexcept { return taken_out_unsynced_; }
+  // So many of those are on the disk now, or it is noted that they are not.
+  void end_taken_out_unsynced(std::uint64_t count) {
+    taken_out_unsynced_ -= count;
+    end_taken_out(count);
+  }
+
+  // Whether the index was made without a segment that may hold something newer than that.
+  bool may_be_older_than_unread(std::uint64_t sequence) const {
+    return sequence < state_->word(format::StateWord::unread_below).load();
   }
 
   // Whether this has made an index of its own, and now there may be a shared one: the store is to
@@ -240,6 +256,9 @@ class Shelf {
   Result<Comparison> compare_index(OwnSegments own);
   Result<bool> comparison_is_due();
   void note_compared(std::set<std::uint32_t> but_for, std::uint64_t at_rebuilds);
+  void end_taken_out(std::uint64_t count) {
+    state_->word(format::StateWord::evictions).fetch_sub(count);
+  }
   Result<std::uint64_t> compare_and_heal();
   Result<void> note_made_anew(std::uint64_t hidden);
   Result<bool> is_good(const format::Record& record);
@@ -289,6 +308,7 @@ class Shelf {
   std::atomic<bool> has_changed_ = false;  // set with change_mutex_ held
   std::atomic<std::uint64_t> gone_seen_ = 0;
   std::atomic<std::uint64_t> own_evictions_ = 0;
+  std::atomic<std::uint64_t> taken_out_unsynced_ = 0;
   std::atomic<bool> has_unlinked_ = false;
   std::unique_ptr<Evictor> evictor_;  // null when there are no segments
 };

@@ -158,7 +158,9 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   const std::uint64_t known = state_->word(StateWord::sequence).load();
   const std::uint64_t next =
       rebuilt.highest_sequence + 1 + (rebuilt.is_complete ? 0 : beyond_what_is_unread);
-  raise(StateWord::sequence, known < believable_sequence ? std::max(next, known) : next);
+  const std::uint64_t given_next = known < believable_sequence ? std::max(next, known) : next;
+  raise(StateWord::sequence, given_next);
+  state_->word(StateWord::unread_below).store(rebuilt.is_complete ? 0 : given_next);
   raise(StateWord::next_segment, rebuilt.next_segment);
   // Beside others, who count as they go, the next recount of an eviction sets it right.
   if (alone) state_->word(StateWord::entries).store(rebuilt.entries);
