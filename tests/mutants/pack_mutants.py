@@ -366,9 +366,9 @@ PACK_MUTANTS = [
       "if (location.units == units_of_large) return secured_files_.contains(location.word());",
       "", "unit/pack_vouch"),
     _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
-      + "large_files.cc",
-      "unread == Unread::may_count && shelf.may_be_older_than_unread(0);",
-      "unread == Unread::may_count && shelf.may_be_older_than_unread(0) && false;",
+      + "evict_leave.cc",
+      "shelf.may_be_older_than_unread(0) || shelf.has_forgotten();",
+      "shelf.has_forgotten() && false;",
       "unit/pack_large_kept"),
     _("pack-older-led-to", "a file stays when the index leads to an older value meanwhile", PACK
       + "evict_leave.cc",

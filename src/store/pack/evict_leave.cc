@@ -126,9 +126,11 @@ void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Abse
     if (place && !*place) without_place.insert(tag);
   }
   if (asked.empty()) return;
-  // Whoever clears the store wants nothing back of what cannot be read either.
-  const Unread unread =
-      rules_.lost_sectors == LostSectors::leave ? Unread::passed_over : Unread::may_count;
+  // What cannot be read may hold what the index was made without, or what has left it without a
+  // durable removal. Whoever clears the store wants nothing of that back either.
+  const bool may_hold_more = shelf.may_be_older_than_unread(0) || shelf.has_forgotten();
+  const bool is_cleared = rules_.lost_sectors == LostSectors::leave;
+  const Unread unread = may_hold_more && !is_cleared ? Unread::counts : Unread::passed_over;
   const auto led_to = files_led_to(shelf, parts_.carriers, asked, unread);
   std::erase_if(left, [&](std::pair<format::Record, Absent>& each) {
     auto& [record, absent] = each;

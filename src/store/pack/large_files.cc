@@ -62,12 +62,10 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
 }
 
 // Where a disk has lost sectors for good, files would pile up until it is replaced: what leads to
-// one from there is a miss. Not where the index may have been made without that segment, which can
-// be read again one day.
-bool is_passed_over(const Shelf& shelf, const Error& error, Unread unread) noexcept {
+// one from there is a miss. Unless it may be read again one day, and counts then.
+bool is_passed_over(const Error& error, Unread unread) noexcept {
   if (error.code == Errc::absent || error.code == Errc::corrupt) return true;
-  const bool may_count = unread == Unread::may_count && shelf.may_be_older_than_unread(0);
-  return SegmentEviction::is_unreadable(error) && !may_count;
+  return SegmentEviction::is_unreadable(error) && unread == Unread::passed_over;
 }
 
 // nullopt when it leads to no file.
@@ -121,10 +119,10 @@ Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
   for (const std::uint32_t number : numbers) {
     std::shared_ptr<Segment> keep;
     const auto segment = shelf.segments().find(number, keep);
-    if (!segment && is_passed_over(shelf, segment.error(), unread)) continue;
+    if (!segment && is_passed_over(segment.error(), unread)) continue;
     if (!segment) return std::unexpected(segment.error());
     const auto entries = list_records(shelf, carriers, **segment);
-    if (!entries && is_passed_over(shelf, entries.error(), unread)) continue;
+    if (!entries && is_passed_over(entries.error(), unread)) continue;
     if (!entries) return std::unexpected(entries.error());
     for (const format::SummaryEntry& entry : *entries) {
       if (entry.removed || !slot_tags.contains(entry.slot_tag)) continue;

@@ -42,7 +42,7 @@ inline bool is_no_file(const Error& error) noexcept {
 // The files that records of these slot tags lead to, whether the index leads to these or not. Reads
 // the summaries of all segments. Errors: not all that there is can be read.
 enum class Unread : std::uint8_t {
-  may_count,  // where the index was made without a segment, that may be read again one day
+  counts,  // a segment that cannot be read now is an error
   passed_over,
 };
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
