@@ -367,7 +367,7 @@ PACK_MUTANTS = [
       "", "unit/pack_vouch"),
     _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
       + "evict_leave.cc",
-      "shelf.may_be_older_than_unread(0) || shelf.has_forgotten();",
+      "shelf.was_made_without_some() || shelf.has_forgotten();",
       "shelf.has_forgotten() && false;",
       "unit/pack_large_kept"),
     _("pack-older-led-to", "a file stays when the index leads to an older value meanwhile", PACK

@@ -105,7 +105,7 @@ void SegmentEviction::give_back_blocks() noexcept {
 }
 
 bool SegmentEviction::may_be_older_than_unread(std::uint64_t place_word) const {
-  if (!parts_.shelf.may_be_older_than_unread(0)) return false;
+  if (!parts_.shelf.was_made_without_some()) return false;
   const auto record = describe_record(parts_.shelf, format::Location::of(place_word));
   return !record || parts_.shelf.may_be_older_than_unread(record->sequence);
 }
@@ -128,7 +128,7 @@ void SegmentEviction::look_for_others(std::vector<std::pair<format::Record, Abse
   if (asked.empty()) return;
   // What cannot be read may hold what the index was made without, or what has left it without a
   // durable removal. Whoever clears the store wants nothing of that back either.
-  const bool may_hold_more = shelf.may_be_older_than_unread(0) || shelf.has_forgotten();
+  const bool may_hold_more = shelf.was_made_without_some() || shelf.has_forgotten();
   const bool is_cleared = rules_.lost_sectors == LostSectors::leave;
   const Unread unread = may_hold_more && !is_cleared ? Unread::counts : Unread::passed_over;
   const auto led_to = files_led_to(shelf, parts_.carriers, asked, unread);

@@ -39,12 +39,12 @@ inline bool is_no_file(const Error& error) noexcept {
          error.code == Errc::too_large;
 }
 
-// The files that records of these slot tags lead to, whether the index leads to these or not. Reads
-// the summaries of all segments. Errors: not all that there is can be read.
 enum class Unread : std::uint8_t {
   counts,  // a segment that cannot be read now is an error
   passed_over,
 };
+// The files that records of these slot tags lead to, whether the index leads to these or not. Reads
+// the summaries of all segments. Errors: not all that counts can be read.
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
                                            const std::unordered_set<std::uint64_t>& slot_tags,
                                            Unread unread);

@@ -124,7 +124,9 @@ class Shelf {
     end_taken_out(count);
   }
 
-  // Whether the index was made without a segment that may hold something newer than that.
+  // Whether the index was made without a segment that could not be read; and whether that may hold
+  // something newer.
+  bool was_made_without_some() const { return may_be_older_than_unread(0); }
   bool may_be_older_than_unread(std::uint64_t sequence) const {
     return sequence < state_->word(format::StateWord::unread_below).load();
   }
