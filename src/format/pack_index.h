@@ -127,6 +127,7 @@ enum class StateWord : std::uint32_t {
   evictions = 10,     // of segments, begun and not ended: index and segments differ meanwhile
   rebuilds = 11,      // of the index beside others, begun: what was compared is compared again
   unread_below = 12,  // sequences that a segment may hold which could not be read for the index
+  unread_check = 13,  // which segments those are, and as they were; 0: not known
   entries = 16,       // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none

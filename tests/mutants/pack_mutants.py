@@ -380,11 +380,32 @@ PACK_MUTANTS = [
       "unit/pack_large_kept"),
     _("pack-sweep-unsecured", "no file is swept before what is in its place is on the disk", PACK
       + "large_files.cc",
-      "LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::now() + longest_hold));",
-      "(void)longest_hold;\n  (void)secure_all;", "unit/pack_large_sweep"),
+      "LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + sweep.longest_hold));",
+      "", "unit/pack_large_sweep"),
+    _("pack-swept-meanwhile", "no file is swept of what others have taken out meanwhile", PACK
+      + "large_files.cc",
+      "if (removal_epoch_of(shelf) != sweep.removal_epoch && shelf.others_take_out(0)) {",
+      "if (removal_epoch_of(shelf) != sweep.removal_epoch && false) {", "unit/pack_large_settled"),
+    _("pack-removed-by-others", "a file goes only when what others take out is off the disk", PACK
+      + "large_files.cc",
+      "const bool may_be_back = shelf.others_take_out(dropping.own_evictions) ||",
+      "const bool may_be_back = (dropping.own_evictions == 9) ||", "unit/pack_large_settled"),
+    _("pack-evicted-unread", "a file goes only when what cannot be read is overridden", PACK
+      + "large_files.cc",
+      "shelf.may_be_older_than_unread(record.sequence);", "false;", "unit/pack_large_settled"),
+    _("pack-unread-anew", "what is put beside lost sectors is newer in later openings, too", PACK
+      + "shelf_index.cc",
+      "if (are_known) return;", "(void)are_known;", "unit/pack_large_settled"),
+    _("pack-unburied", "a file stays when its removal cannot be written", PACK + "large_files.cc",
+      "(is_gone && (!may_be_back || dropping.bury(record)))",
+      "(is_gone && (!may_be_back || dropping.bury(record) || true))", "unit/pack_large_settled"),
+    _("pack-alone-uncounted", "what is evicted alone counts until it is on the disk", PACK
+      + "evict_alone.cc",
+      "taking_out.keep_until_synced();", "taking_out.settle();", "unit/pack_large_settled"),
     _("pack-file-unsecured", "no file goes before what is in its place is on the disk", PACK
       + "large_files.cc",
-      "is_another && lasts(format::Location::of(found.place_word()))", "is_another && lasts",
+      "is_another && dropping.lasts(format::Location::of(found.place_word()))",
+      "is_another && dropping.lasts",
       "unit/pack_vouch"),
     _("pack-emptied-slot", "a removal holds when another one has emptied the slot", PACK
       + "remove.cc",

@@ -74,6 +74,7 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   LARDER_CHECK_OK(shelf.prepare_to_change());
   LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(copies)));
   const Record removal = removal_of(shelf, entry, now_s);
+  Shelf::TakingOut taking_out(shelf);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
@@ -82,16 +83,18 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
     (void)shelf.index().publish(tag, 0, place_word, never_other);
     return std::unexpected(std::move(appended).error());
   }
+  taking_out.keep_until_synced();
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.count_entries(-1);
   return true;
 }
 
 // As PackStoreImpl::confirm_removal.
-Result<Buried> bury_hidden(Shelf& shelf, const Record& entry, std::int64_t now_s) {
+Result<Buried> bury_hidden(Shelf& shelf, Writers& writers, const Record& entry,
+                           std::int64_t now_s) {
   if (!takes_removal(shelf, entry)) return Buried::of_other_key;
   LARDER_CHECK_OK(shelf.prepare_to_change());
-  LARDER_TRY(auto claimed, shelf.writers().claim(removal_bytes(Copies::two)));
+  LARDER_TRY(auto claimed, writers.claim(removal_bytes(Copies::two)));
   const Record removal = removal_of(shelf, entry, now_s);
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   LARDER_TRY(const auto place, find_place(shelf, shelf.tag_of(entry)));
@@ -121,16 +124,21 @@ Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::
   return Renewal{.slot_tag = shelf.tag_of(*record), .from = place_word, .to = copy.word()};
 }
 
-void drop_files(Shelf& shelf, std::span<const Record> withdrawn,
+void drop_files(Shelf& shelf, std::span<const Record> withdrawn, std::int64_t now_s,
                 const std::function<bool()>& sync_own) {
   const bool may_uncover = std::ranges::any_of(withdrawn, [](const Record& record) {
     return record.kind == RecordKind::large && record.supersedes;
   });
   if (may_uncover && !sync_own()) return;
+  const Dropping dropping{
+      .lasts = [&](const Location& location) { return is_known_to_last(shelf, location); },
+      .bury =
+          [&](const Record& record) {
+            const auto buried = bury_hidden(shelf, shelf.writers(), record, now_s);
+            return buried && *buried == Buried::yes && sync_own();
+          }};
   for (const Record& record : withdrawn) {
-    if (record.kind != RecordKind::large) continue;
-    drop_large(shelf, record, Absent::is_gone,
-               [&](const Location& location) { return is_known_to_last(shelf, location); });
+    if (record.kind == RecordKind::large) drop_large(shelf, record, Absent::is_gone, dropping);
   }
 }
 

@@ -28,7 +28,8 @@ Result<bool> withdraw_alone(Shelf& shelf, const format::Record& entry, std::uint
 // Writes a removal of an entry that the index does not lead to (evict_hidden.h), unless it does by
 // now, or the entry's key is not here: its owner would not believe it. Errors: those of writing.
 enum class Buried : std::uint8_t { yes, led_to, of_other_key };
-Result<Buried> bury_hidden(Shelf& shelf, const format::Record& entry, std::int64_t now_s);
+Result<Buried> bury_hidden(Shelf& shelf, Writers& writers, const format::Record& entry,
+                           std::int64_t now_s);
 
 // An entry whose record stands at a second place.
 struct Renewal {
@@ -45,7 +46,7 @@ Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::
 
 // The files of entries that were withdrawn; where older values may stand in segments, not before
 // `sync_own` has made the removals durable. What stays by mistake is swept.
-void drop_files(Shelf& shelf, std::span<const format::Record> withdrawn,
+void drop_files(Shelf& shelf, std::span<const format::Record> withdrawn, std::int64_t now_s,
                 const std::function<bool()>& sync_own);
 
 }  // namespace larder::pack_store

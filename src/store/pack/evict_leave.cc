@@ -8,6 +8,7 @@
 #include "base/guarded.h"
 #include "base/try.h"
 #include "format/pack_name.h"
+#include "store/pack/evict_alone.h"
 #include "store/pack/evict_segment.h"
 #include "store/pack/large_files.h"
 #include "store/pack/secure.h"
@@ -157,15 +158,26 @@ void SegmentEviction::drop_large_files(const Step& step) {
   }
   if (left.empty() || !leaves_for_good(step)) return;
   look_for_others(left);
-  const Lasts lasts = [&](const format::Location& location) {
-    if (is_secured(location)) return true;
-    const SecureParts parts{
-        .shelf = parts_.shelf, .carriers = parts_.carriers, .sync_own = step.sync_own};
-    Secured there;
-    there.add(parts_.shelf, location);
-    return secure(parts, location.segment, there).has_value();
-  };
-  for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent, lasts);
+  const Dropping dropping{
+      .lasts = [&](const format::Location& location) { return is_made_to_last(location, step); },
+      .bury = [&](const format::Record& record) { return bury_once_more(record); },
+      .own_evictions = has_begun_ ? 1u : 0u};
+  for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent, dropping);
+}
+
+bool SegmentEviction::is_made_to_last(const format::Location& location, const Step& step) {
+  if (is_secured(location)) return true;
+  const SecureParts parts{
+      .shelf = parts_.shelf, .carriers = parts_.carriers, .sync_own = step.sync_own};
+  Secured there;
+  there.add(parts_.shelf, location);
+  return secure(parts, location.segment, there).has_value();
+}
+
+bool SegmentEviction::bury_once_more(const format::Record& record) {
+  const auto buried =
+      bury_hidden(parts_.shelf, parts_.carriers, record, parts_.file_system.now_s());
+  return buried && *buried == Buried::yes && sync_carried(parts_.shelf, parts_.carriers);
 }
 
 }  // namespace larder::pack_store

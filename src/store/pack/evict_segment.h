@@ -196,6 +196,8 @@ class SegmentEviction {
   Result<void> secure_successors(const Step& step);
   bool leaves_for_good(const Step& step);
   void drop_large_files(const Step& step);
+  bool is_made_to_last(const format::Location& location, const Step& step);
+  bool bury_once_more(const format::Record& record);
   bool may_be_older_than_unread(std::uint64_t place_word) const;
   void look_for_others(std::vector<std::pair<format::Record, Absent>>& left);
 

@@ -127,7 +127,7 @@ Result<void> EntrySweep::go_round(const Step& step, std::vector<format::Record>&
 Result<void> EntrySweep::run(const Step& step) {
   std::vector<format::Record> withdrawn;
   auto done = go_round(step, withdrawn);
-  drop_files(parts_.shelf, withdrawn, step.sync_own);
+  drop_files(parts_.shelf, withdrawn, parts_.file_system.now_s(), step.sync_own);
   return done;
 }
 

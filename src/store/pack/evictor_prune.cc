@@ -71,9 +71,7 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
     withdrawn.push_back(*entry);
     caller.gone.push_back(gone_of(*entry, left->second, now_s));
   }
-  if (withdrawn.empty()) return {};
-  const bool is_durable = caller.sync_own();
-  drop_files(shelf, withdrawn, [is_durable] { return is_durable; });
+  if (!withdrawn.empty() && caller.sync_own()) drop_files(shelf, withdrawn, now_s, caller.sync_own);
   return {};
 }
 
@@ -228,7 +226,7 @@ Result<std::size_t> Evictor::bury_all_hidden(Caller& caller) {
   const std::int64_t now_s = parts_.file_system.now_s();
   bool any = false;
   for (std::size_t i = 0; i < hidden.records.size(); ++i) {
-    auto buried = bury_hidden(parts_.shelf, hidden.records[i], now_s);
+    auto buried = bury_hidden(parts_.shelf, parts_.shelf.writers(), hidden.records[i], now_s);
     any = any || buried.value_or(Buried::led_to) == Buried::yes;
     if (buried && *buried == Buried::of_other_key) ++left;
     if (buried) continue;

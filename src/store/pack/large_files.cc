@@ -1,6 +1,7 @@
 #include "store/pack/large_files.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -24,7 +25,10 @@ using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
 
-constexpr auto longest_hold = std::chrono::milliseconds(500);  // a put waits no longer than 2 s
+// How long the locks of files may be held, in one attempt after the other: a put of one of them
+// waits 2 s.
+constexpr std::array longest_holds{std::chrono::milliseconds(500), std::chrono::milliseconds(1000),
+                                   std::chrono::milliseconds(1500)};
 constexpr std::size_t removed_at_once = 64;  // files, of which nobody puts the payload meanwhile
 
 // The files that entries lead to. Only records without a payload of their own need reading.
@@ -42,11 +46,23 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& i
   return used;
 }
 
+struct Sweep {
+  Shelf& shelf;
+  const SecureAll& secure_all;
+  std::uint64_t removal_epoch = 0;  // from before the segments were asked
+  std::chrono::milliseconds longest_hold{};
+};
+
+std::uint64_t removal_epoch_of(Shelf& shelf) {
+  return shelf.state().word(format::StateWord::removal_epoch).load();
+}
+
 // Somebody may be putting the same payload right now, and find the file there; or has done so since
 // the first look, flushed it, and put something else. So what is led to by now is secured while
-// nobody can lead there again.
-Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
-                           const SecureAll& secure_all) {
+// nobody can lead there again. And what he has taken out again, without having written that yet,
+// the index does not tell of: then nobody may be taking out anything.
+Result<void> remove_unused(const Sweep& sweep, std::span<const Fingerprint> unused) {
+  Shelf& shelf = sweep.shelf;
   std::map<Fingerprint, store_directory::LockFile::Held> held;
   for (const Fingerprint& key : unused) {
     LARDER_TRY(auto lock, shelf.locks().try_acquire(LockOffset::change_of(key)));
@@ -56,8 +72,40 @@ Result<void> remove_unused(Shelf& shelf, std::span<const Fingerprint> unused,
   if (!used_now) return {};
   std::erase_if(held, [&](const auto& each) { return used_now->contains(each.first); });
   if (held.empty()) return {};
-  LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::now() + longest_hold));
+  if (removal_epoch_of(shelf) != sweep.removal_epoch && shelf.others_take_out(0)) {
+    return std::unexpected(
+        Error{.code = Errc::timed_out,
+              .message = "unused files stay while others remove and evict; it is tried again"});
+  }
+  LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + sweep.longest_hold));
   for (const auto& [key, lock] : held) (void)shelf.large().remove_of_any_key(key);
+  return {};
+}
+
+// The index is a hint: where it leads to no file, the segments are asked.
+Result<void> sweep_once(const Sweep& sweep) {
+  Shelf& shelf = sweep.shelf;
+  LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
+  if (!used) return {};
+  std::vector<Fingerprint> unused;
+  LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
+    if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
+    return Visit::go_on;
+  }));
+  if (unused.empty()) return {};
+  LARDER_TRY(const auto truth, shelf.index_of_segments());
+  LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
+  if (!led_to) return {};
+  std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
+  // Most of it without the locks.
+  if (!unused.empty()) {
+    LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::time_point::max()));
+  }
+  for (std::span<const Fingerprint> left = unused; !left.empty();) {
+    const auto next = left.first(std::min(left.size(), removed_at_once));
+    LARDER_CHECK_OK(remove_unused(sweep, next));
+    left = left.subspan(next.size());
+  }
   return {};
 }
 
@@ -88,7 +136,8 @@ bool is_known_to_last(Shelf& shelf, const format::Location& location) {
   return segment && (*segment)->is_known_durable();
 }
 
-void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const Lasts& lasts) {
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
+                const Dropping& dropping) {
   const Fingerprint key = large_file_key(record);
   const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
   if (!held) return;
@@ -103,8 +152,11 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const
   const bool is_gone = *outcome == Outcome::absent && absent == Absent::is_gone && was_whole;
   const bool is_another =
       *outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest;
-  if (is_gone || (is_another && lasts(format::Location::of(found.place_word()))))
-    (void)shelf.large().remove_of_any_key(key);
+  const bool may_be_back = shelf.others_take_out(dropping.own_evictions) ||
+                           shelf.may_be_older_than_unread(record.sequence);
+  const bool goes = (is_gone && (!may_be_back || dropping.bury(record))) ||
+                    (is_another && dropping.lasts(format::Location::of(found.place_word())));
+  if (goes) (void)shelf.large().remove_of_any_key(key);
 }
 
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
@@ -153,28 +205,16 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
   return synced;
 }
 
-// The index is a hint: where it leads to no file, the segments are asked.
 Result<void> sweep_large(Shelf& shelf, const SecureAll& secure_all) {
-  LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
-  if (!used) return {};
-  std::vector<Fingerprint> unused;
-  LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
-    if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
-    return Visit::go_on;
-  }));
-  if (unused.empty()) return {};
-  LARDER_TRY(const auto truth, shelf.index_of_segments());
-  LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
-  if (!led_to) return {};
-  std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
-  // Most of it without the locks.
-  if (!unused.empty()) LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::time_point::max()));
-  for (std::span<const Fingerprint> left = unused; !left.empty();) {
-    const auto next = left.first(std::min(left.size(), removed_at_once));
-    LARDER_CHECK_OK(remove_unused(shelf, next, secure_all));
-    left = left.subspan(next.size());
+  Result<void> swept;
+  for (const auto longest_hold : longest_holds) {
+    swept = sweep_once({.shelf = shelf,
+                        .secure_all = secure_all,
+                        .removal_epoch = removal_epoch_of(shelf),
+                        .longest_hold = longest_hold});
+    if (swept || swept.error().code != Errc::timed_out) break;
   }
-  return {};
+  return swept;
 }
 
 }  // namespace larder::pack_store

@@ -17,21 +17,31 @@ namespace larder::pack_store {
 inline constexpr std::uint32_t units_of_large =
     format::record_header_bytes / format::pack_unit_bytes;
 
-// Whether a power cut leaves the record that stands there.
-using Lasts = std::function<bool(const format::Location&)>;
-
 // By what is known of it, and nothing else: no may mean yes.
 bool is_known_to_last(Shelf& shelf, const format::Location& location);
 
-// Removes the file of a record unless an entry leads to it, under the lock that a put of the same
-// payload holds from storing the file to publishing what leads to it. Where the entry is another
-// one by now, that one has to last: between the two the file may have been flushed once more. What
-// stays by mistake is swept, and so is what an index lacks that is being made anew.
+// What whoever drops a file can do for it.
+struct Dropping {
+  // Whether a power cut leaves the record that stands there.
+  std::function<bool(const format::Location&)> lasts;
+  // Writes a removal that is newer than any record of the same entry, and makes it durable. False
+  // when it could not, or something leads to the entry.
+  std::function<bool(const format::Record&)> bury;
+  std::uint64_t own_evictions = 0;  // of the dropper, begun and not ended
+};
+
+// Removes the file of a record when no power cut, and no segment that can be read again, leaves
+// anything that leads to it: under the lock that a put of the same payload holds from storing the
+// file to publishing what leads to it. Where the entry is another one by now, that one has to last:
+// between the two the file may have been flushed once more. Where it is gone, so must be what
+// others have put since and are taking out, and what could not be read: there it is buried once
+// more. What stays by mistake is swept, and so is what an index lacks that is being made anew.
 enum class Absent : std::uint8_t {
   is_gone,        // the entry was taken out of the index
   tells_nothing,  // the index may lack it
 };
-void drop_large(Shelf& shelf, const format::Record& record, Absent absent, const Lasts& lasts);
+void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
+                const Dropping& dropping);
 
 // What stands there is none that anybody is given.
 inline bool is_no_file(const Error& error) noexcept {
@@ -61,7 +71,7 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
 // could not take a file away. Who is about to lead to one holds its lock. The record that led to
 // one may still be what a power cut would leave: so when there is anything to remove, `secure_all`
 // makes durable what replaced it, once more when nobody can lead to the file any more. Its error is
-// returned, and those files stay.
+// returned, and those files stay; timed_out, when others kept it from being made durable.
 using SecureAll = std::function<Result<void>(std::chrono::steady_clock::time_point until)>;
 Result<void> sweep_large(Shelf& shelf, const SecureAll& secure_all);
 

@@ -31,6 +31,7 @@
 #include "store/counters.h"
 #include "store/directory/statistics.h"
 #include "store/pack/evictor.h"
+#include "store/pack/large_files.h"
 #include "store/pack/look_up.h"
 #include "store/pack/read_epochs.h"
 #include "store/pack/shelf.h"
@@ -180,6 +181,7 @@ class PackStoreImpl final : public PackStore {
   Result<void> flush_now();
   enum class Synced { all, not_all };
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
+  Dropping dropping(Shelf& shelf);  // of the file of what is removed, or was not put
   Result<Synced> sync_large(ProcessState& process, Shelf& shelf);
   std::set<Fingerprint> owners_of_unflushed_large() const;
   // `losses_before`, here and below: what `losses` was.

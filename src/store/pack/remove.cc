@@ -8,6 +8,7 @@
 
 #include "base/guarded.h"
 #include "base/try.h"
+#include "store/pack/evict_alone.h"
 #include "store/pack/large_files.h"
 #include "store/pack/pack_store_impl.h"
 #include "store/pack/removal.h"
@@ -189,12 +190,24 @@ Result<bool> PackStoreImpl::finish_removal(Shelf& shelf, Removing& removing) {
   LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
   if (synced == Synced::not_all) return !removed.empty();
   if (removing.taking_out) removing.taking_out->settle();
+  removing.taking_out.reset();
   for (const format::Record& record : removed) {
     if (record.kind != format::RecordKind::large) continue;
-    drop_large(shelf, record, Absent::is_gone,
-               [&](const format::Location& location) { return is_known_to_last(shelf, location); });
+    drop_large(shelf, record, Absent::is_gone, dropping(shelf));
   }
   return !removed.empty();
+}
+
+Dropping PackStoreImpl::dropping(Shelf& shelf) {
+  const auto bury = [&](const format::Record& record) {
+    const auto buried = bury_hidden(shelf, shelf.writers(), record, file_system_.now_s());
+    if (!buried || *buried != Buried::yes) return false;
+    const auto synced = sync_shelf(state(), shelf);
+    return synced && *synced == Synced::all;
+  };
+  return {
+      .lasts = [&](const format::Location& location) { return is_known_to_last(shelf, location); },
+      .bury = bury};
 }
 
 Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {

@@ -74,6 +74,11 @@ class Shelf {
     return state_->word(format::StateWord::forgotten).load() != 0 ||
            state_->word(format::StateWord::evictions).load() > own_evictions_.load();
   }
+  // Whether somebody may have taken an entry out of the index without a durable removal, but for so
+  // many evictions of the caller, and what this process wrote and has not synced yet.
+  bool others_take_out(std::uint64_t own_evictions) const {
+    return state_->word(format::StateWord::evictions).load() > own_evictions + taken_out_unsynced_;
+  }
   void note_forgotten() {
     auto word = state_->word(format::StateWord::forgotten);
     if (word.load() == 0) word.store(1);
@@ -243,6 +248,8 @@ class Shelf {
   void tell_torn(const Rebuilt& rebuilt) const;
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
+  std::uint64_t check_of_unread(const std::set<std::uint32_t>& segments);
+  void note_unread(const Rebuilt& rebuilt, bool alone, std::uint64_t below);
   Error of_part(std::string_view name, Error error) const;
   Error busy() const;
   Result<bool> pass_door(LockMode mode);

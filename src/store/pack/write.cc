@@ -201,8 +201,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
   }
   auto done = put_large_once(shelf, writing);
   if (!done && !writing.had_file) {
-    drop_large(shelf, writing.record, Absent::is_gone,
-               [&](const format::Location& location) { return is_known_to_last(shelf, location); });
+    drop_large(shelf, writing.record, Absent::is_gone, dropping(shelf));
   }
   return done;
 }
