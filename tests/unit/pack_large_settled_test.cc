@@ -119,6 +119,18 @@ TEST_F(PackLargeSettled, AFileStaysWhenThatIsNotOnTheDisk) {
   EXPECT_EQ(large_files(), before);
 }
 
+// Its file was stored under the lock; a full disk has no room for a removal either.
+TEST_F(PackLargeSettled, APutThatFailsLeavesNoFileBesideOthers) {
+  const auto store = open();
+  put_over_another(*store);
+  set(StateWord::evictions, 1);
+  const std::size_t before = large_files();
+  spoilt_.inject({.only = Op::write_at, .path_contains = ".seg", .repeat = Repeat::for_ever});
+  EXPECT_NE(put(*store, numbered(7), large(7)), "ok");
+  EXPECT_FALSE(spoilt_.injected().empty());
+  EXPECT_EQ(large_files(), before);
+}
+
 TEST_F(PackLargeSettled, SoIsThatOfWhatIsEvictedWithItsSegment) {
   {
     const auto store = open();

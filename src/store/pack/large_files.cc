@@ -138,9 +138,13 @@ bool is_known_to_last(Shelf& shelf, const format::Location& location) {
 
 void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
                 const Dropping& dropping) {
-  const Fingerprint key = large_file_key(record);
-  const auto held = shelf.locks().acquire(LockOffset::change_of(key), large_wait);
-  if (!held) return;
+  const auto held =
+      shelf.locks().acquire(LockOffset::change_of(large_file_key(record)), large_wait);
+  if (held) drop_locked(shelf, record, absent, dropping);
+}
+
+void drop_locked(Shelf& shelf, const format::Record& record, Absent absent,
+                 const Dropping& dropping) {
   const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
   Found found;
   // One that is being made anew lacks what is there.
@@ -156,7 +160,7 @@ void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
                            shelf.may_be_older_than_unread(record.sequence);
   const bool goes = (is_gone && (!may_be_back || dropping.bury(record))) ||
                     (is_another && dropping.lasts(format::Location::of(found.place_word())));
-  if (goes) (void)shelf.large().remove_of_any_key(key);
+  if (goes) (void)shelf.large().remove_of_any_key(large_file_key(record));
 }
 
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,

@@ -42,6 +42,9 @@ enum class Absent : std::uint8_t {
 };
 void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
                 const Dropping& dropping);
+// The same for who holds that lock.
+void drop_locked(Shelf& shelf, const format::Record& record, Absent absent,
+                 const Dropping& dropping);
 
 // What stands there is none that anybody is given.
 inline bool is_no_file(const Error& error) noexcept {

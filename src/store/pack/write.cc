@@ -43,7 +43,6 @@ struct PackStoreImpl::Writing {
   bool is_unchanged = false;  // the same bytes were there, and the next flush vouches for them
   bool must_write = false;    // the same bytes, but under a sequence that came too early
 
-  bool had_file = true;        // somebody may lead to it, though the index does not
   bool has_made_room = false;  // on a full disk, once
   bool has_made_way = false;   // within the budget, before something large is written
   std::optional<Evictor::Reserved> reserved = {};
@@ -177,9 +176,16 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing&
   const Fingerprint key = format::large_file_key(record);
   LARDER_TRY(const auto held,
              shelf.locks().acquire(store_directory::LockOffset::change_of(key), large_wait));
-  writing.had_file = shelf.large().has_file(key).value_or(true);
-  LARDER_CHECK_OK(store_large(shelf, writing, key));
-  return append_and_publish(shelf, writing);
+  const bool had_file = shelf.large().has_file(key).value_or(true);
+  auto stored = store_large(shelf, writing, key);
+  auto done = stored ? append_and_publish(shelf, writing) : std::unexpected(stored.error());
+  // Nobody else could lead there meanwhile, so that there is nothing to bury.
+  if (!done && !had_file) {
+    const auto nothing_to_bury = [](const format::Record&) { return true; };
+    drop_locked(shelf, record, Absent::is_gone,
+                {.lasts = dropping(shelf).lasts, .bury = nothing_to_bury});
+  }
+  return done;
 }
 
 // A large one may be as large as the budget: what leaves for it, leaves before it is written.
@@ -199,11 +205,7 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_once(Shelf& shelf, Writing& writi
     make_way(shelf, writing, guard);
     return Done::no;  // what was examined may have left
   }
-  auto done = put_large_once(shelf, writing);
-  if (!done && !writing.had_file) {
-    drop_large(shelf, writing.record, Absent::is_gone, dropping(shelf));
-  }
-  return done;
+  return put_large_once(shelf, writing);
 }
 
 void PackStoreImpl::count_put(const Writing& writing) {
