@@ -88,7 +88,7 @@ TEST_F(PackLargeSettled, ARemovalIsWrittenOnceMoreBesideOthers) {
   const auto remove = [&] { EXPECT_EQ(store->remove(numbered(0)), true); };
   EXPECT_EQ(synced_under_the_lock(remove), 0u);
   put_over_another(*store);
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   EXPECT_EQ(synced_under_the_lock(remove), 1u);
   EXPECT_EQ(large_files(), 2u) << "that of the other entry, and what the first one replaced";
 }
@@ -111,7 +111,7 @@ TEST_F(PackLargeSettled, AlsoBesideOneWhoEvictsAndDoesNotFlush) {
 TEST_F(PackLargeSettled, AFileStaysWhenThatIsNotOnTheDisk) {
   const auto store = open();
   put_over_another(*store);
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   spoilt_.inject({.only = Op::sync_data, .path_contains = ".seg", .at = 2});
   const std::size_t before = large_files();
   EXPECT_FALSE(store->remove(numbered(0)));
@@ -123,7 +123,7 @@ TEST_F(PackLargeSettled, AFileStaysWhenThatIsNotOnTheDisk) {
 TEST_F(PackLargeSettled, APutThatFailsLeavesNoFileBesideOthers) {
   const auto store = open();
   put_over_another(*store);
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   const std::size_t before = large_files();
   spoilt_.inject({.only = Op::write_at, .path_contains = ".seg", .repeat = Repeat::for_ever});
   EXPECT_NE(put(*store, numbered(7), large(7)), "ok");
@@ -137,7 +137,7 @@ TEST_F(PackLargeSettled, SoIsThatOfWhatIsEvictedWithItsSegment) {
     put_over_another(*store);
   }
   const auto store = open();
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   EXPECT_EQ(synced_under_the_lock([&] { EXPECT_TRUE(store->prune({.max_bytes = 1})); }), 1u);
   EXPECT_EQ(content(store->get(numbered(0))), "absent");
 }
@@ -146,7 +146,7 @@ TEST_F(PackLargeSettled, AndThatOfWhatIsEvictedAlone) {
   const auto holder = open_soundly();
   put_over_another(*holder);
   const auto store = open();
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   EXPECT_EQ(synced_under_the_lock([&] { EXPECT_TRUE(store->prune({.max_entries = 1})); }), 1u);
 }
 
@@ -164,11 +164,11 @@ TEST_F(PackLargeSettled, NothingIsSweptWhileOthersTakeOut) {
     if (operation.op == Op::list && operation.path.ends_with("/large")) are_listed = true;
     if (is_lock(operation) && are_listed) set(StateWord::removal_epoch, ++epoch);
   });
-  set(StateWord::evictions, 1);
+  set(StateWord::taking_out, 1);
   EXPECT_TRUE(store->maintain());
   EXPECT_EQ(large_files(), before);
   EXPECT_TRUE(was_told("while others remove"));
-  set(StateWord::evictions, 0);
+  set(StateWord::taking_out, 0);
   EXPECT_TRUE(store->maintain());
   spoilt_.observe({});
   EXPECT_LT(large_files(), before);

@@ -72,12 +72,12 @@ class Shelf {
   // As long as another process evicts, too, or anybody removes: he may have been killed.
   bool has_forgotten() const {
     return state_->word(format::StateWord::forgotten).load() != 0 ||
-           state_->word(format::StateWord::evictions).load() > own_evictions_.load();
+           state_->word(format::StateWord::taking_out).load() > own_evictions_.load();
   }
   // Whether somebody may have taken an entry out of the index without a durable removal, but for so
   // many evictions of the caller, and what this process wrote and has not synced yet.
   bool others_take_out(std::uint64_t own_evictions) const {
-    return state_->word(format::StateWord::evictions).load() > own_evictions + taken_out_unsynced_;
+    return state_->word(format::StateWord::taking_out).load() > own_evictions + taken_out_unsynced_;
   }
   void note_forgotten() {
     auto word = state_->word(format::StateWord::forgotten);
@@ -87,10 +87,10 @@ class Shelf {
   // next rebuild by a process that is alone.
   void begin_eviction() {
     ++own_evictions_;
-    state_->word(format::StateWord::evictions).fetch_add(1);
+    state_->word(format::StateWord::taking_out).fetch_add(1);
   }
   void end_eviction() {
-    state_->word(format::StateWord::evictions).fetch_sub(1);
+    state_->word(format::StateWord::taking_out).fetch_sub(1);
     --own_evictions_;
   }
 
@@ -100,7 +100,7 @@ class Shelf {
   class TakingOut {
    public:
     explicit TakingOut(Shelf& shelf) : shelf_(shelf) {
-      shelf_.state_->word(format::StateWord::evictions).fetch_add(1);
+      shelf_.state_->word(format::StateWord::taking_out).fetch_add(1);
     }
     ~TakingOut() {
       if (is_kept_) return;
@@ -266,7 +266,7 @@ class Shelf {
   Result<bool> comparison_is_due();
   void note_compared(std::set<std::uint32_t> but_for, std::uint64_t at_rebuilds);
   void end_taken_out(std::uint64_t count) {
-    state_->word(format::StateWord::evictions).fetch_sub(count);
+    state_->word(format::StateWord::taking_out).fetch_sub(count);
   }
   Result<std::uint64_t> compare_and_heal();
   Result<void> note_made_anew(std::uint64_t hidden);

@@ -198,7 +198,7 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   if (alone) state_->word(StateWord::open_sessions).store(0);
   if (!rebuilt.is_complete()) state_->word(StateWord::open_sessions).fetch_add(1);
   if (alone) state_->word(StateWord::forgotten).store(0);
-  if (alone) state_->word(StateWord::evictions).store(0);
+  if (alone) state_->word(StateWord::taking_out).store(0);
   if (!rebuilt.is_complete() || rebuilt.has_copies) note_forgotten();
   if (!alone) return;
   for (std::size_t i = 0; i < format::state_hints; ++i) {
