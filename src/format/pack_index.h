@@ -123,12 +123,11 @@ enum class StateWord : std::uint32_t {
   next_segment = 6,   // the next number to give to a segment
   partial_index = 7,  // 1: a rebuild beside others has not ended; what the index lacks may be there
   sequence = 8,       // the next one to give to a record
-  forgotten = 9,      // 1: the index may lack what a rebuild would find, without a durable removal
-  taking_out = 10,    // evictions and removals, begun and not ended: index and segments differ
-  rebuilds = 11,      // of the index beside others, begun: what was compared is compared again
-  unread_below = 12,  // sequences that a segment may hold which could not be read for the index
-  unread_check = 13,  // which segments those are, and as they were; 0: not known
-  entries = 16,       // about: live slots
+  forgotten = 9,  // not 0: the index may lack what a rebuild would find, without a durable removal
+  taking_out = 10,     // evictions and removals, begun and not ended: index and segments differ
+  rebuilds = 11,       // of the index beside others, begun: what was compared is compared again
+  unread_below = 12,   // sequences that a segment may hold which could not be read for the index
+  entries = 16,        // about: live slots
   segment_bytes = 17,  // about: blocks of all segments
   first_hint = 24,     // segments that may have room: number + 1, 0 = none
 };

@@ -310,7 +310,8 @@ PACK_MUTANTS = [
       "if (!done && !had_file)", "(void)had_file;\n  if (!done)", "unit/pack_large_kept"),
     _("pack-dead-takes-file", "a dead record takes no file that is led to", PACK
       + "large_files.cc",
-      "absent == Absent::is_gone", "true", "unit/pack_large_kept"),
+      "absent == Absent::is_gone && was_whole;",
+      "(absent == Absent::is_gone || was_whole) && was_whole;", "unit/pack_hidden_meanwhile"),
     _("pack-recipe-hides", "a damaged recipe hides no payload", PACK + "shelf_index.cc",
       "if (code == Errc::corrupt) {", "if (code == Errc::absent) {",
       "unit/pack_large_kept"),
@@ -380,25 +381,42 @@ PACK_MUTANTS = [
       "unit/pack_large_kept"),
     _("pack-sweep-unsecured", "no file is swept before what is in its place is on the disk", PACK
       + "large_files.cc",
-      "LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + sweep.longest_hold));",
+      "LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + longest_hold));",
       "", "unit/pack_large_sweep"),
     _("pack-swept-meanwhile", "no file is swept of what others have taken out meanwhile", PACK
       + "large_files.cc",
-      "if (removal_epoch_of(shelf) != sweep.removal_epoch && shelf.others_take_out(0)) {",
-      "if (removal_epoch_of(shelf) != sweep.removal_epoch && false) {", "unit/pack_large_settled"),
+      "if (is_taken_out && (shelf.others_take_out(0) || shelf.given_up() != sweep.given_up)) {",
+      "if (is_taken_out && false) {", "unit/pack_large_settled"),
     _("pack-removed-by-others", "a file goes only when what others take out is off the disk", PACK
       + "large_files.cc",
-      "const bool may_be_back = shelf.others_take_out(dropping.own_evictions) ||",
-      "const bool may_be_back = (dropping.own_evictions == 9) ||", "unit/pack_large_settled"),
+      "return shelf.others_take_out(dropping.own_evictions) ||", "return",
+      "unit/pack_large_settled"),
+    _("pack-given-up-unseen", "a file goes only when what others gave up is off the disk", PACK
+      + "large_files.cc",
+      "shelf.given_up() != dropping.given_up ||\n", "\n", "unit/pack_large_settled"),
+    _("pack-given-up-removal", "a removal that is not on the disk is told to others", PACK
+      + "shelf.h",
+      "if (!is_settled_) shelf_.note_given_up();", "", "unit/pack_large_settled"),
+    _("pack-given-up-flush", "what a flush could not bring to the disk is told to others", PACK
+      + "flush.cc",
+      "shelf.note_given_up();", "shelf.note_forgotten();", "unit/pack_large_settled"),
+    _("pack-given-up-close", "what was not flushed before the end is told to others", PACK
+      + "shelf.cc",
+      "note_given_up();", "note_forgotten();", "unit/pack_large_settled"),
+    _("pack-given-up-eviction", "an eviction that fails is told to others", PACK
+      + "evict_segment.cc",
+      "parts_.shelf.note_given_up();", "parts_.shelf.note_forgotten();", "unit/pack_large_settled"),
+    _("pack-buried-early", "a removal is written again when others take out meanwhile", PACK
+      + "large_files.cc",
+      "return removal_epoch_of(shelf) == buried_at ||", "return buried_at ||",
+      "unit/pack_large_settled"),
     _("pack-evicted-unread", "a file goes only when what cannot be read is overridden", PACK
       + "large_files.cc",
-      "shelf.may_be_older_than_unread(record.sequence);", "false;", "unit/pack_large_settled"),
-    _("pack-unread-anew", "what is put beside lost sectors is newer in later openings, too", PACK
-      + "shelf_index.cc",
-      "if (are_known) return;", "(void)are_known;", "unit/pack_large_settled"),
+      "shelf.may_be_older_than_unread(record.sequence);",
+      "shelf.may_be_older_than_unread(record.sequence | 1ull << 63);", "unit/pack_large_settled"),
     _("pack-unburied", "a file stays when its removal cannot be written", PACK + "large_files.cc",
-      "(is_gone && (!may_be_back || dropping.bury(record)))",
-      "(is_gone && (!may_be_back || dropping.bury(record) || true))", "unit/pack_large_settled"),
+      "           dropping.bury(record);\n", "           dropping.bury(record) || true;\n",
+      "unit/pack_large_settled"),
     _("pack-alone-uncounted", "what is evicted alone counts until it is on the disk", PACK
       + "evict_alone.cc",
       "taking_out.keep_until_synced();", "taking_out.settle();", "unit/pack_large_settled"),

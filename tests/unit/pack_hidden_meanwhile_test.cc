@@ -146,6 +146,41 @@ TEST_F(PackHiddenMeanwhile, APruneLooksBetweenTwoSegments) {
   EXPECT_EQ(count_all(*store), entries);
 }
 
+// The value was there before; the slot of it is lost when the record of that has left.
+TEST_F(PackHiddenMeanwhile, ADeadRecordOfTheSameTakesNoFile) {
+  options_.budget = {.max_bytes = 16 * mib};
+  std::string last;
+  {
+    const auto writer = open_soundly();
+    ASSERT_EQ(put(*writer, numbered(0), large(0)), "ok");
+    fill(*writer, 100, 500);
+    ASSERT_EQ(put(*writer, numbered(0), large(1)), "ok");
+    fill(*writer, 500, 900);
+    ASSERT_EQ(put(*writer, numbered(0), large(0)), "ok");
+    ASSERT_EQ(put(*writer, numbered(1), "beside it"), "ok");
+    ASSERT_TRUE(writer->flush());
+    last = segment_of(*writer, numbered(1));
+    ASSERT_NE(last, first_segment);
+  }
+  const auto store = open();
+  bool has_left = false;
+  act_at(
+      [&](const Operation& operation) {
+        has_left = has_left ||
+                   (operation.op == Op::remove_file && operation.path.ends_with(first_segment));
+        return has_left && is_look_at_locks(operation);
+      },
+      [&] { hide(last); });
+  for (std::uint32_t i = 10'000; fs::exists(segments() / first_segment); ++i) {
+    ASSERT_LT(i, 20'000u);
+    ASSERT_EQ(put(*store, numbered(i), payload_of(4096, i)), "ok");
+  }
+  spoilt_.observe({});
+  EXPECT_TRUE(has_acted_);
+  EXPECT_TRUE(store->visit_strays([](const Stray&) { return Visit::go_on; }, Repair::yes));
+  EXPECT_TRUE(content(store->get(numbered(0))) == large(0));
+}
+
 TEST_F(PackHiddenMeanwhile, WhatNoSyncVouchesForIsNotWrittenAnewWithoutIt) {
   fill_and_close();
   const auto store = open();

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -54,19 +54,53 @@ class PackLargeSettled : public PackUpkeep {
     ASSERT_TRUE(store.flush());
   }
 
-  // Segments that were synced between the last lock that was taken and the file's end.
-  std::uint32_t synced_under_the_lock(const std::function<void()>& act) {
-    std::uint32_t synced = 0, synced_before = 0;
+  std::uint64_t word(StateWord which) const {
+    std::ifstream state(root() / "state", std::ios::binary);
+    state.seekg(
+        static_cast<std::streamoff>(format::state_words_at + 8 * std::to_underlying(which)));
+    std::string word(8, '\0');
+    state.read(word.data(), 8);
+    return load_little<std::uint64_t>(std::as_bytes(std::span(word)).data());
+  }
+
+  // How often segments were synced until the first file went.
+  struct Synced {
+    std::uint32_t in_all = 0;
+    std::uint32_t under_the_lock = 0;  // since the last one was taken
+  };
+  Synced synced_by(const std::function<void()>& act, const std::function<void()>& at_lock = {}) {
+    Synced synced, until_then;
     bool has_gone = false;
     spoilt_.observe([&](const Operation& operation) {
-      if (is_lock(operation)) synced = 0;
-      if (is_sync(operation)) ++synced;
-      if (takes_file(operation) && !std::exchange(has_gone, true)) synced_before = synced;
+      if (is_lock(operation)) {
+        synced.under_the_lock = 0;
+        if (at_lock) at_lock();
+      }
+      if (is_sync(operation)) {
+        ++synced.in_all;
+        ++synced.under_the_lock;
+      }
+      if (takes_file(operation) && !std::exchange(has_gone, true)) until_then = synced;
     });
     act();
     spoilt_.observe({});
     EXPECT_TRUE(has_gone);
-    return synced_before;
+    return until_then;
+  }
+  // While others take out one entry after the other.
+  Synced synced_beside_others(const std::function<void()>& act) {
+    set(StateWord::taking_out, 1);
+    std::uint64_t epoch = 1'000;
+    return synced_by(act, [&] { set(StateWord::removal_epoch, ++epoch); });
+  }
+
+  std::shared_ptr<PackStore> open_with_few_entries() const {
+    PackStoreOptions few = options_;
+    few.budget.max_entries = 4;
+    return open_pack_store(few).value();
+  }
+  void evict_alone(Store& store) const {
+    for (std::uint32_t i = 100; i < 110; ++i) ASSERT_EQ(put(store, numbered(i), "short"), "ok");
   }
 
   // As a killed process leaves it; all of it was flushed.
@@ -75,47 +109,96 @@ class PackLargeSettled : public PackUpkeep {
     fs::rename(directory_ / "killed", root());
   }
   void remember() const { fs::copy(root(), directory_ / "killed", fs::copy_options::recursive); }
-
-  void make_old(const std::string& segment) const {
-    fs::last_write_time(segments() / segment,
-                        fs::file_time_type::clock::now() - std::chrono::hours(1));
-  }
 };
 
 TEST_F(PackLargeSettled, ARemovalIsWrittenOnceMoreBesideOthers) {
   const auto store = open();
-  put_over_another(*store);
   const auto remove = [&] { EXPECT_EQ(store->remove(numbered(0)), true); };
-  EXPECT_EQ(synced_under_the_lock(remove), 0u);
+  put_over_another(*store);
+  EXPECT_EQ(synced_by(remove).in_all, 1u);
   put_over_another(*store);
   set(StateWord::taking_out, 1);
-  EXPECT_EQ(synced_under_the_lock(remove), 1u);
+  const Synced synced = synced_by(remove);
+  EXPECT_EQ(synced.in_all, 2u);
+  EXPECT_EQ(synced.under_the_lock, 0u) << "puts wait for it";
   EXPECT_EQ(large_files(), 2u) << "that of the other entry, and what the first one replaced";
 }
 
+TEST_F(PackLargeSettled, UnderTheLockWhenOthersTakeOutMeanwhile) {
+  const auto store = open();
+  put_over_another(*store);
+  const Synced synced = synced_beside_others([&] { EXPECT_EQ(store->remove(numbered(0)), true); });
+  EXPECT_EQ(synced.in_all, 3u);
+  EXPECT_EQ(synced.under_the_lock, 1u);
+}
+
+// It counts no more, and may not be on the disk.
+TEST_F(PackLargeSettled, AlsoWhenSomebodyHasGivenUpMeanwhile) {
+  const auto store = open();
+  put_over_another(*store);
+  const Synced synced = synced_by([&] { EXPECT_EQ(store->remove(numbered(0)), true); },
+                                  [&] { set(StateWord::forgotten, 5); });
+  EXPECT_EQ(synced.under_the_lock, 1u);
+}
+
 TEST_F(PackLargeSettled, AlsoBesideOneWhoEvictsAndDoesNotFlush) {
-  PackStoreOptions few = options_;
-  few.budget.max_entries = 4;
-  few.file_system = nullptr;
-  const auto other = open_pack_store(few).value();
-  for (std::uint32_t i = 100; i < 110; ++i) ASSERT_EQ(put(*other, numbered(i), "short"), "ok");
+  const auto other = open_with_few_entries();
+  evict_alone(*other);
   const auto store = open();
   const auto remove = [&] { EXPECT_EQ(store->remove(numbered(0)), true); };
   put_over_another(*store);
-  EXPECT_EQ(synced_under_the_lock(remove), 1u);
+  EXPECT_EQ(synced_by(remove).in_all, 2u);
   ASSERT_TRUE(other->flush());
   put_over_another(*store);
-  EXPECT_EQ(synced_under_the_lock(remove), 0u);
+  EXPECT_EQ(synced_by(remove).in_all, 1u);
+}
+
+// Each way in which that may be: what was taken out is not on the disk, and nobody is at it.
+TEST_F(PackLargeSettled, WhoGivesUpSaysSo) {
+  auto store = open_with_few_entries();
+  const auto expect_told = [&](const char* what, const std::function<void()>& act) {
+    set(StateWord::forgotten, 5);
+    act();
+    EXPECT_GT(word(StateWord::forgotten), 5u) << what;
+    EXPECT_EQ(word(StateWord::taking_out), 0u) << what;
+  };
+  const auto fail_sync = [this] {
+    spoilt_.inject({.only = Op::sync_data, .path_contains = ".seg"});
+  };
+  put_over_another(*store);
+  expect_told("a removal that is not synced", [&] {
+    fail_sync();
+    EXPECT_FALSE(store->remove(numbered(0)));
+  });
+  expect_told("a flush that fails after an eviction", [&] {
+    evict_alone(*store);
+    fail_sync();
+    EXPECT_FALSE(store->flush());
+  });
+  ASSERT_FALSE(store->flush()) << "names them once more";
+  expect_told("an end without a flush", [&] {
+    evict_alone(*store);
+    store.reset();
+  });
+  store = open();
+  fill(*store, 200, 210);
+  ASSERT_TRUE(store->flush());
+  expect_told("an eviction that fails", [&] {
+    spoilt_.inject({.only = Op::remove_file, .path_contains = ".seg"});
+    (void)store->prune({.max_bytes = 1});
+    EXPECT_FALSE(spoilt_.injected().empty());
+  });
 }
 
 TEST_F(PackLargeSettled, AFileStaysWhenThatIsNotOnTheDisk) {
   const auto store = open();
   put_over_another(*store);
   set(StateWord::taking_out, 1);
-  spoilt_.inject({.only = Op::sync_data, .path_contains = ".seg", .at = 2});
+  spoilt_.inject(
+      {.only = Op::sync_data, .path_contains = ".seg", .at = 2, .repeat = Repeat::for_ever});
   const std::size_t before = large_files();
   EXPECT_FALSE(store->remove(numbered(0)));
-  EXPECT_EQ(spoilt_.injected().size(), 1u);
+  EXPECT_FALSE(spoilt_.injected().empty());
   EXPECT_EQ(large_files(), before);
 }
 
@@ -137,8 +220,8 @@ TEST_F(PackLargeSettled, SoIsThatOfWhatIsEvictedWithItsSegment) {
     put_over_another(*store);
   }
   const auto store = open();
-  set(StateWord::taking_out, 1);
-  EXPECT_EQ(synced_under_the_lock([&] { EXPECT_TRUE(store->prune({.max_bytes = 1})); }), 1u);
+  const Synced synced = synced_beside_others([&] { EXPECT_TRUE(store->prune({.max_bytes = 1})); });
+  EXPECT_EQ(synced.under_the_lock, 1u);
   EXPECT_EQ(content(store->get(numbered(0))), "absent");
 }
 
@@ -146,8 +229,9 @@ TEST_F(PackLargeSettled, AndThatOfWhatIsEvictedAlone) {
   const auto holder = open_soundly();
   put_over_another(*holder);
   const auto store = open();
-  set(StateWord::taking_out, 1);
-  EXPECT_EQ(synced_under_the_lock([&] { EXPECT_TRUE(store->prune({.max_entries = 1})); }), 1u);
+  const Synced synced =
+      synced_beside_others([&] { EXPECT_TRUE(store->prune({.max_entries = 1})); });
+  EXPECT_EQ(synced.under_the_lock, 1u);
 }
 
 // Between what the segments were asked and the lock, somebody has put it again and taken it out.
@@ -202,31 +286,6 @@ TEST_F(PackLargeSettled, WhatCannotBeReadForAWhileIsOverWhenAnOlderOneIsEvicted)
   EXPECT_EQ(content(store->get(numbered(1))), "beside it");
   const std::string found = content(store->get(numbered(0)));
   EXPECT_TRUE(found == "absent" || found == large(0));
-}
-
-// For each job the store is opened anew, and each time the same cannot be read.
-TEST_F(PackLargeSettled, FilesDoNotPileUpWhereSectorsAreLostForGood) {
-  std::string unread;
-  {
-    const auto store = open_soundly();
-    fill(*store, 100, 400);
-    ASSERT_TRUE(store->flush());
-    unread = segment_of(*store, numbered(100));
-    remember();
-  }
-  kill();
-  make_old(unread);
-  fail_reads_of(unread);
-  for (std::uint32_t job = 0; job < 12; ++job) {
-    const auto store = open();
-    EXPECT_TRUE(store->prune({.max_bytes = 4 * mib}));
-    ASSERT_EQ(put(*store, numbered(0), large(2 * job)), "ok");
-    fill(*store, 1'000 + 300 * job, 1'300 + 300 * job);
-    ASSERT_EQ(put(*store, numbered(0), large(2 * job + 1)), "ok");
-    ASSERT_TRUE(store->flush());
-  }
-  EXPECT_TRUE(fs::exists(segments() / unread));
-  EXPECT_LE(large_files(), 6u);
 }
 
 }  // namespace

@@ -124,21 +124,22 @@ Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::
   return Renewal{.slot_tag = shelf.tag_of(*record), .from = place_word, .to = copy.word()};
 }
 
-void drop_files(Shelf& shelf, std::span<const Record> withdrawn, std::int64_t now_s,
-                const std::function<bool()>& sync_own) {
-  const bool may_uncover = std::ranges::any_of(withdrawn, [](const Record& record) {
-    return record.kind == RecordKind::large && record.supersedes;
-  });
-  if (may_uncover && !sync_own()) return;
+void drop_files(Shelf& shelf, std::span<const Record> withdrawn, const DropFiles& how) {
+  const auto is_large = [](const Record& record) { return record.kind == RecordKind::large; };
+  if (std::ranges::none_of(withdrawn, is_large)) return;
+  // Own removals are on the disk then, and count no more.
+  if (shelf.taken_out_unsynced() > 0 && !how.sync_own()) return;
   const Dropping dropping{
       .lasts = [&](const Location& location) { return is_known_to_last(shelf, location); },
       .bury =
           [&](const Record& record) {
-            const auto buried = bury_hidden(shelf, shelf.writers(), record, now_s);
-            return buried && *buried == Buried::yes && sync_own();
-          }};
+            const auto buried = bury_hidden(shelf, shelf.writers(), record, how.now_s);
+            return buried && *buried == Buried::yes && how.sync_own();
+          },
+      .own_evictions = how.own_evictions,
+      .given_up = how.given_up};
   for (const Record& record : withdrawn) {
-    if (record.kind == RecordKind::large) drop_large(shelf, record, Absent::is_gone, dropping);
+    if (is_large(record)) drop_large(shelf, record, Absent::is_gone, dropping);
   }
 }
 

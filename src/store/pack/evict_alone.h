@@ -44,10 +44,15 @@ struct Renewal {
 Result<std::optional<Renewal>> copy_alone(Shelf& shelf, Writers& carriers, std::uint64_t place_word,
                                           std::int64_t now_s);
 
-// The files of entries that were withdrawn; where older values may stand in segments, not before
-// `sync_own` has made the removals durable. What stays by mistake is swept.
-void drop_files(Shelf& shelf, std::span<const format::Record> withdrawn, std::int64_t now_s,
-                const std::function<bool()>& sync_own);
+struct DropFiles {
+  std::int64_t now_s = 0;
+  std::uint64_t own_evictions = 0;        // of segments, begun and not ended
+  std::uint64_t given_up = 0;             // Shelf::given_up(), from before they were withdrawn
+  const std::function<bool()>& sync_own;  // flushes this process's segments; whether all went well
+};
+// The files of entries that were withdrawn, when their removals are on the disk. What stays by
+// mistake is swept.
+void drop_files(Shelf& shelf, std::span<const format::Record> withdrawn, const DropFiles& how);
 
 }  // namespace larder::pack_store
 

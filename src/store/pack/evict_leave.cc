@@ -161,7 +161,10 @@ void SegmentEviction::drop_large_files(const Step& step) {
   const Dropping dropping{
       .lasts = [&](const format::Location& location) { return is_made_to_last(location, step); },
       .bury = [&](const format::Record& record) { return bury_once_more(record); },
-      .own_evictions = has_begun_ ? 1u : 0u};
+      .own_evictions = has_begun_ ? 1u : 0u,
+      .given_up = given_up_};
+  // Own removals are on the disk then, and count no more.
+  if (parts_.shelf.taken_out_unsynced() > 0) (void)step.sync_own();
   for (const auto& [record, absent] : left) drop_large(parts_.shelf, record, absent, dropping);
 }
 

@@ -59,7 +59,7 @@ SegmentEviction::SegmentEviction(const Parts& parts, const SegmentOnDisk& on_dis
 // what it is not. Who is killed here leaves the word raised. The kernel drops the lock with the
 // file, should it come to that.
 SegmentEviction::~SegmentEviction() {
-  if (has_begun_ && phase_ != Phase::gone) parts_.shelf.note_forgotten();
+  if (has_begun_ && phase_ != Phase::gone) parts_.shelf.note_given_up();
   if (has_begun_) parts_.shelf.end_eviction();
   best_effort([this] { (void)segment_->file()->unlock(owner_lock_at, 1); });
 }

@@ -116,6 +116,8 @@ class SegmentEviction {
   static bool is_unreadable(const Error& error) noexcept;
 
   std::uint32_t number() const noexcept { return on_disk_.name.number; }
+  // From the first copy, or the first that leaves the index; then it counts as taking out.
+  bool has_begun() const noexcept { return has_begun_; }
 
   // Before the first step: the bytes of removals that would have to go on, where they are most of
   // it and the rules let them stay; else 0.
@@ -216,6 +218,7 @@ class SegmentEviction {
   // Of those that have a file, which no offset tells of: their places.
   std::unordered_set<std::uint64_t> secured_files_;
   bool has_begun_ = false;
+  const std::uint64_t given_up_ = parts_.shelf.given_up();  // before anything has left
   bool leaves_out_tombstones_ = false;
   bool has_removals_ = false;  // of entries that lived until now
   bool is_unreadable_ = false;

@@ -126,8 +126,12 @@ Result<void> EntrySweep::go_round(const Step& step, std::vector<format::Record>&
 
 Result<void> EntrySweep::run(const Step& step) {
   std::vector<format::Record> withdrawn;
+  const DropFiles how{.now_s = parts_.file_system.now_s(),
+                      .own_evictions = step.own_evictions,
+                      .given_up = parts_.shelf.given_up(),
+                      .sync_own = step.sync_own};
   auto done = go_round(step, withdrawn);
-  drop_files(parts_.shelf, withdrawn, parts_.file_system.now_s(), step.sync_own);
+  drop_files(parts_.shelf, withdrawn, how);
   return done;
 }
 

@@ -26,10 +26,11 @@ class EntrySweep {
   explicit EntrySweep(const Parts& parts) : parts_(parts) {}
 
   struct Step {
-    std::uint64_t entries = 0;       // how many to let go; fewer when no more can leave
-    std::uint64_t looks = 0;         // at how many to look at most
-    std::function<bool()> sync_own;  // flushes this process's segments; whether all went well
-    std::vector<Gone>& gone;         // appended to
+    std::uint64_t entries = 0;        // how many to let go; fewer when no more can leave
+    std::uint64_t looks = 0;          // at how many to look at most
+    std::uint64_t own_evictions = 0;  // of segments, begun and not ended
+    std::function<bool()> sync_own;   // flushes this process's segments; whether all went well
+    std::vector<Gone>& gone;          // appended to
   };
   Result<void> run(const Step& step);
 

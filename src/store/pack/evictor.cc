@@ -228,6 +228,7 @@ Result<void> Evictor::finish_what_is_begun(Caller& caller) {
 Result<void> Evictor::sweep(std::uint64_t looks, Caller& caller) {
   return sweep_.run({.entries = entries_to_let_go(),
                      .looks = looks,
+                     .own_evictions = own_evictions(),
                      .sync_own = caller.sync_own,
                      .gone = caller.gone});
 }

@@ -299,6 +299,7 @@ class Evictor {
   std::timed_mutex mutex_;  // of a turn; the rest is guarded by it
   std::optional<std::uint64_t> put_since_measured_;
   std::unique_ptr<SegmentEviction> current_;
+  std::uint64_t own_evictions() const noexcept { return current_ && current_->has_begun(); }
   EntrySweep sweep_;
   std::vector<format::SegmentName> aged_;
   // Segments that failed to leave, or would have given nothing back, for a while.

@@ -58,6 +58,10 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
   Shelf& shelf = parts_.shelf;
   const std::int64_t now_s = parts_.file_system.now_s();
   std::vector<format::Record> withdrawn;
+  const DropFiles how{.now_s = now_s,
+                      .own_evictions = own_evictions(),
+                      .given_up = shelf.given_up(),
+                      .sync_own = caller.sync_own};
   LARDER_TRY(IndexTable* const table, shelf.index().table());
   for (std::uint64_t slot = 0; slot < table->slots(); ++slot) {
     const std::uint64_t word = table->word_at(slot) & format::place_mask;
@@ -71,7 +75,7 @@ Result<void> Evictor::withdraw_left(const PrunePlan::Leaving& leaving, Caller& c
     withdrawn.push_back(*entry);
     caller.gone.push_back(gone_of(*entry, left->second, now_s));
   }
-  if (!withdrawn.empty() && caller.sync_own()) drop_files(shelf, withdrawn, now_s, caller.sync_own);
+  if (!withdrawn.empty() && caller.sync_own()) drop_files(shelf, withdrawn, how);
   return {};
 }
 

@@ -144,7 +144,7 @@ Result<PackStoreImpl::Synced> PackStoreImpl::sync_shelf(ProcessState& process, S
   if (undecided) return std::unexpected(*std::move(undecided));
   if (!large) return large;
   const bool is_all = is_whole && *large == Synced::all;
-  if (!is_all && taken_out > 0) shelf.note_forgotten();
+  if (!is_all && taken_out > 0) shelf.note_given_up();
   shelf.end_taken_out_unsynced(taken_out);
   return is_all ? Synced::all : Synced::not_all;
 }

@@ -1,7 +1,6 @@
 #include "store/pack/large_files.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -25,10 +24,8 @@ using store_directory::LockOffset;
 
 constexpr auto large_wait = std::chrono::milliseconds(200);
 
-// How long the locks of files may be held, in one attempt after the other: a put of one of them
-// waits 2 s.
-constexpr std::array longest_holds{std::chrono::milliseconds(500), std::chrono::milliseconds(1000),
-                                   std::chrono::milliseconds(1500)};
+constexpr auto longest_hold = std::chrono::seconds(1);  // a put waits no longer than 2 s
+constexpr std::uint64_t epochs_of_a_burial = 2;
 constexpr std::size_t removed_at_once = 64;  // files, of which nobody puts the payload meanwhile
 
 // The files that entries lead to. Only records without a payload of their own need reading.
@@ -49,8 +46,9 @@ Result<std::optional<std::set<Fingerprint>>> files_in_use(Shelf& shelf, Index& i
 struct Sweep {
   Shelf& shelf;
   const SecureAll& secure_all;
-  std::uint64_t removal_epoch = 0;  // from before the segments were asked
-  std::chrono::milliseconds longest_hold{};
+  // From before the segments were asked.
+  std::uint64_t removal_epoch = 0;
+  std::uint64_t given_up = 0;
 };
 
 std::uint64_t removal_epoch_of(Shelf& shelf) {
@@ -72,41 +70,44 @@ Result<void> remove_unused(const Sweep& sweep, std::span<const Fingerprint> unus
   if (!used_now) return {};
   std::erase_if(held, [&](const auto& each) { return used_now->contains(each.first); });
   if (held.empty()) return {};
-  if (removal_epoch_of(shelf) != sweep.removal_epoch && shelf.others_take_out(0)) {
+  const bool is_taken_out = removal_epoch_of(shelf) != sweep.removal_epoch;
+  if (is_taken_out && (shelf.others_take_out(0) || shelf.given_up() != sweep.given_up)) {
     return std::unexpected(
         Error{.code = Errc::timed_out,
               .message = "unused files stay while others remove and evict; it is tried again"});
   }
-  LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + sweep.longest_hold));
+  LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + longest_hold));
   for (const auto& [key, lock] : held) (void)shelf.large().remove_of_any_key(key);
   return {};
 }
 
-// The index is a hint: where it leads to no file, the segments are asked.
-Result<void> sweep_once(const Sweep& sweep) {
-  Shelf& shelf = sweep.shelf;
-  LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
-  if (!used) return {};
-  std::vector<Fingerprint> unused;
-  LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
-    if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
-    return Visit::go_on;
-  }));
-  if (unused.empty()) return {};
-  LARDER_TRY(const auto truth, shelf.index_of_segments());
-  LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
-  if (!led_to) return {};
-  std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
-  // Most of it without the locks.
-  if (!unused.empty()) {
-    LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::time_point::max()));
-  }
-  for (std::span<const Fingerprint> left = unused; !left.empty();) {
-    const auto next = left.first(std::min(left.size(), removed_at_once));
-    LARDER_CHECK_OK(remove_unused(sweep, next));
-    left = left.subspan(next.size());
-  }
-  return {};
+// Somebody may be taking out what was put again since, or has not brought that to the disk.
+bool may_be_back(const Shelf& shelf, const format::Record& record, const Dropping& dropping) {
+  return shelf.others_take_out(dropping.own_evictions) || shelf.given_up() != dropping.given_up ||
+         shelf.may_be_older_than_unread(record.sequence);
+}
+
+// `buried_at`: the removal epoch when it was buried.
+void drop_held(Shelf& shelf, const format::Record& record, Absent absent, const Dropping& dropping,
+               std::optional<std::uint64_t> buried_at) {
+  const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
+  Found found;
+  // One that is being made anew lacks what is there.
+  const Shelf::IndexSeen seen = shelf.see_index();
+  const auto outcome = look_up(shelf, name, found,
+                               [&](Found& there) { return pack_store::read_header(name, there); });
+  const bool was_whole = shelf.index_was_whole_since(seen);
+  if (!outcome) return;
+  const bool is_gone = *outcome == Outcome::absent && absent == Absent::is_gone && was_whole;
+  const bool is_another =
+      *outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest;
+  const auto is_buried = [&] {
+    return removal_epoch_of(shelf) == buried_at || !may_be_back(shelf, record, dropping) ||
+           dropping.bury(record);
+  };
+  const bool goes = (is_gone && is_buried()) ||
+                    (is_another && dropping.lasts(format::Location::of(found.place_word())));
+  if (goes) (void)shelf.large().remove_of_any_key(large_file_key(record));
 }
 
 // Where a disk has lost sectors for good, files would pile up until it is replaced: what leads to
@@ -136,31 +137,23 @@ bool is_known_to_last(Shelf& shelf, const format::Location& location) {
   return segment && (*segment)->is_known_durable();
 }
 
+// Without the lock at first, for which puts wait: a sync of all that this process has put may take
+// long. Then nobody may have taken out anything since.
 void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
                 const Dropping& dropping) {
+  std::optional<std::uint64_t> buried_at;
+  if (absent == Absent::is_gone && may_be_back(shelf, record, dropping)) {
+    const std::uint64_t before = removal_epoch_of(shelf);
+    if (dropping.bury(record)) buried_at = before + epochs_of_a_burial;
+  }
   const auto held =
       shelf.locks().acquire(LockOffset::change_of(large_file_key(record)), large_wait);
-  if (held) drop_locked(shelf, record, absent, dropping);
+  if (held) drop_held(shelf, record, absent, dropping, buried_at);
 }
 
 void drop_locked(Shelf& shelf, const format::Record& record, Absent absent,
                  const Dropping& dropping) {
-  const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
-  Found found;
-  // One that is being made anew lacks what is there.
-  const Shelf::IndexSeen seen = shelf.see_index();
-  const auto outcome = look_up(shelf, name, found,
-                               [&](Found& there) { return pack_store::read_header(name, there); });
-  const bool was_whole = shelf.index_was_whole_since(seen);
-  if (!outcome) return;
-  const bool is_gone = *outcome == Outcome::absent && absent == Absent::is_gone && was_whole;
-  const bool is_another =
-      *outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest;
-  const bool may_be_back = shelf.others_take_out(dropping.own_evictions) ||
-                           shelf.may_be_older_than_unread(record.sequence);
-  const bool goes = (is_gone && (!may_be_back || dropping.bury(record))) ||
-                    (is_another && dropping.lasts(format::Location::of(found.place_word())));
-  if (goes) (void)shelf.large().remove_of_any_key(large_file_key(record));
+  drop_held(shelf, record, absent, dropping, std::nullopt);
 }
 
 Result<std::set<Fingerprint>> files_led_to(Shelf& shelf, Writers& carriers,
@@ -209,16 +202,32 @@ Result<FilesSynced> sync_large(Shelf& shelf, const std::vector<format::Record>& 
   return synced;
 }
 
+// The index is a hint: where it leads to no file, the segments are asked.
 Result<void> sweep_large(Shelf& shelf, const SecureAll& secure_all) {
-  Result<void> swept;
-  for (const auto longest_hold : longest_holds) {
-    swept = sweep_once({.shelf = shelf,
-                        .secure_all = secure_all,
-                        .removal_epoch = removal_epoch_of(shelf),
-                        .longest_hold = longest_hold});
-    if (swept || swept.error().code != Errc::timed_out) break;
+  const Sweep sweep{.shelf = shelf,
+                    .secure_all = secure_all,
+                    .removal_epoch = removal_epoch_of(shelf),
+                    .given_up = shelf.given_up()};
+  LARDER_TRY(const auto used, files_in_use(shelf, shelf.index()));
+  if (!used) return {};
+  std::vector<Fingerprint> unused;
+  LARDER_CHECK_OK(shelf.large().visit([&](const EntryInfo& file) {
+    if (!used->contains(file.fingerprint)) unused.push_back(file.fingerprint);
+    return Visit::go_on;
+  }));
+  if (unused.empty()) return {};
+  LARDER_TRY(const auto truth, shelf.index_of_segments());
+  LARDER_TRY(const auto led_to, files_in_use(shelf, *truth));
+  if (!led_to) return {};
+  std::erase_if(unused, [&](const Fingerprint& key) { return led_to->contains(key); });
+  // Most of it without the locks.
+  if (!unused.empty()) LARDER_CHECK_OK(secure_all(std::chrono::steady_clock::time_point::max()));
+  for (std::span<const Fingerprint> left = unused; !left.empty();) {
+    const auto next = left.first(std::min(left.size(), removed_at_once));
+    LARDER_CHECK_OK(remove_unused(sweep, next));
+    left = left.subspan(next.size());
   }
-  return swept;
+  return {};
 }
 
 }  // namespace larder::pack_store

@@ -28,6 +28,7 @@ struct Dropping {
   // when it could not, or something leads to the entry.
   std::function<bool(const format::Record&)> bury;
   std::uint64_t own_evictions = 0;  // of the dropper, begun and not ended
+  std::uint64_t given_up = 0;       // Shelf::given_up(), from before the entry was taken out
 };
 
 // Removes the file of a record when no power cut, and no segment that can be read again, leaves
@@ -35,7 +36,8 @@ struct Dropping {
 // file to publishing what leads to it. Where the entry is another one by now, that one has to last:
 // between the two the file may have been flushed once more. Where it is gone, so must be what
 // others have put since and are taking out, and what could not be read: there it is buried once
-// more. What stays by mistake is swept, and so is what an index lacks that is being made anew.
+// more, without the lock where nobody takes out anything meanwhile. What stays by mistake is swept,
+// and so is what an index lacks that is being made anew.
 enum class Absent : std::uint8_t {
   is_gone,        // the entry was taken out of the index
   tells_nothing,  // the index may lack it

@@ -181,7 +181,7 @@ class PackStoreImpl final : public PackStore {
   Result<void> flush_now();
   enum class Synced { all, not_all };
   Result<Synced> sync_shelf(ProcessState& process, Shelf& shelf);
-  Dropping dropping(Shelf& shelf);  // of the file of what is removed, or was not put
+  Dropping dropping(Shelf& shelf, std::uint64_t given_up);
   Result<Synced> sync_large(ProcessState& process, Shelf& shelf);
   std::set<Fingerprint> owners_of_unflushed_large() const;
   // `losses_before`, here and below: what `losses` was.

@@ -187,13 +187,13 @@ class Rebuild {
       return {};
     }
     result_.next_segment = std::max(result_.next_segment, std::uint64_t{name.number} + 1);
-    if (!segment) return forgive(name.number, segment.error());
+    if (!segment) return forgive(segment.error());
     if (name.good_until_place) forget_from(name.number, *name.good_until_place);
     auto found = read_entries(**segment, parts_.hash,
                               {.keys = parts_.keys, .large_is_good = parts_.large_is_good});
-    if (!found) return forgive(name.number, found.error());
+    if (!found) return forgive(found.error());
     if (!found->from_summary) result_.unproven.push_back(name);
-    if (found->has_gaps) result_.unread.insert(name.number);
+    if (found->has_gaps) result_.is_complete = false;
     if (!found->torn.empty()) result_.torn.emplace(name.number, std::move(found->torn));
     for (const format::SummaryEntry& entry : found->entries) note(name.number, entry);
     return {};
@@ -210,10 +210,10 @@ class Rebuild {
 
   // What is no segment, or is gone, or cannot be read from its disk, costs its own records. Nothing
   // else may pass for that: a removal that was not seen brings back what was removed.
-  Result<void> forgive(std::uint32_t number, const Error& error) {
+  Result<void> forgive(const Error& error) {
     if (is_none(error)) return {};
     if (!is_lost_sector(error)) return std::unexpected(error);
-    result_.unread.insert(number);
+    result_.is_complete = false;
     return {};
   }
 
@@ -353,10 +353,10 @@ class Rebuild {
     const format::Location location = format::Location::of(word);
     std::shared_ptr<Segment> keep;
     const auto segment = parts_.segments.find(location.segment, keep);
-    if (!segment) return nothing_but(forgive(location.segment, segment.error()));
+    if (!segment) return nothing_but(forgive(segment.error()));
     std::array<std::byte, format::record_header_bytes> header;
     const auto count = (*segment)->file()->read_at(header, location.offset_bytes());
-    if (!count) return nothing_but(forgive(location.segment, count.error()));
+    if (!count) return nothing_but(forgive(count.error()));
     format::Record record;
     const bool is_good = *count == header.size() &&
                          format::decode_record(header, (*segment)->key(), location.place, record) ==

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <span>
 #include <vector>
 
@@ -35,11 +34,9 @@ struct Rebuilt {
   std::vector<format::SegmentName> unproven = {};
   // Places in them of what a kill, a power cut or damage has left of records.
   std::map<std::uint32_t, std::vector<std::uint32_t>> torn = {};
-  std::set<std::uint32_t> unread = {};  // segments that could not be read, or not all of them
-  bool has_copies = false;              // of records that do not say that there is an older one
-  bool hides_older = false;             // one of these is an older value
-
-  bool is_complete() const noexcept { return unread.empty(); }
+  bool is_complete = true;   // false: some part of the disk could not be read
+  bool has_copies = false;   // of records that do not say that there is an older one
+  bool hides_older = false;  // one of these is an older value
 };
 
 enum class IndexPlace {

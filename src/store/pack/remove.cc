@@ -33,6 +33,7 @@ Result<Outcome> find_record(Shelf& shelf, const EntryName& name, Found& found) {
 struct PackStoreImpl::Removing {
   EntryName name;
   std::int64_t now_s = 0;
+  std::uint64_t given_up = 0;  // before
   format::Record removal = {.kind = format::RecordKind::removed,
                             .supersedes = true,
                             .written_s = format::record_time(now_s),
@@ -142,7 +143,7 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
 }
 
 Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
-  Removing removing{.name = name, .now_s = file_system_.now_s()};
+  Removing removing{.name = name, .now_s = file_system_.now_s(), .given_up = shelf.given_up()};
   const auto gone = remove_until_gone(shelf, removing);
   if (!gone) {
     (void)finish_removal(shelf, removing);
@@ -193,12 +194,12 @@ Result<bool> PackStoreImpl::finish_removal(Shelf& shelf, Removing& removing) {
   removing.taking_out.reset();
   for (const format::Record& record : removed) {
     if (record.kind != format::RecordKind::large) continue;
-    drop_large(shelf, record, Absent::is_gone, dropping(shelf));
+    drop_large(shelf, record, Absent::is_gone, dropping(shelf, removing.given_up));
   }
   return !removed.empty();
 }
 
-Dropping PackStoreImpl::dropping(Shelf& shelf) {
+Dropping PackStoreImpl::dropping(Shelf& shelf, std::uint64_t given_up) {
   const auto bury = [&](const format::Record& record) {
     const auto buried = bury_hidden(shelf, shelf.writers(), record, file_system_.now_s());
     if (!buried || *buried != Buried::yes) return false;
@@ -207,7 +208,8 @@ Dropping PackStoreImpl::dropping(Shelf& shelf) {
   };
   return {
       .lasts = [&](const format::Location& location) { return is_known_to_last(shelf, location); },
-      .bury = bury};
+      .bury = bury,
+      .given_up = given_up};
 }
 
 Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {

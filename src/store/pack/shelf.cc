@@ -311,7 +311,7 @@ Shelf::~Shelf() {
 void Shelf::close_cleanly() {
   if (!writers_ || read_only() || !has_entered_) return;
   if (const std::uint64_t unsynced = taken_out_unsynced(); unsynced > 0) {
-    note_forgotten();
+    note_given_up();
     end_taken_out_unsynced(unsynced);
   }
   const bool flushed = writers_->is_settled() && large_->durability().durable;

@@ -74,11 +74,15 @@ class Shelf {
     return state_->word(format::StateWord::forgotten).load() != 0 ||
            state_->word(format::StateWord::taking_out).load() > own_evictions_.load();
   }
-  // Whether somebody may have taken an entry out of the index without a durable removal, but for so
-  // many evictions of the caller, and what this process wrote and has not synced yet.
+  // Whether anybody may be taking entries out of the index, but for so many evictions of the
+  // caller.
   bool others_take_out(std::uint64_t own_evictions) const {
-    return state_->word(format::StateWord::taking_out).load() > own_evictions + taken_out_unsynced_;
+    return state_->word(format::StateWord::taking_out).load() > own_evictions;
   }
+  // Another number than before, when what somebody took out is counted there no longer, and is not
+  // known to be on the disk: to be asked after that one.
+  std::uint64_t given_up() const { return state_->word(format::StateWord::forgotten).load(); }
+  void note_given_up() { state_->word(format::StateWord::forgotten).fetch_add(1); }
   void note_forgotten() {
     auto word = state_->word(format::StateWord::forgotten);
     if (word.load() == 0) word.store(1);
@@ -104,7 +108,7 @@ class Shelf {
     }
     ~TakingOut() {
       if (is_kept_) return;
-      if (!is_settled_) shelf_.note_forgotten();
+      if (!is_settled_) shelf_.note_given_up();
       shelf_.end_taken_out(1);
     }
     TakingOut(const TakingOut&) = delete;
@@ -248,8 +252,6 @@ class Shelf {
   void tell_torn(const Rebuilt& rebuilt) const;
   Result<Rebuilt> rebuild_index(IndexPlace place);
   void take_over(const Rebuilt& rebuilt, bool alone);
-  std::uint64_t check_of_unread(const std::set<std::uint32_t>& segments);
-  void note_unread(const Rebuilt& rebuilt, bool alone, std::uint64_t below);
   Error of_part(std::string_view name, Error error) const;
   Error busy() const;
   Result<bool> pass_door(LockMode mode);

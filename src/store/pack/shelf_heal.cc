@@ -95,7 +95,7 @@ Result<std::unique_ptr<Index>> Shelf::index_of_segments() {
                       .state = *state_,
                       .large_is_good = [](const auto&) { return Result<bool>(true); }},
                      IndexPlace::for_comparison));
-  if (!read.is_complete()) {
+  if (!read.is_complete) {
     return std::unexpected(
         Error{.code = Errc::io_error, .message = "parts of them cannot be read"});
   }

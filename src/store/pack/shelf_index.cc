@@ -1,12 +1,10 @@
 // The index made anew from the segments, for a shelf that comes in after an unclean end, or finds
 // none that is good; what a rebuild found out goes into `state`.
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/try.h"
 #include "format/pack_name.h"
@@ -28,7 +26,6 @@ constexpr auto creation_wait = std::chrono::seconds(10);  // for another process
 constexpr std::uint64_t believable_sequence = 1ull << 62;
 // After a power cut `state` may be behind the records of a segment that cannot be read now.
 constexpr std::uint64_t beyond_what_is_unread = 1ull << 40;
-constexpr std::int64_t settled_after_s = 2;
 
 }  // namespace
 
@@ -43,7 +40,7 @@ Result<Rebuilt> Shelf::rebuild_index(IndexPlace place) {
                           .large_is_good = [this](const auto& record) { return is_good(record); }},
                          place);
   if (rebuilt) tell_torn(*rebuilt);
-  if (rebuilt && !rebuilt->is_complete() && parts_.options.log) {
+  if (rebuilt && !rebuilt->is_complete && parts_.options.log) {
     parts_.options.log(LogLevel::warning,
                        parts_.path +
                            ": parts of it cannot be read; what is there is missing until a later "
@@ -118,7 +115,7 @@ Result<Shelf::MadeAnew> Shelf::make_index_anew(const IndexSeen& seen) {
   if (was_begun_since && !index_is_partial()) return MadeAnew::by_another;
   LARDER_TRY(const Rebuilt rebuilt, rebuild_index(IndexPlace::beside_others));
   take_over(rebuilt, false);
-  is_complete_ = rebuilt.is_complete();
+  is_complete_ = rebuilt.is_complete;
   made_at_rebuilds_ = rebuilds();
   unproven_large_.clear();
   return MadeAnew::by_this_process;
@@ -129,7 +126,7 @@ Result<void> Shelf::make_index_anew_alone() {
   LARDER_TRY(const auto held, locks().acquire(LockOffset::index(), creation_wait));
   LARDER_TRY(Rebuilt rebuilt, rebuild_index(IndexPlace::shared));
   take_over(rebuilt, true);
-  is_complete_ = rebuilt.is_complete();
+  is_complete_ = rebuilt.is_complete;
   remove_headless_segments(leftover_parts());
   forget_settled_marks();
   unproven_ = std::move(rebuilt.unproven);
@@ -148,33 +145,6 @@ Result<void> Shelf::make_index_good(bool alone) {
   return std::unexpected(busy());
 }
 
-// Which segments these are, and as they are; 0 when somebody may be writing one, or has just now:
-// the times of files are coarse.
-std::uint64_t Shelf::check_of_unread(const std::set<std::uint32_t>& segments) {
-  std::vector<std::uint64_t> words;
-  for (const std::uint32_t number : segments) {
-    const auto info = segments_directory_->info_at(format::segment_name(number));
-    if (!info || parts_.file_system.now_s() - info->modified_s < settled_after_s) return 0;
-    words.insert(words.end(),
-                 {number, info->size_bytes, std::bit_cast<std::uint64_t>(info->modified_s)});
-  }
-  return words.empty() ? 0 : format::check_of_words(words);
-}
-
-// What is put from now on is newer than what those hold that cannot be read. As long as they are
-// the same, what has been put since the first time is, too: else nothing that is replaced could
-// leave where a disk has lost a sector for good.
-void Shelf::note_unread(const Rebuilt& rebuilt, bool alone, std::uint64_t below) {
-  auto check = state_->word(StateWord::unread_check);
-  auto unread_below = state_->word(StateWord::unread_below);
-  const std::uint64_t now = alone ? check_of_unread(rebuilt.unread) : 0;
-  const bool are_known = now != 0 && check.load() == now && unread_below.load() != 0;
-  if (are_known) return;
-  check.store(0);
-  unread_below.store(rebuilt.is_complete() ? 0 : below);
-  check.store(now);
-}
-
 // What a rebuild found out goes into `state`: alone, in place of what stood there; else only where
 // it is ahead of what the others say.
 void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
@@ -187,19 +157,19 @@ void Shelf::take_over(const Rebuilt& rebuilt, bool alone) {
   // A segment that could not be read, or is gone for a while, may hold higher ones.
   const std::uint64_t known = state_->word(StateWord::sequence).load();
   const std::uint64_t next =
-      rebuilt.highest_sequence + 1 + (rebuilt.is_complete() ? 0 : beyond_what_is_unread);
+      rebuilt.highest_sequence + 1 + (rebuilt.is_complete ? 0 : beyond_what_is_unread);
   const std::uint64_t given_next = known < believable_sequence ? std::max(next, known) : next;
   raise(StateWord::sequence, given_next);
-  note_unread(rebuilt, alone, given_next);
+  state_->word(StateWord::unread_below).store(rebuilt.is_complete ? 0 : given_next);
   raise(StateWord::next_segment, rebuilt.next_segment);
   // Beside others, who count as they go, the next recount of an eviction sets it right.
   if (alone) state_->word(StateWord::entries).store(rebuilt.entries);
   // A session that never ends: the next who is alone reads the segments again.
   if (alone) state_->word(StateWord::open_sessions).store(0);
-  if (!rebuilt.is_complete()) state_->word(StateWord::open_sessions).fetch_add(1);
+  if (!rebuilt.is_complete) state_->word(StateWord::open_sessions).fetch_add(1);
   if (alone) state_->word(StateWord::forgotten).store(0);
   if (alone) state_->word(StateWord::taking_out).store(0);
-  if (!rebuilt.is_complete() || rebuilt.has_copies) note_forgotten();
+  if (!rebuilt.is_complete || rebuilt.has_copies) note_forgotten();
   if (!alone) return;
   for (std::size_t i = 0; i < format::state_hints; ++i) {
     const std::uint64_t number = rebuilt.next_segment - 1 - i;

@@ -181,9 +181,11 @@ Result<PackStoreImpl::Done> PackStoreImpl::put_large_once(Shelf& shelf, Writing&
   auto done = stored ? append_and_publish(shelf, writing) : std::unexpected(stored.error());
   // Nobody else could lead there meanwhile, so that there is nothing to bury.
   if (!done && !had_file) {
+    const auto lasts = [&](const format::Location& there) {
+      return is_known_to_last(shelf, there);
+    };
     const auto nothing_to_bury = [](const format::Record&) { return true; };
-    drop_locked(shelf, record, Absent::is_gone,
-                {.lasts = dropping(shelf).lasts, .bury = nothing_to_bury});
+    drop_locked(shelf, record, Absent::is_gone, {.lasts = lasts, .bury = nothing_to_bury});
   }
   return done;
 }
