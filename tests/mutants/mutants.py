@@ -6,6 +6,7 @@ sources themselves carry no switches. `applies_test.py` sees to it that each tex
 """
 
 from mutant import DIRECTORY, FILE, FORMAT, OS, PACK, make as _
+from large_mutants import LARGE_MUTANTS
 from pack_mutants import PACK_MUTANTS
 from remote_mutants import REMOTE_MUTANTS
 
@@ -270,4 +271,4 @@ MUTANTS = [
       "if (writes()) lease = wait_for_lease(request, found);", "",
       "endurance/single_flight"),
 ]
-MUTANTS += PACK_MUTANTS + REMOTE_MUTANTS
+MUTANTS += PACK_MUTANTS + LARGE_MUTANTS + REMOTE_MUTANTS

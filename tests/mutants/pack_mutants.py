@@ -3,9 +3,6 @@
 from mutant import PACK, make as _
 
 PACK_MUTANTS = [
-    _("pack-swept-uncompared", "no file is swept that a segment leads to", PACK + "large_files.cc",
-      "return led_to->contains(key);", "return led_to->empty() && used->contains(key);",
-      "unit/pack_hidden"),
     # The way to the disk: pack store.
     _("pack-no-sync", "flush syncs segments", PACK + "sync.cc",
       "auto synced = guarded([&] { return file.sync_data(); });",
@@ -32,9 +29,6 @@ PACK_MUTANTS = [
     _("pack-forget-lost", "what a flush lost is named by later ones", PACK + "flush.cc",
       "note_lost(process, lost.fingerprints, lost.error ? lost.error->message : \"\");", "",
       "unit/pack_flush endurance/write_back"),
-    _("pack-large-unsynced", "flush syncs files of their own", PACK + "flush.cc",
-      "const auto flushed = shelf.large().flush();\n", "const Result<void> flushed;\n",
-      "unit/pack_flush unit/pack_large"),
     _("pack-not-dirty", "`dirty` is on disk before the index changes", PACK + "shelf.cc",
       "LARDER_CHECK_OK(state_->make_dirty());\n  "
       "state_->word(StateWord::open_sessions).fetch_add(1);",
@@ -306,19 +300,6 @@ PACK_MUTANTS = [
     _("pack-waits-for-lost", "what is lost keeps nothing that it has replaced", PACK
       + "secure.cc",
       "files == FilesSynced::not_now", "files != FilesSynced::all", "unit/pack_upkeep"),
-    _("pack-put-takes-file", "a put that fails takes no file that was there", PACK + "write.cc",
-      "if (!done && !had_file)", "(void)had_file;\n  if (!done)", "unit/pack_large_kept"),
-    _("pack-dead-takes-file", "a dead record takes no file that is led to", PACK
-      + "large_files.cc",
-      "absent == Absent::is_gone && was_whole;",
-      "(absent == Absent::is_gone || was_whole) && was_whole;", "unit/pack_hidden_meanwhile"),
-    _("pack-recipe-hides", "a damaged recipe hides no payload", PACK + "shelf_index.cc",
-      "if (code == Errc::corrupt) {", "if (code == Errc::absent) {",
-      "unit/pack_large_kept"),
-    _("pack-sweeps-held", "no file is swept that somebody is putting", PACK + "large_files.cc",
-      "if (lock) held.emplace(key, *std::move(lock));",
-      "if (lock) held.emplace(key, *std::move(lock)); else (void)shelf.large()"
-      ".remove_of_any_key(key);", "unit/pack_large_sweep"),
     _("pack-reader-last-look", "a reader misses no removal, however many there are", PACK
       + "rebuild.cc",
       "if (!is_quiet()) LARDER_CHECK_OK(take_back_removed());", "", "unit/pack_overlay"),
@@ -366,65 +347,6 @@ PACK_MUTANTS = [
       + "evict_leave.cc",
       "if (location.units == units_of_large) return secured_files_.contains(location.word());",
       "", "unit/pack_vouch"),
-    _("pack-unread-passed", "a file stays when what leads to it cannot be read for a while", PACK
-      + "evict_leave.cc",
-      "shelf.was_made_without_some() || shelf.has_forgotten();",
-      "shelf.has_forgotten() && false;",
-      "unit/pack_large_kept"),
-    _("pack-older-led-to", "a file stays when the index leads to an older value meanwhile", PACK
-      + "evict_leave.cc",
-      "if (place && *place && !may_be_older_than_unread(**place)) continue;",
-      "if (place && *place) continue;", "unit/pack_large_kept"),
-    _("pack-unsynced-removal", "a removal that is not on the disk takes no file", PACK
-      + "remove.cc",
-      "if (synced == Synced::not_all) return !removed.empty();", "(void)synced;",
-      "unit/pack_large_kept"),
-    _("pack-sweep-unsecured", "no file is swept before what is in its place is on the disk", PACK
-      + "large_files.cc",
-      "LARDER_CHECK_OK(sweep.secure_all(std::chrono::steady_clock::now() + longest_hold));",
-      "", "unit/pack_large_sweep"),
-    _("pack-swept-meanwhile", "no file is swept of what others have taken out meanwhile", PACK
-      + "large_files.cc",
-      "if (is_taken_out && (shelf.others_take_out(0) || shelf.given_up() != sweep.given_up)) {",
-      "if (is_taken_out && false) {", "unit/pack_large_settled"),
-    _("pack-removed-by-others", "a file goes only when what others take out is off the disk", PACK
-      + "large_files.cc",
-      "return shelf.others_take_out(dropping.own_evictions) ||", "return",
-      "unit/pack_large_settled"),
-    _("pack-given-up-unseen", "a file goes only when what others gave up is off the disk", PACK
-      + "large_files.cc",
-      "shelf.given_up() != dropping.given_up ||\n", "\n", "unit/pack_large_settled"),
-    _("pack-given-up-removal", "a removal that is not on the disk is told to others", PACK
-      + "shelf.h",
-      "if (!is_settled_) shelf_.note_given_up();", "", "unit/pack_large_settled"),
-    _("pack-given-up-flush", "what a flush could not bring to the disk is told to others", PACK
-      + "flush.cc",
-      "shelf.note_given_up();", "shelf.note_forgotten();", "unit/pack_large_settled"),
-    _("pack-given-up-close", "what was not flushed before the end is told to others", PACK
-      + "shelf.cc",
-      "note_given_up();", "note_forgotten();", "unit/pack_large_settled"),
-    _("pack-given-up-eviction", "an eviction that fails is told to others", PACK
-      + "evict_segment.cc",
-      "parts_.shelf.note_given_up();", "parts_.shelf.note_forgotten();", "unit/pack_large_settled"),
-    _("pack-buried-early", "a removal is written again when others take out meanwhile", PACK
-      + "large_files.cc",
-      "return removal_epoch_of(shelf) == buried_at ||", "return buried_at ||",
-      "unit/pack_large_settled"),
-    _("pack-evicted-unread", "a file goes only when what cannot be read is overridden", PACK
-      + "large_files.cc",
-      "shelf.may_be_older_than_unread(record.sequence);",
-      "shelf.may_be_older_than_unread(record.sequence | 1ull << 63);", "unit/pack_large_settled"),
-    _("pack-unburied", "a file stays when its removal cannot be written", PACK + "large_files.cc",
-      "           dropping.bury(record);\n", "           dropping.bury(record) || true;\n",
-      "unit/pack_large_settled"),
-    _("pack-alone-uncounted", "what is evicted alone counts until it is on the disk", PACK
-      + "evict_alone.cc",
-      "taking_out.keep_until_synced();", "taking_out.settle();", "unit/pack_large_settled"),
-    _("pack-file-unsecured", "no file goes before what is in its place is on the disk", PACK
-      + "large_files.cc",
-      "is_another && dropping.lasts(format::Location::of(found.place_word()))",
-      "is_another && dropping.lasts",
-      "unit/pack_vouch"),
     _("pack-emptied-slot", "a removal holds when another one has emptied the slot", PACK
       + "remove.cc",
       "if (has_slot && !removing.taking_out) removing.taking_out.emplace(shelf);", "",
@@ -444,19 +366,11 @@ PACK_MUTANTS = [
       "unit/pack_suspect"),
     _("pack-confirms-for-ever", "a confirmation asks for no other", PACK + "remove.cc",
       "if (has_slot && !removing.taking_out)", "if (!removing.taking_out)", "unit/pack_vouch"),
-    _("pack-all-older-than-unread", "what is put by now is newer than what cannot be read", PACK
-      + "evict_leave.cc",
-      "return !record || parts_.shelf.may_be_older_than_unread(record->sequence);",
-      "return record || true;", "unit/pack_large_kept"),
     _("pack-look-counts", "a look that mends nothing does not count as a comparison", PACK
       + "shelf_heal.cc",
       "LARDER_TRY(Comparison first, compare_once(own));",
       "compared_at_rebuilds_ = rebuilds();\n"
       "  LARDER_TRY(Comparison first, compare_once(own));", "unit/pack_made_anew"),
-    _("pack-recipe-unsynced", "one with a damaged recipe is synced before a clean close", PACK
-      + "shelf_index.cc",
-      "if (is_there) unproven_large_.push_back(record);\n    return is_there;\n  }\n  if (code",
-      "return is_there;\n  }\n  if (code", "unit/pack_large_kept"),
     _("pack-removal-returns", "a removal waits for whoever makes the index anew", PACK
       + "remove.cc",
       "if (!is_partial || no_rebuild || !removing.waits_for_rebuild) return {};",
@@ -473,23 +387,8 @@ PACK_MUTANTS = [
     _("pack-anew-untold", "who makes an index anew tells those that had compared it", PACK
       + "rebuild.cc",
       "parts_.state.word(StateWord::rebuilds).fetch_add(1);", "", "unit/pack_made_anew"),
-    _("pack-version-keeps-file", "the file of another version goes with its segment", PACK
-      + "evict_leave.cc",
-      "if (!led_to || led_to->contains(large_file_key(record))) return true;",
-      "if (!led_to || !led_to->empty()) return true;", "unit/pack_large_kept"),
-    _("pack-led-to-file-goes", "a file stays that a record elsewhere leads to", PACK
-      + "evict_leave.cc",
-      "if (!led_to || led_to->contains(large_file_key(record))) return true;",
-      "if (!led_to) return true;", "unit/pack_large_kept"),
-    _("large-sync-forgotten", "a file whose sync failed is never taken for synced later",
-      "src/store/file/read.cc",
-      "unsynced.add(entry->info);", "", "unit/pack_large_kept"),
     _("pack-removal-looks-once", "a removal sees a rebuild that begins while it looks", PACK
       + "remove.cc",
       "const bool is_partial = !shelf.index_was_whole_since(seen);",
       "const bool is_partial = seen.is_partial;", "unit/pack_made_anew_once"),
-    _("pack-file-of-absent", "an index in the making says of no file that it is not led to", PACK
-      + "large_files.cc",
-      "const bool was_whole = shelf.index_was_whole_since(seen);",
-      "const bool was_whole = seen.rebuilds + 1 != 0;", "unit/pack_made_anew_once"),
 ]
