@@ -5,8 +5,8 @@ is told its name (-DLARDER_MUTANT=NAME), which takes the changed copy instead of
 sources themselves carry no switches. `applies_test.py` sees to it that each text is there once.
 """
 
-from mutant import DIRECTORY, FILE, FORMAT, OS, PACK, make as _
 from large_mutants import LARGE_MUTANTS
+from mutant import DIRECTORY, FILE, FORMAT, OS, PACK, make as _
 from pack_mutants import PACK_MUTANTS
 from remote_mutants import REMOTE_MUTANTS
 
