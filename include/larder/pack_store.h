@@ -50,7 +50,7 @@ struct PackStoreOptions {
   Access access = Access::read_write;
   Create create = Create::at_open;
 
-  Budget budget = {};                   // kept at each put
+  Budget budget = {};                   // kept at each put, and when removals are written
   std::uint64_t max_payload_bytes = 0;  // 0: max_payload_bytes_larder, which it cannot exceed
   // Of new artifacts in segments, where it saves an eighth or more. All are read, whatever it says.
   Compression compression = Compression::none;

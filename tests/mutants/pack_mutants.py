@@ -391,4 +391,8 @@ PACK_MUTANTS = [
       + "remove.cc",
       "const bool is_partial = !shelf.index_was_whole_since(seen);",
       "const bool is_partial = seen.is_partial;", "unit/pack_made_anew_once"),
+    _("pack-removes-unbounded", "who only removes keeps the budget", PACK + "remove.cc",
+      "if (written_bytes > 0 && shelf->evictor().is_due(written_bytes)) {",
+      "if (written_bytes == 1 && shelf->evictor().is_due(written_bytes)) {",
+      "unit/pack_over_budget"),
 ]

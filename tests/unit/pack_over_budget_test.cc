@@ -319,5 +319,16 @@ TEST_F(PackOverBudget, APutMovesNoEntriesOfAStrangerAnew) {
   EXPECT_EQ(count_small(*store, 100'000, 100'200), 200u);
 }
 
+// Each of them is written down as long as the index may lack what it is asked for.
+TEST_F(PackOverBudget, RemovalsOfWhatIsNotThereKeepTheBudget) {
+  options_.budget = {.max_bytes = 4 * mib, .max_entries = 4};
+  const auto store = open();
+  put_small(*store, 0, 10);
+  count_anew();
+  for (std::uint32_t i = 0; i < 30'000; ++i) ASSERT_EQ(store->remove(numbered(1'000 + i)), false);
+  EXPECT_GE(writes_, 30'000u) << "that they write";
+  EXPECT_LE(disk_bytes(), 6 * mib);
+}
+
 }  // namespace
 }  // namespace larder

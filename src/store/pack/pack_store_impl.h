@@ -167,13 +167,17 @@ class PackStoreImpl final : public PackStore {
   Result<void> retire_older_keys(Shelf& shelf, const Fingerprint& fingerprint,
                                  std::uint64_t losses_before);
   struct Removing;
-  Result<bool> remove_from(Shelf& shelf, const EntryName& name);
+  struct Removed {
+    bool was_there = false;
+    std::uint64_t written_bytes = 0;  // of removals
+  };
+  Result<Removed> remove_from(Shelf& shelf, const EntryName& name);
   Result<void> remove_until_gone(Shelf& shelf, Removing& removing);
   Result<store_directory::LockFile::Held> wait_for_rebuild(Shelf& shelf,
                                                            const Fingerprint& fingerprint);
   Result<Done> remove_once(Shelf& shelf, const Found& found, Removing& removing);
   Result<Done> confirm_removal(Shelf& shelf, Removing& removing);
-  Result<bool> finish_removal(Shelf& shelf, Removing& removing);
+  Result<void> finish_removal(Shelf& shelf, Removing& removing);
   static IndexTable::IsOther other_than(Shelf& shelf, const EntryName& name);
 
   // flush.cc

@@ -41,7 +41,8 @@ struct PackStoreImpl::Removing {
                             .fingerprint = name.fingerprint};
   std::vector<format::Record> removed = {};
   bool is_confirmed = false;  // a removal of what was not there was written
-  bool is_over = false;       // false: others kept changing the entry
+  std::uint64_t written_bytes = 0;
+  bool is_over = false;  // false: others kept changing the entry
   bool waits_for_rebuild = true;
   std::optional<Shelf::TakingOut> taking_out = {};  // until the removal is durable
 
@@ -135,6 +136,7 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
     LARDER_TRY(const Done done,
                has_slot ? remove_once(shelf, found, removing) : confirm_removal(shelf, removing));
     if (done == Done::no) continue;
+    removing.written_bytes += removal_bytes(Copies::two);
     is_confirmed = is_confirmed || !has_slot;
     if (!has_slot) continue;
     if (outcome != Outcome::absent) removed.push_back(found.record);
@@ -142,16 +144,17 @@ Result<void> PackStoreImpl::remove_until_gone(Shelf& shelf, Removing& removing) 
   return {};
 }
 
-Result<bool> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
+Result<PackStoreImpl::Removed> PackStoreImpl::remove_from(Shelf& shelf, const EntryName& name) {
   Removing removing{.name = name, .now_s = file_system_.now_s(), .given_up = shelf.given_up()};
   const auto gone = remove_until_gone(shelf, removing);
   if (!gone) {
     (void)finish_removal(shelf, removing);
     return std::unexpected(gone.error());
   }
-  if (!removing.removed.empty()) return finish_removal(shelf, removing);
-  if (!removing.is_over) return std::unexpected(contended(name.fingerprint));
-  return removing.is_confirmed ? finish_removal(shelf, removing) : false;
+  const bool was_there = !removing.removed.empty();
+  if (!was_there && !removing.is_over) return std::unexpected(contended(name.fingerprint));
+  if (was_there || removing.is_confirmed) LARDER_CHECK_OK(finish_removal(shelf, removing));
+  return Removed{.was_there = was_there, .written_bytes = removing.written_bytes};
 }
 
 // After a put, which is with the newest key: what it replaced under older ones must not come back
@@ -184,19 +187,18 @@ Result<void> PackStoreImpl::retire_older_keys(Shelf& shelf, const Fingerprint& f
   return {};
 }
 
-// Makes it durable; whether anything was removed. What may be back after a crash keeps its file:
+// Makes it durable. What may be back after a crash keeps its file:
 // without it, the value before that would be back.
-Result<bool> PackStoreImpl::finish_removal(Shelf& shelf, Removing& removing) {
-  const std::vector<format::Record>& removed = removing.removed;
+Result<void> PackStoreImpl::finish_removal(Shelf& shelf, Removing& removing) {
   LARDER_TRY(const Synced synced, sync_shelf(state(), shelf));
-  if (synced == Synced::not_all) return !removed.empty();
+  if (synced == Synced::not_all) return {};
   if (removing.taking_out) removing.taking_out->settle();
   removing.taking_out.reset();
-  for (const format::Record& record : removed) {
+  for (const format::Record& record : removing.removed) {
     if (record.kind != format::RecordKind::large) continue;
     drop_large(shelf, record, Absent::is_gone, dropping(shelf, removing.given_up));
   }
-  return !removed.empty();
+  return {};
 }
 
 Dropping PackStoreImpl::dropping(Shelf& shelf, std::uint64_t given_up) {
@@ -215,15 +217,21 @@ Dropping PackStoreImpl::dropping(Shelf& shelf, std::uint64_t given_up) {
 Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
   return guarded([&]() -> Result<bool> {
     if (options_.access == Access::read_only) LARDER_CHECK_OK(shelf_for_writing());
-    const auto guard = state().epochs.enter();
+    auto guard = state().epochs.enter();
     LARDER_TRY(Shelf* const shelf, shelf_for_reading());
     if (shelf == nullptr) return false;
     const std::uint64_t losses_before = state().losses;
     bool removed = false;
+    std::uint64_t written_bytes = 0;
     // The oldest key first: a crash on the way leaves the value of a newer one, or none.
     for (const DerivedKey& key : std::views::reverse(shelf->keys())) {
-      LARDER_TRY(const bool was_there, remove_from(*shelf, name_of(fingerprint, key)));
-      removed = removed || was_there;
+      LARDER_TRY(const Removed gone, remove_from(*shelf, name_of(fingerprint, key)));
+      removed = removed || gone.was_there;
+      written_bytes += gone.written_bytes;
+    }
+    // Removals fill segments like puts: who only removes has to keep the budget, too.
+    if (written_bytes > 0 && shelf->evictor().is_due(written_bytes)) {
+      evict_for(*shelf, written_bytes, guard);
     }
     // The removal itself was a pending record of that fingerprint: when it could not be made
     // durable, the entry may come back.
