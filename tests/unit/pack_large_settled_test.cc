@@ -141,6 +141,24 @@ TEST_F(PackLargeSettled, AlsoWhenSomebodyHasGivenUpMeanwhile) {
   EXPECT_EQ(synced.under_the_lock, 1u);
 }
 
+// He may not have read what was put since.
+TEST_F(PackLargeSettled, AlsoWhenSomebodyHasMadeTheIndexAnewMeanwhile) {
+  const auto store = open();
+  put_over_another(*store);
+  set(StateWord::taking_out, 1);
+  const Synced synced = synced_by([&] { EXPECT_EQ(store->remove(numbered(0)), true); },
+                                  [&] { set(StateWord::rebuilds, 5); });
+  EXPECT_EQ(synced.under_the_lock, 1u);
+}
+
+TEST_F(PackLargeSettled, ButNotWhenSomethingIsForgotten) {
+  const auto store = open();
+  put_over_another(*store);
+  const Synced synced = synced_by([&] { EXPECT_EQ(store->remove(numbered(0)), true); },
+                                  [&] { set(StateWord::forgotten, 1); });
+  EXPECT_EQ(synced.in_all, 1u);
+}
+
 TEST_F(PackLargeSettled, AlsoBesideOneWhoEvictsAndDoesNotFlush) {
   const auto other = open_with_few_entries();
   evict_alone(*other);

@@ -78,7 +78,10 @@ Result<bool> withdraw_alone(Shelf& shelf, const Record& entry, std::uint64_t pla
   shelf.state().word(StateWord::removal_epoch).fetch_add(1);
   shelf.note_forgotten();
   LARDER_TRY(const Published withdrawn, shelf.index().withdraw(tag, place_word));
-  if (withdrawn != Published::done) return false;
+  if (withdrawn != Published::done) {
+    taking_out.settle();  // nothing was
+    return false;
+  }
   if (auto appended = append_removal(shelf, *claimed.writer, removal, copies); !appended) {
     (void)shelf.index().publish(tag, 0, place_word, never_other);
     return std::unexpected(std::move(appended).error());

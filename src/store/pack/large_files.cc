@@ -87,9 +87,15 @@ bool may_be_back(const Shelf& shelf, const format::Record& record, const Droppin
          shelf.may_be_older_than_unread(record.sequence);
 }
 
-// `buried_at`: the removal epoch when it was buried.
+// When an entry was buried. As long as all of it stands, nobody has put that entry and taken it out
+// since, and none was lost sight of by whoever made the index anew.
+struct Burial {
+  std::uint64_t removal_epoch = 0;
+  Shelf::IndexSeen index;
+};
+
 void drop_held(Shelf& shelf, const format::Record& record, Absent absent, const Dropping& dropping,
-               std::optional<std::uint64_t> buried_at) {
+               const std::optional<Burial>& burial) {
   const EntryName name{.fingerprint = record.fingerprint, .key_id = record.key_id};
   Found found;
   // One that is being made anew lacks what is there.
@@ -102,8 +108,9 @@ void drop_held(Shelf& shelf, const format::Record& record, Absent absent, const 
   const bool is_another =
       *outcome == Outcome::wanted && found.record.payload_digest != record.payload_digest;
   const auto is_buried = [&] {
-    return removal_epoch_of(shelf) == buried_at || !may_be_back(shelf, record, dropping) ||
-           dropping.bury(record);
+    const bool stands = burial && removal_epoch_of(shelf) == burial->removal_epoch &&
+                        shelf.index_was_whole_since(burial->index);
+    return stands || !may_be_back(shelf, record, dropping) || dropping.bury(record);
   };
   const bool goes = (is_gone && is_buried()) ||
                     (is_another && dropping.lasts(format::Location::of(found.place_word())));
@@ -141,14 +148,15 @@ bool is_known_to_last(Shelf& shelf, const format::Location& location) {
 // long. Then nobody may have taken out anything since.
 void drop_large(Shelf& shelf, const format::Record& record, Absent absent,
                 const Dropping& dropping) {
-  std::optional<std::uint64_t> buried_at;
+  std::optional<Burial> burial;
   if (absent == Absent::is_gone && may_be_back(shelf, record, dropping)) {
-    const std::uint64_t before = removal_epoch_of(shelf);
-    if (dropping.bury(record)) buried_at = before + epochs_of_a_burial;
+    const Burial now{.removal_epoch = removal_epoch_of(shelf) + epochs_of_a_burial,
+                     .index = shelf.see_index()};
+    if (dropping.bury(record)) burial = now;
   }
   const auto held =
       shelf.locks().acquire(LockOffset::change_of(large_file_key(record)), large_wait);
-  if (held) drop_held(shelf, record, absent, dropping, buried_at);
+  if (held) drop_held(shelf, record, absent, dropping, burial);
 }
 
 void drop_locked(Shelf& shelf, const format::Record& record, Absent absent,

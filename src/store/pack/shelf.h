@@ -3,6 +3,7 @@
 #ifndef LARDER_STORE_PACK_SHELF_H_
 #define LARDER_STORE_PACK_SHELF_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -79,13 +80,19 @@ class Shelf {
   bool others_take_out(std::uint64_t own_evictions) const {
     return state_->word(format::StateWord::taking_out).load() > own_evictions;
   }
-  // Another number than before, when what somebody took out is counted there no longer, and is not
-  // known to be on the disk: to be asked after that one.
-  std::uint64_t given_up() const { return state_->word(format::StateWord::forgotten).load(); }
-  void note_given_up() { state_->word(format::StateWord::forgotten).fetch_add(1); }
   void note_forgotten() {
-    auto word = state_->word(format::StateWord::forgotten);
-    if (word.load() == 0) word.store(1);
+    std::uint64_t nothing = 0;
+    (void)state_->word(format::StateWord::forgotten).compare_exchange_strong(nothing, 1);
+  }
+  // Another number than before, when what somebody took out is counted there no longer, and is not
+  // known to be on the disk: to be asked after that one. That something was forgotten, as each
+  // eviction notes before it takes anything out, changes nothing.
+  std::uint64_t given_up() const {
+    return std::max<std::uint64_t>(1, state_->word(format::StateWord::forgotten).load());
+  }
+  void note_given_up() {
+    note_forgotten();
+    state_->word(format::StateWord::forgotten).fetch_add(1);
   }
   // Around what an eviction copies and lets go of. Who is killed in between stays counted until the
   // next rebuild by a process that is alone.
