@@ -229,10 +229,6 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
       removed = removed || gone.was_there;
       written_bytes += gone.written_bytes;
     }
-    // Removals fill segments like puts: who only removes has to keep the budget, too.
-    if (written_bytes > 0 && shelf->evictor().is_due(written_bytes)) {
-      evict_for(*shelf, written_bytes, guard);
-    }
     // The removal itself was a pending record of that fingerprint: when it could not be made
     // durable, the entry may come back.
     if (removed && was_lost_since(fingerprint, losses_before)) {
@@ -243,6 +239,10 @@ Result<bool> PackStoreImpl::remove(const Fingerprint& fingerprint) {
                                               "log"});
     }
     if (removed) state().counters.add(&Metrics::removals);
+    // Removals fill segments like puts: who only removes has to keep the budget, too.
+    if (written_bytes > 0 && shelf->evictor().is_due(written_bytes)) {
+      evict_for(*shelf, written_bytes, guard);
+    }
     return removed;
   });
 }
