@@ -79,7 +79,9 @@ struct Eviction {
   std::uint64_t bytes = 0;
   std::uint64_t age_s = 0;  // since the entry was last used
 };
-// Called after the entry has left, without any lock held; may be called by several threads at once.
+// Called after the entry has left, without any lock held; may be called by several threads at once,
+// each within a call that evicts: put, prune, maintain, clear, and remove of a pack. So do not hold
+// a lock around those that this takes as well.
 using EvictionListener = std::function<void(const Eviction&)>;
 
 // Unset limits do not count. What was used least recently leaves first.

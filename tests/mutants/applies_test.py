@@ -14,6 +14,8 @@ class Applies(unittest.TestCase):
             with self.subTest(mutant.name):
                 self.assertIn(mutant.instead, mutated(mutant))
                 self.assertNotEqual(mutant.text, mutant.instead)
+                # A copy of a header would be included by nobody.
+                self.assertTrue(mutant.file.endswith(".cc"))
 
     def test_each_rig_is_there(self):
         tests = pathlib.Path(__file__).resolve().parents[1]

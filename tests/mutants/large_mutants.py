@@ -51,7 +51,7 @@ LARGE_MUTANTS = [
       + "large_files.cc",
       "shelf.given_up() != dropping.given_up ||\n", "\n", "unit/pack_large_settled"),
     _("pack-given-up-removal", "a removal that is not on the disk is told to others", PACK
-      + "shelf.h",
+      + "shelf_taken_out.cc",
       "if (!is_settled_) shelf_.note_given_up();", "", "unit/pack_large_settled"),
     _("pack-given-up-flush", "what a flush could not bring to the disk is told to others", PACK
       + "flush.cc",
@@ -69,7 +69,8 @@ LARGE_MUTANTS = [
     _("pack-buried-unread", "a removal is written again when the index was made anew meanwhile",
       PACK + "large_files.cc",
       "shelf.index_was_whole_since(burial->index);", "burial;", "unit/pack_large_settled"),
-    _("pack-forgotten-given-up", "what is forgotten is not taken for given up", PACK + "shelf.h",
+    _("pack-forgotten-given-up", "what is forgotten is not taken for given up", PACK
+      + "shelf_taken_out.cc",
       "return std::max<std::uint64_t>(1, state_->word(",
       "return std::max<std::uint64_t>(0, state_->word(",
       "unit/pack_large_settled"),

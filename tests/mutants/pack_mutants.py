@@ -277,7 +277,7 @@ PACK_MUTANTS = [
     _("pack-leaves-unsynced", "copies are synced before their source leaves", PACK + "secure.cc",
       "if (parts.carriers.writes(number)) return sync_carried(parts.shelf, parts.carriers);",
       "if (parts.carriers.writes(number)) return {};", "unit/pack_made_anew"),
-    _("pack-vouches-unsynced", "a put relies on no copy that was not synced", PACK + "evictor.h",
+    _("pack-vouches-unsynced", "a put relies on no copy that was not synced", PACK + "evictor.cc",
       "return carriers_.has_synced(location); }",
       "return carriers_.writes(location.segment); }", "unit/pack_made_anew"),
     _("pack-closes-unsynced", "copies are synced when the store is closed", PACK + "shelf.cc",

@@ -66,6 +66,8 @@ bool Evictor::is_due(std::uint64_t put_bytes) noexcept {
          is_miscounted || entries_over() > 0 || is_age_due_.load(std::memory_order_relaxed);
 }
 
+bool Evictor::carried(const format::Location& location) { return carriers_.has_synced(location); }
+
 std::optional<Evictor::Reserved> Evictor::reserve(std::uint64_t bytes) {
   if (!parts_.budget.max_bytes) return std::nullopt;
   return Reserved(reserved_, bytes);

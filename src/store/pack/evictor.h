@@ -126,7 +126,7 @@ class Evictor {
 
   // Whether this process carried the record, and the disk has it. Who has made the index anew leads
   // it to copies that were not synced yet.
-  bool carried(const format::Location& location) { return carriers_.has_synced(location); }
+  bool carried(const format::Location& location);
   // Makes durable what it has carried so far.
   Result<void> sync_copies() {
     return carriers_.is_settled() ? Result<void>() : sync_carried(parts_.shelf, carriers_);

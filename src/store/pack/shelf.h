@@ -3,7 +3,6 @@
 #ifndef LARDER_STORE_PACK_SHELF_H_
 #define LARDER_STORE_PACK_SHELF_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -87,13 +86,8 @@ class Shelf {
   // Another number than before, when what somebody took out is counted there no longer, and is not
   // known to be on the disk: to be asked after that one. That something was forgotten, as each
   // eviction notes before it takes anything out, changes nothing.
-  std::uint64_t given_up() const {
-    return std::max<std::uint64_t>(1, state_->word(format::StateWord::forgotten).load());
-  }
-  void note_given_up() {
-    note_forgotten();
-    state_->word(format::StateWord::forgotten).fetch_add(1);
-  }
+  std::uint64_t given_up() const;
+  void note_given_up();
   // Around what an eviction copies and lets go of. Who is killed in between stays counted until the
   // next rebuild by a process that is alone.
   void begin_eviction() {
@@ -113,11 +107,7 @@ class Shelf {
     explicit TakingOut(Shelf& shelf) : shelf_(shelf) {
       shelf_.state_->word(format::StateWord::taking_out).fetch_add(1);
     }
-    ~TakingOut() {
-      if (is_kept_) return;
-      if (!is_settled_) shelf_.note_given_up();
-      shelf_.end_taken_out(1);
-    }
+    ~TakingOut();
     TakingOut(const TakingOut&) = delete;
     TakingOut& operator=(const TakingOut&) = delete;
 
