@@ -11,6 +11,9 @@ from typing import Callable
 
 PROGRAM = os.environ["LARDER_PROGRAM"]
 
+# Whoever was started in the background ignores it, and so would all programs of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 OK, REFUSED, USAGE, CORRUPT, NOT_FOUND = range(5)
 
 A = "a" * 64

@@ -326,6 +326,7 @@ TEST_F(PackEvictRebuild, WhatASweepCouldNotReadDoesNotOutliveAClear) {
                   .os_error = EIO});
   fill(*store, 3, 4);
   faults_.clear_faults();
+  EXPECT_EQ(count_present(*other, 0, 4), 4u) << "nor lets go of it";
   ASSERT_TRUE(other->clear());
   EXPECT_EQ(count_present(*store, 0, 4), 0u);
   rebuild(store);
