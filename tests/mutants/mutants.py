@@ -37,7 +37,7 @@ MUTANTS = [
     _("any-size", "a file over the cap is not read", FILE + "read.cc",
       "if (info.size_bytes > format::largest_file(options_.layout, max_payload_bytes_)) {",
       "if (false) {",
-      "unit/hostile_directory endurance/hostile"),
+      "cli/entries"),
     _("unsafe-directory", "a directory that others may write is refused", DIRECTORY + "claim.cc",
       "if ((info.permissions & writable_by_others) != 0) {", "if (false) {",
       "unit/store_directory endurance/hostile"),

@@ -187,5 +187,5 @@ REMOTE_MUTANTS = [
       "remote/tier_file remote/remote_store"),
     _("absence-over-put", "what was put meanwhile is not called absent", REMOTE + "absences.cc",
       "if (puts_.load() == moment) slot_of(fingerprint)", "slot_of(fingerprint)",
-      "remote/remote_store"),
+      "remote/breaker"),
 ]
